@@ -1,0 +1,70 @@
+/*
+ * msg.h - every message between the supervisor and its children.
+ *
+ * The supervisor is the centre of a star: what one child tells another goes
+ * through it.  A message names a slot or a client row by index + generation;
+ * a stale name is a normal event and the message is dropped.
+ */
+#ifndef SHM_MSG_H
+#define SHM_MSG_H
+
+#include <stdint.h>
+
+enum msg_type {
+	MSG_NONE,
+
+	/* worker -> supervisor */
+	MSG_FD_STORE = 1, /* +fd: a socket about to connect; keep a duplicate */
+	MSG_FD_SHARE,     /* slot is logged in: give it to the other workers */
+	MSG_FD_GONE,      /* slot's backend has gone: close all duplicates */
+	MSG_CANCEL,       /* +fd: the requester; to the worker of a client row */
+	MSG_RELOAD,       /* by a console client; answered by MSG_DONE */
+	MSG_SHUTDOWN,     /* arg: enum segment_stopping; answered by MSG_DONE */
+
+	/* supervisor -> worker */
+	MSG_FD = 32,      /* +fd: the descriptor of a shared slot */
+	MSG_FD_DROP,      /* close your duplicate of slot, generation */
+	MSG_FD_ADOPT,     /* +fd: slot is CLOSING(you): cancel, close, read */
+	MSG_CONF,         /* +fd: snapshot number `arg` of the configuration */
+	MSG_DONE,         /* to MSG_RELOAD, MSG_SHUTDOWN: arg 0, or failed */
+
+	/* worker -> supervisor -> resolver, and back */
+	MSG_RESOLVE = 64, /* text: a host name; arg: port */
+	MSG_RESOLVED,     /* the addresses, or a failure */
+
+	/* supervisor -> child */
+	MSG_LOG_REOPEN = 96,
+};
+
+enum { MSG_TEXT = 512, MSG_ADDRS = 8 };
+
+/*
+ * One shape for all: what a type does not use is 0.  `len` is the number of
+ * bytes of `text` in use; only those are sent.
+ */
+struct msg {
+	uint16_t type;
+	uint16_t proc;   /* the child that asked, or is to be told */
+	uint32_t idx;    /* slot or client row */
+	uint64_t gen;    /* its generation */
+	uint64_t id;     /* the asker's own number for its question */
+	uint64_t arg;
+	uint32_t len;
+	uint32_t status; /* answers: 0 is well */
+	uint8_t text[MSG_TEXT];
+};
+
+/* What `text` holds in MSG_RESOLVED when status is 0. */
+struct msg_addrs {
+	uint32_t n;
+	uint32_t pad;
+	struct {
+		uint32_t family; /* 4 or 6 */
+		uint32_t scope;
+		uint8_t addr[16];
+	} a[MSG_ADDRS];
+};
+
+_Static_assert(sizeof(struct msg_addrs) <= MSG_TEXT, "fits a message");
+
+#endif

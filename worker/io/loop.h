@@ -1,0 +1,78 @@
+/*
+ * loop.h - wait for events, call on_*, free at the turn's end.
+ *
+ * One loop a process, over epoll, kqueue or poll (the file that GNUmakefile
+ * chooses).  Level-triggered: a callback takes what it wants and is called
+ * again while there is more.  A `struct watch` is embedded in whatever owns
+ * the descriptor; the loop never allocates for it.
+ *
+ * Freeing: a callback may end any session, its own too.  Its watch is removed
+ * at once (no callback comes after loop_remove(), not even for events that
+ * were already fetched), and its memory goes to loop_defer(), which frees it
+ * when the turn ends.
+ *
+ * Order in a turn: events; then deadlines that have passed; then the turn
+ * hook (queues, grants: it may ask for another turn without waiting); then
+ * deferred frees.
+ */
+#ifndef WORKER_IO_LOOP_H
+#define WORKER_IO_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/err.h"
+
+enum {
+	LOOP_READ = 1,
+	LOOP_WRITE = 2,
+	LOOP_HANGUP = 4, /* error or hang-up; always reported */
+};
+
+struct watch {
+	int fd;           /* -1: none; owned by whoever embeds it */
+	uint8_t want;     /* LOOP_READ | LOOP_WRITE as registered */
+	bool is_added;    /* the kernel has it */
+	uint32_t serial;  /* the loop's own; tells stale events */
+	void (*on_event)(struct watch *w, unsigned events);
+};
+
+/* The monotonic time of this turn; refreshed once a turn, after the wait. */
+extern uint64_t loop_now_us;
+
+int loop_open(struct err *e);
+void loop_close(void);
+
+/* Set fd and callback; not yet in the loop. */
+void watch_init(struct watch *w, int fd,
+    void (*on_event)(struct watch *w, unsigned events));
+
+/*
+ * Register or change interest; 0 removes nothing but asks for no events
+ * (hang-ups still come).  -1: the kernel refused (errno).  No system call
+ * when nothing changes.
+ */
+int loop_want(struct watch *w, unsigned want);
+
+/* Out of the loop; the descriptor stays open.  Harmless when not in it. */
+void loop_remove(struct watch *w);
+
+/* Call free_fn(p) when this turn ends. */
+void loop_defer(void *p, void (*free_fn)(void *));
+
+/*
+ * Called each turn before the wait; returns the longest wait in ms that it
+ * can accept (-1: any, 0: do not sleep).  `about_to_sleep` protocol: the hook
+ * publishes `sleeping` itself, then looks again; loop_woke is called after
+ * the wait.
+ */
+void loop_hooks(int (*before_wait)(void), void (*after_wait)(void));
+
+/* Run until loop_stop(). */
+void loop_run(void);
+void loop_stop(void);
+
+/* Which one is this: "epoll", "kqueue" or "poll". */
+const char *loop_name(void);
+
+#endif
