@@ -1,0 +1,79 @@
+/*
+ * files.h - the exact bytes that a configuration consists of.
+ *
+ * The supervisor reads every file once: the main one, those that it includes,
+ * and the user file.  From then on everybody parses these bytes, so that no
+ * two processes see two versions of a file that is just being written.  Its
+ * children get them as a snapshot: an unlinked file, passed as a descriptor.
+ *
+ * Pins are settings that are not in the files: the command line, and what a
+ * reload may not change.  They travel with the bytes, so that a process born
+ * later builds the same configuration as its siblings.
+ *
+ * Reads disk files, and so may wait for a disk; the supervisor's only file
+ * access.  Memory is wiped when it is given back.
+ */
+#ifndef CONF_FILES_H
+#define CONF_FILES_H
+
+#include <stddef.h>
+#include "conf/err.h"
+
+#define CONF_FILES_MAX_BYTES ((size_t)64 << 20) /* all together */
+#define CONF_FILES_MAX       1024               /* files, and pins */
+
+struct conf_file {
+	char *name; /* as it was written, relative to the working directory */
+	char *bytes; /* `len`, and a NUL that does not count */
+	size_t len;
+};
+
+enum conf_pin_how {
+	CONF_PIN_UNSET, /* holds where the files say nothing */
+	CONF_PIN_SET,   /* holds, whatever the files say */
+	CONF_PIN_KEEP   /* the same, with a warning where they say otherwise */
+};
+
+struct conf_pin {
+	enum conf_pin_how how;
+	char *key;
+	char *value;
+};
+
+struct conf_files {
+	struct conf_file *v; /* v[0] is the main file */
+	size_t count;
+	size_t bytes; /* the sum of all */
+	struct conf_pin *pins;
+	size_t n_pins;
+};
+
+void conf_files_init(struct conf_files *files);
+void conf_files_free(struct conf_files *files); /* wipes */
+
+/*
+ * Read `path`, what it includes, and the auth_file that it names (or that a
+ * pin does).  A missing auth_file is left to conf_load() to complain of.
+ */
+int conf_files_read(struct conf_files *files, const char *path, struct err *e);
+
+/* Read one more file, if it is not there yet. */
+int conf_files_add(struct conf_files *files, const char *path, struct err *e);
+
+/* The bytes of a file, by the name that it was read under, or NULL. */
+const struct conf_file *conf_files_find(const struct conf_files *files,
+    const char *name);
+
+/* Set a pin; a former one of the same key and manner is replaced. */
+int conf_files_pin(struct conf_files *files, enum conf_pin_how how,
+    const char *key, const char *value, struct err *e);
+
+/*
+ * Write all to the start of `fd`, and the other way round.  The position of
+ * `fd` is neither used nor moved: its duplicates share it.  Restore trusts no
+ * length that it reads; after -1 `files` is empty.
+ */
+int conf_files_save(const struct conf_files *files, int fd, struct err *e);
+int conf_files_restore(struct conf_files *files, int fd, struct err *e);
+
+#endif
