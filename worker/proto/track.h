@@ -1,0 +1,134 @@
+/*
+ * track.h - where in a backend's conversation may it be handed on?
+ *
+ * A backend may go to another client only when it owes nothing to this one.
+ * Its answers do not say whose they are, but a server works strictly in order:
+ * so what was sent to it is kept as a queue of tokens, and every answer takes
+ * away what it answers.  When the queue is empty, the last ReadyForQuery said
+ * 'I', no batch is open and no COPY runs, the backend is clean.
+ *
+ *   token   sent as    taken away by
+ *   QUERY   Q          ReadyForQuery
+ *   CALL    F          ReadyForQuery
+ *   SYNC    S          ReadyForQuery
+ *   EXEC    E          CommandComplete, EmptyQueryResponse, PortalSuspended
+ *   STEP    P B D C    ParseComplete, BindComplete, CloseComplete,
+ *                      RowDescription, NoData
+ *   END     c f        coming to the front: outside COPY a server ignores it
+ *   none    d H        CopyData and Flush are never answered
+ *
+ * An ErrorResponse to a STEP or an EXEC makes the server skip to the next
+ * Sync: the tokens up to it go, and if it has not been sent yet, whatever is
+ * sent before it makes no token (`skip`).
+ *
+ *                 CopyInResponse          END             CommandComplete
+ *   COPY:   NONE ---------------> IN ----------> ENDING -----------------> NONE
+ *                                  `- STEP, EXEC, QUERY, CALL -> BROKEN
+ *           NONE ---------------> OUT -----------------------------------> NONE
+ *                 CopyOutResponse         CopyDone, CommandComplete
+ *           any  --------------------- ErrorResponse --------------------> NONE
+ *
+ * In copy-in the server ignores Sync; libpq relies on it.  But an error may
+ * strike before the server has read such an early Sync, which then does get
+ * its ReadyForQuery, and nobody outside can know.  Then the conversation is in
+ * DOUBT: what is surely owed is still awaited, but the backend must not go to
+ * anybody else until an answer proves that nothing more can come.
+ * track_is_spent() tells when the client needs it no longer; then close it.
+ * If the client sent more into the doubt than can be told apart, the backend
+ * is LOST: it serves this client to its end and is closed.
+ *
+ * Written by the backend's owner only.  Never blocks or logs.  The queue is
+ * run-length coded in the object; a deep pipeline moves it to the heap until it
+ * has drained.
+ */
+#ifndef WORKER_PROTO_TRACK_H
+#define WORKER_PROTO_TRACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/err.h"
+
+#define TRACK_INLINE 48
+#define TRACK_MAX    (1u << 20) /* bytes of queue that one backend may take */
+
+enum track_copy {
+	TRACK_COPY_NONE,
+	TRACK_COPY_IN,     /* the server wants CopyData */
+	TRACK_COPY_ENDING, /* the client has ended it, the server not yet */
+	TRACK_COPY_BROKEN, /* the client sent what has no place in COPY */
+	TRACK_COPY_OUT
+};
+
+enum track_doubt { TRACK_SURE, TRACK_DOUBT, TRACK_LOST };
+
+struct track {
+	uint8_t *heap; /* NULL: the ring is in `ring` */
+	uint32_t cap;  /* of the ring, in runs: a power of 2 if on the heap */
+	uint32_t head; /* the oldest run */
+	uint32_t len;  /* runs in use */
+	uint32_t owes; /* ReadyForQuery that will surely come */
+	uint16_t
+	    early; /* Syncs that this COPY has swallowed, if it goes well */
+	uint16_t extra; /* in DOUBT: ReadyForQuery that may come on top */
+	uint8_t status; /* of the last ReadyForQuery; 0 before the first */
+	uint8_t copy;   /* enum track_copy */
+	uint8_t doubt;  /* enum track_doubt */
+	bool open;  /* extended messages were sent, and no Sync after them */
+	bool skip;  /* the server skips to a Sync that is not sent yet */
+	bool dying; /* FATAL was said, or Terminate sent */
+	uint8_t ring[TRACK_INLINE];
+};
+
+_Static_assert(sizeof(struct track) <= 96, "embedded in every backend");
+
+/*
+ * `status` is 0 for a connection that still has to log in, whose first
+ * ReadyForQuery is owed to nobody, or 'I' for one that was taken over idle.
+ */
+void track_init(struct track *t, uint8_t status);
+void track_fini(struct track *t);
+
+/*
+ * A message of this type was, or is about to be, sent to the server.  -1: no
+ * message that a client may send, out of memory, or more outstanding than
+ * TRACK_MAX; nothing has changed then, and the message must not be sent.
+ */
+int track_client(struct track *t, uint8_t type);
+
+/*
+ * The server has sent a message.  `body` holds its first `have` bytes: all of
+ * a ReadyForQuery, and the first fields of an ErrorResponse; else `have` may
+ * be 0.  DONE, or FAIL: this is no answer to what was sent.  Then the backend
+ * must be closed, whatever the questions below say.
+ */
+enum result
+track_server(struct track *t, uint8_t type, const uint8_t *body, size_t have);
+
+/* Nothing is owed, status 'I', no batch, no COPY, no doubt: hand it on. */
+bool track_is_clean(const struct track *t);
+
+/* The client has all its answers, status 'I', but the backend must go. */
+bool track_is_spent(const struct track *t);
+
+/* 'I', 'T', 'E', or 0 before the first ReadyForQuery. */
+uint8_t track_tx_status(const struct track *t);
+
+bool track_is_copy_in(const struct track *t);
+bool track_is_copy_out(const struct track *t);
+
+/* The server has said FATAL: it is about to close. */
+bool track_is_dying(const struct track *t);
+
+/* ReadyForQuery messages that will surely come. */
+uint32_t track_owes(const struct track *t);
+
+/*
+ * CopyData, CopyDone or CopyFail that no COPY can be waiting for: what a
+ * client was still sending when its COPY failed.  The server would ignore it,
+ * so drop it: it must neither borrow a backend nor hold one.
+ */
+bool track_is_stray(const struct track *t, uint8_t type);
+
+#endif
