@@ -32,4 +32,7 @@ deadline_is_set(const struct deadline *d)
 /* Call those that have passed; returns the time of the next one, or 0. */
 uint64_t deadline_run(uint64_t now_us);
 
+/* The time of the next one, or 0. */
+uint64_t deadline_next(void);
+
 #endif

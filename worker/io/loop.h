@@ -27,13 +27,16 @@ enum {
 	LOOP_READ = 1,
 	LOOP_WRITE = 2,
 	LOOP_HANGUP = 4, /* error or hang-up; always reported */
+	/* For sockets that several processes watch: an event need not wake
+	 * all.  Counts when the watch is added; a mechanism may ignore it. */
+	LOOP_EXCLUSIVE = 8,
 };
 
 struct watch {
-	int fd;           /* -1: none; owned by whoever embeds it */
-	uint8_t want;     /* LOOP_READ | LOOP_WRITE as registered */
-	bool is_added;    /* the kernel has it */
-	uint32_t serial;  /* the loop's own; tells stale events */
+	int fd;          /* -1: none; owned by whoever embeds it */
+	uint8_t want;    /* LOOP_READ | LOOP_WRITE | ... as registered */
+	bool is_added;   /* the kernel has it */
+	uint32_t serial; /* the loop's own; tells stale events */
 	void (*on_event)(struct watch *w, unsigned events);
 };
 
