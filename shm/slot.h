@@ -148,6 +148,10 @@ const char *slot_state_name(enum slot_state state);
 /* Copy out; false: the writer is inside or dead (or idx out of range). */
 bool slot_info_look(uint32_t idx, struct slot_info *out);
 
+/* In place, for the owner alone: nobody else writes it meanwhile.  NULL:
+ * `idx` is out of range. */
+const struct slot_info *slot_info_mine(uint32_t idx);
+
 /* Publish; the owner only. */
 void slot_info_write(uint32_t idx, const struct slot_info *info);
 
