@@ -91,6 +91,9 @@ bool log_is_kept(void);
 /* Lines that were lost since the last one that said so. */
 uint64_t log_lost(void);
 
+/* Is this a syslog facility's name? */
+bool log_is_facility(const char *name);
+
 /* Another socket than the system's for syslog, from the next log_setup(). */
 void log_syslog_path(const char *path);
 

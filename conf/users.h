@@ -20,7 +20,7 @@
 #define USERS_KEY        32 /* bytes of a SCRAM-SHA-256 key */
 
 enum user_kind {
-	USER_NONE, /* no usable secret: empty, or a torn verifier */
+	USER_NONE, /* nobody can log in: empty, or a torn verifier */
 	USER_PLAIN,
 	USER_MD5,
 	USER_SCRAM
@@ -51,8 +51,9 @@ struct users *users_new(const char *bytes, size_t len, const char *file,
     struct conf_faults *faults);
 void users_free(struct users *u); /* wipes; NULL is allowed */
 
-/* By name, in constant time as to how many there are; NULL: unknown.  `u`
- * may be NULL, which knows nobody. */
+/*
+ * By name, through a hash; NULL: unknown.  `u` may be NULL: it knows nobody.
+ */
 const struct user *users_find(const struct users *u, const char *name);
 
 /* All of them, by index, in no order that means anything. */

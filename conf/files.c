@@ -1,0 +1,284 @@
+#include "conf/files.h"
+
+#include <sys/stat.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "conf/compat.h"
+#include "conf/lex.h"
+
+#define STATE "F0000" /* config_file_error */
+#define NAME_MAX_BYTES 4096
+
+static const char say[] = "the configuration cannot be read";
+
+void
+conf_files_init(struct conf_files *files)
+{
+	memset(files, 0, sizeof(*files));
+}
+
+static void
+wipe(char *s, size_t len)
+{
+	if (s != NULL)
+		compat_bzero(s, len);
+	free(s);
+}
+
+void
+conf_files_free(struct conf_files *files)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		free(files->v[i].name);
+		wipe(files->v[i].bytes, files->v[i].len);
+	}
+	for (size_t i = 0; i < files->n_pins; i++) {
+		free(files->pins[i].key);
+		wipe(files->pins[i].value, strlen(files->pins[i].value));
+	}
+	free(files->v);
+	free(files->pins);
+	conf_files_init(files);
+}
+
+const struct conf_file *
+conf_files_find(const struct conf_files *files, const char *name)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (strcmp(files->v[i].name, name) == 0)
+			return &files->v[i];
+	return NULL;
+}
+
+/*
+ * One more file, with `len` bytes of room; NULL with `e` filled where there
+ * are too many files, bytes or neither memory for them.
+ */
+static struct conf_file *
+add_file(struct conf_files *files, const char *name, size_t len,
+    struct err *e)
+{
+	struct conf_file *v, f = { .len = len };
+
+	if (files->count == CONF_FILES_MAX) {
+		err_set(e, STATE, say, "%s: too many files", name);
+		return NULL;
+	}
+	if (len > CONF_FILES_MAX_BYTES - files->bytes) {
+		err_set(e, STATE, say,
+		    "%s: the configuration is larger than %zu MB", name,
+		    CONF_FILES_MAX_BYTES >> 20);
+		return NULL;
+	}
+	v = realloc(files->v, (files->count + 1) * sizeof(*v));
+	if (v != NULL)
+		files->v = v;
+	f.name = strdup(name);
+	f.bytes = malloc(len + 1);
+	if (v == NULL || f.name == NULL || f.bytes == NULL) {
+		free(f.name);
+		free(f.bytes);
+		err_set(e, "53200", say, "%s: out of memory", name);
+		return NULL;
+	}
+	f.bytes[len] = '\0';
+	files->v[files->count] = f;
+	files->bytes += len;
+	return &files->v[files->count++];
+}
+
+/* Take back the last one. */
+static void
+drop_file(struct conf_files *files)
+{
+	struct conf_file *f = &files->v[--files->count];
+
+	files->bytes -= f->len;
+	free(f->name);
+	wipe(f->bytes, f->len);
+}
+
+/* Read up to `len` bytes from `off` on; how many there were, or -1. */
+static ssize_t
+read_at(int fd, char *to, size_t len, off_t off)
+{
+	size_t n = 0;
+
+	while (n < len) {
+		ssize_t got = pread(fd, to + n, len - n, off + (off_t)n);
+
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got == -1)
+			return -1;
+		if (got == 0)
+			break;
+		n += (size_t)got;
+	}
+	return (ssize_t)n;
+}
+
+static int
+read_fd(struct conf_files *files, const char *path, int fd, struct err *e)
+{
+	struct conf_file *f;
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) == -1)
+		return err_set(e, STATE, say, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, STATE, say, "%s: not a regular file", path);
+	if (st.st_size < 0 || (uintmax_t)st.st_size > CONF_FILES_MAX_BYTES)
+		return err_set(e, STATE, say, "%s: too large", path);
+	f = add_file(files, path, (size_t)st.st_size, e);
+	if (f == NULL)
+		return -1;
+	n = read_at(fd, f->bytes, f->len, 0);
+	if (n != (ssize_t)f->len) {
+		/* cut while we looked: its writer is not done */
+		err_set(e, STATE, say, "%s: %s", path,
+		    n == -1 ? strerror(errno) : "changed while it was read");
+		drop_file(files);
+		return -1;
+	}
+	return 0;
+}
+
+int
+conf_files_add(struct conf_files *files, const char *path, struct err *e)
+{
+	int fd, rc;
+
+	if (conf_files_find(files, path) != NULL)
+		return 0;
+	if (strlen(path) >= NAME_MAX_BYTES)
+		return err_set(e, STATE, say, "a file's name is too long");
+	/* non-blocking: a FIFO of that name must not hold us up */
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd == -1)
+		return err_set(e, STATE, say, "%s: %s", path, strerror(errno));
+	rc = read_fd(files, path, fd, e);
+	(void)close(fd);
+	return rc;
+}
+
+struct reading {
+	struct conf_files *files;
+	struct err *e;
+	bool failed;
+};
+
+static bool
+find_on_disk(void *arg, const char *name, struct lex_text *text)
+{
+	struct reading *r = arg;
+	const struct conf_file *f;
+
+	if (r->failed || conf_files_add(r->files, name, r->e) == -1) {
+		r->failed = true;
+		return false;
+	}
+	f = conf_files_find(r->files, name);
+	text->name = f->name;
+	text->bytes = f->bytes;
+	text->len = f->len;
+	return true;
+}
+
+/* The last auth_file that the files name, or a pin; "" for none. */
+static int
+find_auth_file(struct reading *r, char *path, size_t size)
+{
+	const struct conf_file *main_file = &r->files->v[0];
+	struct lex_text text = { .name = main_file->name,
+		.bytes = main_file->bytes, .len = main_file->len };
+	struct lex_event ev;
+	struct lex l;
+	bool is_ours, is_pinned = false;
+
+	path[0] = '\0';
+	for (size_t i = 0; i < r->files->n_pins; i++) {
+		const struct conf_pin *p = &r->files->pins[i];
+
+		if (strcmp(p->key, "auth_file") == 0) {
+			(void)compat_strlcpy(path, p->value, size);
+			is_pinned = is_pinned || p->how != CONF_PIN_UNSET;
+		}
+	}
+	lex_init(&l, &text, find_on_disk, r);
+	do {
+		lex_next(&l, &ev);
+		is_ours = strcmp(ev.section, "pgbouncer") == 0 ||
+		    strcmp(ev.section, "pooler") == 0;
+		if (ev.kind == LEX_PAIR && is_ours && !is_pinned &&
+		    strcmp(ev.key, "auth_file") == 0)
+			(void)compat_strlcpy(path, ev.value, size);
+	} while (ev.kind != LEX_END && !r->failed);
+	lex_fini(&l);
+	return r->failed ? -1 : 0;
+}
+
+int
+conf_files_read(struct conf_files *files, const char *path, struct err *e)
+{
+	struct reading r = { .files = files, .e = e };
+	char auth_file[NAME_MAX_BYTES];
+	struct err unused;
+
+	if (files->count != 0)
+		return err_set(e, STATE, say, "files are read twice");
+	if (conf_files_add(files, path, e) == -1)
+		return -1;
+	if (find_auth_file(&r, auth_file, sizeof(auth_file)) == -1)
+		return -1;
+	/* what is missing is told with everything else that is wrong */
+	if (auth_file[0] != '\0')
+		(void)conf_files_add(files, auth_file, &unused);
+	return 0;
+}
+
+int
+conf_files_pin(struct conf_files *files, enum conf_pin_how how,
+    const char *key, const char *value, struct err *e)
+{
+	struct conf_pin *pins, *p = NULL;
+	char *copy = strdup(value);
+
+	if (copy == NULL)
+		goto no_memory;
+	for (size_t i = 0; i < files->n_pins; i++)
+		if (files->pins[i].how == how &&
+		    strcmp(files->pins[i].key, key) == 0)
+			p = &files->pins[i];
+	if (p != NULL) {
+		wipe(p->value, strlen(p->value));
+		p->value = copy;
+		return 0;
+	}
+	if (files->n_pins == CONF_FILES_MAX) {
+		free(copy);
+		return err_set(e, STATE, say, "too many pinned settings");
+	}
+	pins = realloc(files->pins, (files->n_pins + 1) * sizeof(*pins));
+	if (pins == NULL)
+		goto no_memory;
+	files->pins = pins;
+	p = &pins[files->n_pins];
+	p->how = how;
+	p->value = copy;
+	p->key = strdup(key);
+	if (p->key == NULL)
+		goto no_memory;
+	files->n_pins++;
+	return 0;
+
+no_memory:
+	free(copy);
+	return err_set(e, "53200", say, "out of memory");
+}
