@@ -147,7 +147,8 @@ close_up(void)
 			continue;
 		watches[to] = watches[from];
 		polled[to] = polled[from];
-		place_of[polled[to].fd] = (uint32_t)++to;
+		place_of[polled[to].fd] = (uint32_t)to + 1;
+		to++;
 	}
 	npolled = to;
 	nholes = 0;
