@@ -14,7 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A new key for client row `row`; never 0. */
+/*
+ * A new key for client row `row`; its high half is never 0.  0: the system
+ * has no randomness to give, and the client gets no key.
+ */
 uint64_t cancelkey_make(uint32_t row);
 
 /*

@@ -53,7 +53,8 @@ bool chan_is_waiting(const struct chan *c);
  * Receive one message.  DONE: *m is filled, *fd is a descriptor that is now
  * the caller's, or -1.  WAIT: nothing there.  FAIL: the peer has gone.  A
  * message of unknown type or wrong length is dropped with its descriptor.
- * *truncated: a descriptor was lost for want of numbers (MSG_CTRUNC).
+ * *truncated: a descriptor was lost for want of numbers (MSG_CTRUNC); on some
+ * systems its message went with it, so look at it after WAIT too.
  */
 enum result chan_recv(struct chan *c, struct msg *m, int *fd,
     bool *truncated);

@@ -34,6 +34,21 @@ struct count_block {
 	_Atomic uint64_t n[COUNT_PAD];
 };
 
+/* What the keeper remembers of a pool, and how it stands in the segment. */
+struct count_average {
+	uint64_t at_us;     /* when the totals were taken; 0: never */
+	uint64_t period_us; /* length of the last whole period; 0: none yet */
+	uint64_t total[COUNT_N];
+	uint64_t added[COUNT_N]; /* in that period */
+};
+
+struct count_row {
+	_Atomic uint32_t seq;
+	_Atomic uint32_t pad;
+	_Atomic uint64_t words[sizeof(struct count_average) / 8];
+};
+
+/* NULL when either is out of range. */
 struct count_block *count_at(uint32_t worker, uint32_t pool);
 
 /* Add to a block of my own. */
@@ -44,6 +59,9 @@ count_add(struct count_block *b, enum count_what what, uint64_t by)
 	    atomic_load_explicit(&b->n[what], memory_order_relaxed) + by,
 	    memory_order_relaxed);
 }
+
+/* A pool's row is taken into use: all its numbers are 0 (pools lock). */
+void count_reset(uint32_t pool);
 
 /* Sum over all workers. */
 void count_sum(uint32_t pool, uint64_t out[COUNT_N]);

@@ -66,7 +66,8 @@ struct pool_greeting {
 
 struct pool {
 	_Atomic uint32_t gen;  /* 0: free row */
-	uint32_t db, user;     /* rows of dbs, users */
+	_Atomic uint32_t last_gen; /* newest generation it had; pools lock */
+	_Atomic uint32_t db, user; /* rows of dbs, users */
 	_Atomic uint32_t size; /* limits: POOL_UNLIMITED for none */
 	_Atomic uint32_t min_size;
 	_Atomic uint32_t reserve;
@@ -111,8 +112,15 @@ uint32_t pool_find(const char *db, const char *user);
 uint32_t db_find(const char *name);
 uint32_t user_find(const char *name);
 
-/* The database's row, made when missing (supervisor, at publishing). */
+/*
+ * The database's or the user's row, made when missing (supervisor, at
+ * publishing).  What is no longer in the configuration is undefined: its row
+ * goes when its last pool does.
+ */
 uint32_t db_define(uint32_t me, const char *name, uint32_t max, bool *busy);
+uint32_t user_define(uint32_t me, const char *name, uint32_t max, bool *busy);
+void db_undefine(uint32_t idx);
+void user_undefine(uint32_t idx);
 
 /* New limits for an existing row (supervisor).  Raises no epoch. */
 void pool_refresh(uint32_t idx, const struct pool_limits *limits);
@@ -123,17 +131,35 @@ bool pool_is_paused(const struct pool *p);
 /* Sum of all processes' members of a pool. */
 uint32_t pool_members(uint32_t idx);
 
-/* Free rows that nobody uses and that have been so since before_ms. */
+/*
+ * Free rows that nobody uses and that have been so since before_ms, and then
+ * the databases and users that no pool and no configuration names; returns
+ * how many pools.  A row is seen to be unused by one call and freed by a
+ * later one, so the keeper calls it now and then.
+ */
 uint32_t pool_reclaim(uint32_t me, uint64_t before_ms);
 
 /* The one login: take it, or false; give it up. */
 bool pool_login_take(struct pool *p, uint32_t me);
 void pool_login_drop(struct pool *p, uint32_t me);
 
+/*
+ * Both writers number their record themselves (`number` of the argument is
+ * not looked at): a failure one higher than the last, a greeting one higher
+ * if it differs from the one that stands there.  A cleared failure keeps its
+ * number, so that the next one is new to everybody; its when_ms is 0.
+ */
 void pool_failure_write(struct pool *p, const struct pool_failure *f);
 bool pool_failure_look(const struct pool *p, struct pool_failure *out);
 void pool_failure_clear(struct pool *p); /* a login has succeeded */
 void pool_greeting_write(struct pool *p, const struct pool_greeting *g);
 bool pool_greeting_look(const struct pool *p, struct pool_greeting *out);
+
+/* A try at the pools lock, and its end; for repair.c and check.c too. */
+bool pool_lock_try(uint32_t me);
+void pool_lock_drop(uint32_t me);
+
+/* What a dead worker left half written while it had the login (repair). */
+void pool_login_mend(struct pool *p, uint32_t dead);
 
 #endif

@@ -40,7 +40,8 @@ struct proc {
 	_Atomic uint64_t repairs;     /* count of repairs it has looked at */
 	_Atomic uint64_t cpu_us;      /* user + system, as of alive_ms */
 	_Atomic uint64_t connections; /* clients accepted so far, all lives */
-	uint8_t pad[56];
+	_Atomic uint32_t rows_high;   /* its client rows in use lie below */
+	uint8_t pad[52];
 };
 
 _Static_assert(sizeof(struct proc) == 128, "two cache lines a process");

@@ -44,7 +44,10 @@ uint32_t queue_total(uint32_t pool, uint64_t *since_us);
 uint32_t queue_next(uint32_t me, uint32_t pool, uint32_t slot, uint64_t gen,
     uint64_t own_since_us, uint64_t now_us);
 
-/* Offer after the slot's word was moved; false: it has one already. */
+/*
+ * Offer after the slot's word was moved; false: it has one already, or it is
+ * gone (looked at after the offer).  The granter then takes the slot back.
+ */
 bool grant_offer(uint32_t w, uint32_t pool, uint32_t slot, uint64_t gen);
 
 /* My grant for a pool; false: none.  Then clear it, taken or not. */

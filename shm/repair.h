@@ -25,9 +25,12 @@ struct repair {
 
 /*
  * Mend after process `k`.  `has_fd(slot, gen)` tells whether the supervisor
- * has a descriptor for that generation (a slot in LOGIN without one is freed
- * at once: the kernel closed its socket with its owner).  Publishes `gone`
- * first and seg->repairs last, rings every bell.  r->todo is the caller's.
+ * has a descriptor for that generation (NULL: it has all).  Where it has none,
+ * a worker that says it has one becomes the heir; without one the slot is
+ * freed at once: the kernel closed the socket with its owner.  Publishes
+ * `gone` first and seg->repairs last, rings every bell.  r->todo is the
+ * caller's.  While r->deferred is true, do not fork the replacement: call
+ * again first; what the earlier call has listed is not listed again.
  */
 void repair_process(uint32_t k, bool (*has_fd)(uint32_t slot, uint64_t gen),
     struct repair *r);

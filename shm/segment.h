@@ -46,9 +46,6 @@ struct segment {
 	uint32_t nprocs; /* workers, then resolver, then monitor */
 	uint32_t nslots, npools, ndbs, nusers;
 	uint32_t nclients; /* rows for each worker */
-	uint64_t at_procs, at_slots, at_infos, at_have, at_pools, at_dbs,
-	    at_users, at_waiting, at_grants, at_members, at_clients,
-	    at_counts, at_averages; /* offsets of the tables */
 	uint8_t cancel_secret[32];  /* random; keys of cancelkey.c */
 	uint8_t mock_secret[32];    /* random; salts of unknown users */
 
@@ -60,7 +57,8 @@ struct segment {
 
 	/* Written by many, as their modules say. */
 	_Alignas(64) _Atomic uint32_t limits_lock; /* 0, or process + 1 */
-	_Atomic uint32_t pools_lock;               /* 0, or process + 1 */
+	_Atomic uint32_t slot_hint; /* no FREE slot below it; limits lock */
+	_Alignas(64) _Atomic uint32_t pools_lock; /* 0, or process + 1 */
 	_Alignas(64) _Atomic uint64_t last_id; /* of clients and servers */
 	_Atomic uint32_t pools_used; /* rows below this may be in use */
 	_Atomic uint32_t slots_used; /* likewise; only grows */
@@ -75,9 +73,42 @@ enum segment_stopping {
 
 extern struct segment *seg;
 
+struct proc;
+struct slot;
+struct slot_row;
+struct pool;
+struct party;
+struct clientrow;
+struct count_block;
+struct count_row;
+
+/*
+ * Where the tables are, and how long: this process's own copy, born with it.
+ * A stray write into the segment cannot change what an index is checked by.
+ * For the modules of shm/ only.
+ */
+struct segment_tables {
+	uint32_t nworkers, nprocs, nslots, npools, ndbs, nusers, nclients;
+	uint32_t nwords; /* workers, rounded up to whole cache lines of words */
+	struct proc *procs;
+	struct slot *slots;
+	struct slot_row *infos;
+	_Atomic uint64_t *have;    /* [worker][slot] */
+	struct pool *pools;
+	struct party *dbs, *users;
+	_Atomic uint64_t *waiting; /* [pool][worker], rows of nwords */
+	_Atomic uint64_t *grants;  /* likewise */
+	_Atomic uint32_t *members; /* [worker][pool] */
+	struct clientrow *clients; /* [worker][row] */
+	struct count_block *counts; /* [worker][pool] */
+	struct count_row *averages; /* [pool] */
+};
+
+extern struct segment_tables segtab;
+
 /*
  * Map a segment and make it `seg`; every row free, every word zero but the
- * generations, secrets random.  0, or -1 with `e` filled.
+ * slots' generations, secrets random.  0, or -1 with `e` filled.
  */
 int segment_make(const struct segment_sizes *sizes, struct err *e);
 

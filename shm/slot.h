@@ -95,6 +95,12 @@ struct slot_info {
 
 _Static_assert(sizeof(struct slot_info) % 8 == 0, "seqcopy takes words");
 
+struct slot_row {
+	_Atomic uint32_t seq;
+	_Atomic uint32_t pad;
+	_Atomic uint64_t info[sizeof(struct slot_info) / 8];
+};
+
 /* --- the word --- */
 
 static inline uint64_t
@@ -140,6 +146,17 @@ slot_look(const struct slot *s)
 bool slot_move(struct slot *s, uint64_t from, enum slot_state state,
     uint32_t owner);
 
+/*
+ * The moves that limits.c makes under its lock: FREE -> LOGIN and CLOSING ->
+ * RESERVED with a new generation, CLOSING -> FREE and RESERVED -> FREE with
+ * the old one.
+ */
+bool slot_turn(struct slot *s, uint64_t from, enum slot_state state,
+    uint32_t owner, uint64_t gen);
+
+/* The generation after `gen`; never 0. */
+uint64_t slot_next_gen(uint64_t gen);
+
 /* Name of a state, for logs and SHOW. */
 const char *slot_state_name(enum slot_state state);
 
@@ -154,6 +171,9 @@ const struct slot_info *slot_info_mine(uint32_t idx);
 
 /* Publish; the owner only. */
 void slot_info_write(uint32_t idx, const struct slot_info *info);
+
+/* Its writer died inside: what is there now is nobody's (repair). */
+void slot_info_mend(uint32_t idx);
 
 /* --- have: which generation's descriptor does process p hold? --- */
 
