@@ -159,7 +159,9 @@ one_turn(void)
 	int ms = hook_before ? hook_before() : -1;
 
 	free_deferred();
-	loop_impl_wait(is_stopped ? 0 : wait_ms(ms));
+	if (is_stopped)
+		return;
+	loop_impl_wait(wait_ms(ms));
 	turn++;
 	loop_now_us = clock_now_us();
 	if (hook_after)

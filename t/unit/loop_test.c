@@ -1,0 +1,521 @@
+/*
+ * loop_test.c - what the event loop promises, whichever mechanism is under it.
+ *
+ * `gmake unit-loop`, and once more with LOOP=poll (or kqueue) and a BUILD of
+ * its own.
+ */
+#include "worker/io/loop.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conf/clock.h"
+#include "conf/compat.h"
+#include "worker/io/deadline.h"
+
+enum { MAX = 600 };
+
+struct end {
+	struct watch w; /* first, so that a watch is its end */
+	int peer;
+	int calls;
+	unsigned events; /* of the last call */
+};
+
+static struct end ends[MAX];
+static int nends, turns, turns_left;
+static struct deadline limit;
+
+/* Stop after `turns_left` turns. */
+static int
+on_turn(void)
+{
+	turns++;
+	if (turns_left > 0 && --turns_left == 0)
+		loop_stop();
+	return turns_left > 0 ? 0 : -1;
+}
+
+static void
+on_limit(struct deadline *d)
+{
+	(void)d;
+	ck_abort_msg("the loop did not end");
+}
+
+static void
+set_up(void)
+{
+	struct err e;
+
+	ck_assert_msg(loop_open(&e) == 0, "%s", e.log);
+	loop_hooks(on_turn, NULL);
+	deadline_init(&limit, on_limit);
+	deadline_set(&limit, clock_now_us() + 3000000);
+	nends = turns = turns_left = 0;
+}
+
+static void
+tear_down(void)
+{
+	deadline_clear(&limit);
+	for (int i = 0; i < nends; i++) {
+		loop_remove(&ends[i].w);
+		if (ends[i].w.fd != -1)
+			close(ends[i].w.fd);
+		if (ends[i].peer != -1)
+			close(ends[i].peer);
+	}
+	loop_close();
+}
+
+static void
+run_turns(int n)
+{
+	turns_left = n + 1;
+	loop_run();
+}
+
+static void
+on_any(struct watch *w, unsigned events)
+{
+	struct end *n = (struct end *)w;
+
+	n->calls++;
+	n->events |= events;
+}
+
+static void
+on_any_stop(struct watch *w, unsigned events)
+{
+	on_any(w, events);
+	loop_stop();
+}
+
+static struct end *
+new_end(void (*on_event)(struct watch *, unsigned))
+{
+	struct end *n = &ends[nends++];
+	int fd[2];
+
+	ck_assert_int_eq(compat_socketpair(AF_UNIX, SOCK_STREAM, fd), 0);
+	memset(n, 0, sizeof(*n));
+	watch_init(&n->w, fd[0], on_event);
+	n->peer = fd[1];
+	return n;
+}
+
+static void
+say(struct end *n)
+{
+	ck_assert_int_eq(write(n->peer, "x", 1), 1);
+}
+
+START_TEST(reading_is_level_triggered)
+{
+	struct end *n = new_end(on_any);
+	char c;
+
+	ck_assert_int_eq(loop_want(&n->w, LOOP_READ), 0);
+	run_turns(2);
+	ck_assert_int_eq(n->calls, 0);
+	say(n);
+	run_turns(3);
+	ck_assert_int_eq(n->calls, 3);
+	ck_assert_uint_eq(n->events, LOOP_READ);
+	ck_assert_int_eq(read(n->w.fd, &c, 1), 1);
+	run_turns(2);
+	ck_assert_int_eq(n->calls, 3);
+}
+END_TEST
+
+START_TEST(interest_changes)
+{
+	struct end *n = new_end(on_any);
+
+	ck_assert_int_eq(loop_want(&n->w, LOOP_WRITE), 0);
+	run_turns(1);
+	ck_assert_uint_eq(n->events, LOOP_WRITE);
+	say(n);
+	n->events = 0;
+	ck_assert_int_eq(loop_want(&n->w, LOOP_READ | LOOP_WRITE), 0);
+	run_turns(1);
+	ck_assert_uint_eq(n->events, LOOP_READ | LOOP_WRITE);
+	n->events = 0;
+	ck_assert_int_eq(loop_want(&n->w, LOOP_READ), 0);
+	run_turns(1);
+	ck_assert_uint_eq(n->events, LOOP_READ);
+	n->calls = 0;
+	ck_assert_int_eq(loop_want(&n->w, 0), 0);
+	run_turns(2);
+	ck_assert_int_eq(n->calls, 0);
+	n->events = 0;
+	ck_assert_int_eq(loop_want(&n->w, LOOP_READ), 0);
+	run_turns(1);
+	ck_assert_uint_eq(n->events, LOOP_READ);
+}
+END_TEST
+
+START_TEST(a_hangup_comes_unasked)
+{
+	struct end *n = new_end(on_any_stop);
+
+	ck_assert_int_eq(loop_want(&n->w, 0), 0);
+	close(n->peer);
+	n->peer = -1;
+	loop_run();
+	ck_assert_uint_eq(n->events, LOOP_HANGUP);
+}
+END_TEST
+
+/* A TCP connection; both ends are the caller's. */
+static void
+tcp_pair(int fd[2])
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t len = sizeof(a);
+	int l = socket(AF_INET, SOCK_STREAM, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(bind(l, (struct sockaddr *)&a, sizeof(a)), 0);
+	ck_assert_int_eq(listen(l, 1), 0);
+	ck_assert_int_eq(getsockname(l, (struct sockaddr *)&a, &len), 0);
+	fd[1] = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(connect(fd[1], (struct sockaddr *)&a, len), 0);
+	len = sizeof(a);
+	fd[0] = compat_accept(l, (struct sockaddr *)&a, &len);
+	ck_assert_int_ne(fd[0], -1);
+	close(l);
+}
+
+START_TEST(a_reset_comes_unasked)
+{
+	struct linger now = { .l_onoff = 1 };
+	struct end *n = &ends[nends++];
+	int fd[2];
+
+	tcp_pair(fd);
+	memset(n, 0, sizeof(*n));
+	watch_init(&n->w, fd[0], on_any_stop);
+	n->peer = -1;
+	ck_assert_int_eq(loop_want(&n->w, 0), 0);
+	run_turns(1);
+	ck_assert_int_eq(n->calls, 0);
+	setsockopt(fd[1], SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd[1]);
+	loop_run();
+	ck_assert_uint_eq(n->events, LOOP_HANGUP);
+}
+END_TEST
+
+START_TEST(an_end_of_file_is_readable)
+{
+	struct end *n = new_end(on_any);
+
+	ck_assert_int_eq(loop_want(&n->w, LOOP_READ), 0);
+	ck_assert_int_eq(shutdown(n->peer, SHUT_WR), 0);
+	run_turns(1);
+	ck_assert_uint_eq(n->events, LOOP_READ);
+}
+END_TEST
+
+/* Whoever is called first removes all others: they must not be called. */
+static void
+on_remove_others(struct watch *w, unsigned events)
+{
+	on_any(w, events);
+	for (int i = 0; i < nends; i++)
+		if (&ends[i].w != w)
+			loop_remove(&ends[i].w);
+}
+
+START_TEST(nothing_comes_after_remove)
+{
+	int calls = 0;
+
+	for (int i = 0; i < 50; i++) {
+		struct end *n = new_end(on_remove_others);
+
+		say(n);
+		ck_assert_int_eq(loop_want(&n->w, LOOP_READ), 0);
+	}
+	run_turns(1);
+	for (int i = 0; i < nends; i++)
+		calls += ends[i].calls;
+	ck_assert_int_eq(calls, 1);
+}
+END_TEST
+
+/*
+ * Whoever is called first removes all others, closes them, and puts new
+ * sockets under the same numbers into the same memory.
+ */
+static void
+on_replace_others(struct watch *w, unsigned events)
+{
+	on_any(w, events);
+	for (int i = 0; i < nends; i++) {
+		int fd[2];
+
+		if (&ends[i].w == w)
+			continue;
+		loop_remove(&ends[i].w);
+		close(ends[i].w.fd);
+		close(ends[i].peer);
+		ck_assert_int_eq(
+		    compat_socketpair(AF_UNIX, SOCK_STREAM, fd), 0);
+		watch_init(&ends[i].w, fd[0], on_any);
+		ends[i].peer = fd[1];
+		ck_assert_int_eq(loop_want(&ends[i].w, LOOP_READ), 0);
+	}
+}
+
+START_TEST(a_reused_watch_gets_no_old_event)
+{
+	int calls = 0;
+
+	for (int i = 0; i < 20; i++) {
+		say(new_end(on_replace_others));
+		loop_want(&ends[i].w, LOOP_READ);
+	}
+	run_turns(1);
+	for (int i = 0; i < nends; i++)
+		calls += ends[i].calls;
+	ck_assert_int_eq(calls, 1);
+	/* and all of them are there in the next turn */
+	for (int i = 0; i < nends; i++) {
+		ends[i].calls = 0;
+		watch_init(&ends[i].w, ends[i].w.fd, on_any);
+		ends[i].w.is_added = true;
+		ends[i].w.want = LOOP_READ;
+		say(&ends[i]);
+	}
+	run_turns(2);
+	for (int i = 0; i < nends; i++)
+		ck_assert_int_ge(ends[i].calls, 1);
+}
+END_TEST
+
+/* The duplicate of a removed and closed descriptor must not fire here. */
+START_TEST(a_duplicate_does_not_fire_after_remove)
+{
+	struct end *n = new_end(on_any);
+	int twin = dup(n->w.fd);
+
+	ck_assert_int_eq(loop_want(&n->w, LOOP_READ), 0);
+	loop_remove(&n->w);
+	loop_remove(&n->w);
+	close(n->w.fd);
+	n->w.fd = -1;
+	say(n);
+	run_turns(2);
+	ck_assert_int_eq(n->calls, 0);
+	/* it may be watched under a number of its own */
+	watch_init(&n->w, twin, on_any);
+	ck_assert_int_eq(loop_want(&n->w, LOOP_READ), 0);
+	run_turns(1);
+	ck_assert_int_eq(n->calls, 1);
+}
+END_TEST
+
+START_TEST(a_bad_descriptor_is_refused)
+{
+	struct watch w;
+
+	watch_init(&w, -1, on_any);
+	ck_assert_int_eq(loop_want(&w, LOOP_READ), -1);
+	ck_assert_int_eq(errno, EBADF);
+	ck_assert(!w.is_added);
+	loop_remove(&w);
+}
+END_TEST
+
+static int order[8], norder;
+
+static void
+free_note(void *p)
+{
+	order[norder++] = *(int *)p;
+	free(p);
+}
+
+static void
+on_defer_itself(struct watch *w, unsigned events)
+{
+	int *what = malloc(sizeof(*what));
+
+	(void)events;
+	ck_assert_ptr_nonnull(what);
+	*what = 3;
+	order[norder++] = 1;
+	loop_remove(w);
+	loop_defer(what, free_note);
+}
+
+static int
+on_turn_note(void)
+{
+	if (norder == 0)
+		return -1;
+	order[norder++] = 2;
+	loop_stop();
+	return 0;
+}
+
+START_TEST(frees_come_at_the_turns_end)
+{
+	struct end *n = new_end(on_defer_itself);
+
+	norder = 0;
+	loop_hooks(on_turn_note, NULL);
+	loop_want(&n->w, LOOP_READ);
+	say(n);
+	loop_run();
+	ck_assert_int_eq(norder, 3);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(order[i], i + 1);
+}
+END_TEST
+
+static uint64_t came_us;
+
+static void
+on_due(struct deadline *d)
+{
+	(void)d;
+	came_us = clock_now_us();
+	loop_stop();
+}
+
+/* A hook that would sleep for ever, or for `hook_ms`. */
+static int hook_ms;
+
+static int
+on_turn_ms(void)
+{
+	turns++;
+	return hook_ms;
+}
+
+START_TEST(a_deadline_ends_the_wait)
+{
+	struct deadline d;
+	uint64_t at = clock_now_us() + 30500;
+
+	hook_ms = -1;
+	loop_hooks(on_turn_ms, NULL);
+	deadline_init(&d, on_due);
+	deadline_set(&d, at);
+	loop_run();
+	ck_assert_uint_ge(came_us, at);
+	ck_assert_uint_lt(came_us, at + 1000000);
+	/* one wait, not a spin up to it */
+	ck_assert_int_le(turns, 3);
+	ck_assert_uint_ge(loop_now_us, at);
+}
+END_TEST
+
+START_TEST(the_hook_ends_the_wait)
+{
+	struct deadline d;
+
+	hook_ms = 5;
+	loop_hooks(on_turn_ms, NULL);
+	deadline_init(&d, on_due);
+	deadline_set(&d, clock_now_us() + 100000);
+	loop_run();
+	ck_assert_int_ge(turns, 4);
+	ck_assert_int_le(turns, 25);
+}
+END_TEST
+
+static int woken;
+
+static void
+on_woke(void)
+{
+	/* before the events of its turn, once for each wait */
+	ck_assert_int_eq(ends[0].calls, woken++ == 0 ? 0 : 1);
+}
+
+START_TEST(after_wait_comes_before_the_events)
+{
+	struct end *n = new_end(on_any);
+
+	woken = 0;
+	loop_hooks(on_turn, on_woke);
+	say(n);
+	loop_want(&n->w, LOOP_READ);
+	run_turns(2);
+	ck_assert_int_eq(woken, 2);
+}
+END_TEST
+
+/* More at once than one wait fetches. */
+START_TEST(many_are_all_served)
+{
+	struct rlimit rl;
+	int n;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &rl), 0);
+	rl.rlim_cur = rl.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &rl);
+	n = rl.rlim_cur > 2 * MAX + 50 ? MAX : 100;
+	for (int i = 0; i < n; i++) {
+		say(new_end(on_any));
+		ck_assert_int_eq(loop_want(&ends[i].w, LOOP_READ), 0);
+	}
+	run_turns(8);
+	for (int i = 0; i < n; i++)
+		ck_assert_int_ge(ends[i].calls, 1);
+	/* every second one leaves; the others stay */
+	for (int i = 0; i < n; i++) {
+		ends[i].calls = 0;
+		if (i % 2)
+			loop_remove(&ends[i].w);
+	}
+	run_turns(8);
+	for (int i = 0; i < n; i++)
+		ck_assert_int_eq(ends[i].calls > 0, i % 2 == 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("loop");
+	TCase *t = tcase_create("loop");
+	SRunner *r;
+	int failed;
+
+	printf("mechanism: %s\n", loop_name());
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_test(t, reading_is_level_triggered);
+	tcase_add_test(t, interest_changes);
+	tcase_add_test(t, a_hangup_comes_unasked);
+	tcase_add_test(t, a_reset_comes_unasked);
+	tcase_add_test(t, an_end_of_file_is_readable);
+	tcase_add_test(t, nothing_comes_after_remove);
+	tcase_add_test(t, a_reused_watch_gets_no_old_event);
+	tcase_add_test(t, a_duplicate_does_not_fire_after_remove);
+	tcase_add_test(t, a_bad_descriptor_is_refused);
+	tcase_add_test(t, frees_come_at_the_turns_end);
+	tcase_add_test(t, a_deadline_ends_the_wait);
+	tcase_add_test(t, the_hook_ends_the_wait);
+	tcase_add_test(t, after_wait_comes_before_the_events);
+	tcase_add_test(t, many_are_all_served);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
