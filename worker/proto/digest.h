@@ -19,7 +19,7 @@
 
 #define DIGEST_MD5_SIZE 36 /* "md5", 32 hex digits, NUL */
 
-/* Is this "md5" and 32 hex digits? */
+/* Is this "md5" and 32 lower-case hex digits? */
 bool digest_is_md5(const char *secret);
 
 /* From the password to the stored secret.  -1: libcrypto refuses MD5. */

@@ -35,11 +35,11 @@
  * anybody else until an answer proves that nothing more can come.
  * track_is_spent() tells when the client needs it no longer; then close it.
  * If the client sent more into the doubt than can be told apart, the backend
- * is LOST: it serves this client to its end and is closed.
+ * is LOST: nothing is counted any more, it serves this client to its end and
+ * is closed.
  *
- * Written by the backend's owner only.  Never blocks or logs.  The queue is
- * run-length coded in the object; a deep pipeline moves it to the heap until it
- * has drained.
+ * Written by the backend's owner only.  Never blocks or logs; allocates only
+ * for a deep pipeline, and frees when that has drained.
  */
 #ifndef WORKER_PROTO_TRACK_H
 #define WORKER_PROTO_TRACK_H
@@ -49,9 +49,7 @@
 #include <stdint.h>
 
 #include "conf/err.h"
-
-#define TRACK_INLINE 48
-#define TRACK_MAX    (1u << 20) /* bytes of queue that one backend may take */
+#include "worker/proto/tokens.h"
 
 enum track_copy {
 	TRACK_COPY_NONE,
@@ -64,21 +62,16 @@ enum track_copy {
 enum track_doubt { TRACK_SURE, TRACK_DOUBT, TRACK_LOST };
 
 struct track {
-	uint8_t *heap; /* NULL: the ring is in `ring` */
-	uint32_t cap;  /* of the ring, in runs: a power of 2 if on the heap */
-	uint32_t head; /* the oldest run */
-	uint32_t len;  /* runs in use */
-	uint32_t owes; /* ReadyForQuery that will surely come */
-	uint16_t
-	    early; /* Syncs that this COPY has swallowed, if it goes well */
-	uint16_t extra; /* in DOUBT: ReadyForQuery that may come on top */
+	struct tokens queue; /* what the server has still to answer */
+	uint32_t owes;       /* tokens that ReadyForQuery takes away */
+	uint32_t early; /* Syncs that this COPY swallows, if it goes well */
+	uint32_t extra; /* in DOUBT: ReadyForQuery that may come on top */
 	uint8_t status; /* of the last ReadyForQuery; 0 before the first */
 	uint8_t copy;   /* enum track_copy */
 	uint8_t doubt;  /* enum track_doubt */
-	bool open;  /* extended messages were sent, and no Sync after them */
-	bool skip;  /* the server skips to a Sync that is not sent yet */
-	bool dying; /* FATAL was said, or Terminate sent */
-	uint8_t ring[TRACK_INLINE];
+	bool open;      /* extended messages were sent, and no Sync since */
+	bool skip;      /* the server skips to a Sync that is not sent yet */
+	bool dying;     /* FATAL was said, or Terminate sent */
 };
 
 _Static_assert(sizeof(struct track) <= 96, "embedded in every backend");
@@ -93,7 +86,7 @@ void track_fini(struct track *t);
 /*
  * A message of this type was, or is about to be, sent to the server.  -1: no
  * message that a client may send, out of memory, or more outstanding than
- * TRACK_MAX; nothing has changed then, and the message must not be sent.
+ * TOKENS_MAX; nothing has changed then, and the message must not be sent.
  */
 int track_client(struct track *t, uint8_t type);
 
@@ -121,7 +114,7 @@ bool track_is_copy_out(const struct track *t);
 /* The server has said FATAL: it is about to close. */
 bool track_is_dying(const struct track *t);
 
-/* ReadyForQuery messages that will surely come. */
+/* ReadyForQuery messages that will surely come; 0 once it is LOST. */
 uint32_t track_owes(const struct track *t);
 
 /*

@@ -1,0 +1,311 @@
+/* startup.c - the packets that come before any type byte, both ways. */
+#include "worker/proto/startup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/compat.h"
+#include "worker/proto/field.h"
+
+#define CODE_PROTOCOL3 0x00030000u
+#define CODE_CANCEL    80877102u
+#define CODE_SSL       80877103u
+#define CODE_GSSENC    80877104u
+
+static int
+bad_length(struct err *e, uint32_t len)
+{
+	return err_set(e, "08P01", "invalid length of startup packet",
+	    "invalid length of startup packet: %u", (unsigned)len);
+}
+
+static int
+parse_cancel(struct field *f, struct startup *out, struct err *e)
+{
+	out->kind = STARTUP_CANCEL;
+	out->pid = field_int32(f);
+	out->key_len = f->left;
+	out->key = field_bytes(f, f->left);
+	if (f->bad || out->key_len < STARTUP_KEY_MIN ||
+	    out->key_len > STARTUP_KEY_MAX)
+		return err_set(e, "08P01", "invalid cancel request",
+		    "invalid length of a cancel request: %zu", out->size);
+	return 0;
+}
+
+bool
+startup_next(
+    const struct startup *s, size_t *pos, const char **name, const char **value)
+{
+	struct field f;
+
+	if (*pos >= s->params_len)
+		return false;
+	field_init(&f, s->params + *pos, s->params_len - *pos);
+	*name = field_str(&f);
+	*value = field_str(&f);
+	if (f.bad)
+		return false;
+	*pos = s->params_len - f.left;
+	return true;
+}
+
+/* Pairs to the empty name, which must be the packet's last byte. */
+static int
+find_pairs(struct field *f, struct startup *out, struct err *e)
+{
+	out->params = f->p;
+	out->params_len = f->left > 0 ? f->left - 1 : 0;
+	for (;;) {
+		const char *name = field_str(f);
+
+		if (f->bad || *name == '\0')
+			break;
+		field_str(f);
+	}
+	if (!field_is_done(f))
+		return err_set(e, "08P01",
+		    "invalid startup packet layout: "
+		    "expected terminator as last byte",
+		    "invalid startup packet layout");
+	return 0;
+}
+
+static int
+check_names(const struct startup *s, struct err *e)
+{
+	if (s->user == NULL || *s->user == '\0')
+		return err_set(e, "28000",
+		    "no PostgreSQL user name specified in startup packet",
+		    "startup packet without a user name");
+	if (strlen(s->user) > STARTUP_USER_MAX)
+		return err_set(e, "08P01", "user name is too long",
+		    "user name of %zu bytes", strlen(s->user));
+	if (strlen(s->database) > STARTUP_DATABASE_MAX)
+		return err_set(e, "08P01", "database name is too long",
+		    "database name of %zu bytes", strlen(s->database));
+	return 0;
+}
+
+static int
+parse_session(struct field *f, struct startup *out, struct err *e)
+{
+	const char *name, *value;
+	size_t pos = 0;
+
+	out->kind = STARTUP_SESSION;
+	if (find_pairs(f, out, e) == -1)
+		return -1;
+	while (startup_next(out, &pos, &name, &value)) {
+		if (strcmp(name, "user") == 0)
+			out->user = value;
+		else if (strcmp(name, "database") == 0)
+			out->database = value;
+		else if (strcmp(name, "options") == 0)
+			out->options = value;
+		else if (strcmp(name, "replication") == 0)
+			out->replication = value;
+		else if (strncmp(name, "_pq_.", 5) == 0)
+			out->pq_options++;
+	}
+	if (out->database == NULL || *out->database == '\0')
+		out->database = out->user;
+	return check_names(out, e);
+}
+
+static int
+parse_body(struct field *f, struct startup *out, struct err *e)
+{
+	uint32_t code = (uint32_t)field_int32(f);
+	char say[sizeof(e->say)];
+
+	if (code == CODE_CANCEL)
+		return parse_cancel(f, out, e);
+	if (code == CODE_SSL || code == CODE_GSSENC) {
+		out->kind = code == CODE_SSL ? STARTUP_SSL : STARTUP_GSSENC;
+		if (field_is_done(f))
+			return 0;
+		return bad_length(e, (uint32_t)out->size);
+	}
+	if (code >> 16 == CODE_PROTOCOL3 >> 16) {
+		out->minor = (uint16_t)code;
+		return parse_session(f, out, e);
+	}
+	snprintf(say, sizeof(say),
+	    "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0",
+	    (unsigned)(code >> 16), (unsigned)(code & 0xffff));
+	return err_set(e, "0A000", say, "%s", say);
+}
+
+enum result
+startup_parse(
+    const uint8_t *p, size_t avail, struct startup *out, struct err *e)
+{
+	struct field f;
+	uint32_t len;
+
+	memset(out, 0, sizeof(*out));
+	if (avail < 4)
+		return WAIT;
+	len = frame_get32(p);
+	if (len < STARTUP_MIN || len > STARTUP_MAX) {
+		bad_length(e, len);
+		return FAIL;
+	}
+	if (avail < len)
+		return WAIT;
+	out->size = len;
+	field_init(&f, p + 4, len - 4);
+	return parse_body(&f, out, e) == -1 ? FAIL : DONE;
+}
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/*
+ * Copy the next word, unescaped, to `word`; the rest of the string, or NULL
+ * when there is no word or it does not fit.
+ */
+static const char *
+next_word(const char *s, char *word, size_t size)
+{
+	size_t n = 0;
+
+	while (is_space(*s))
+		s++;
+	if (*s == '\0')
+		return NULL;
+	for (; *s != '\0' && !is_space(*s); s++) {
+		if (*s == '\\' && *++s == '\0')
+			break;
+		if (n + 1 >= size)
+			return NULL;
+		word[n++] = *s;
+	}
+	word[n] = '\0';
+	return s;
+}
+
+/* Split "name=value" in place; NULL if it is none. */
+static char *
+split_setting(char *setting)
+{
+	char *eq = strchr(setting, '=');
+
+	if (eq == NULL || eq == setting)
+		return NULL;
+	*eq = '\0';
+	for (char *c = setting; *c != '\0'; c++)
+		if (*c == '-')
+			*c = '_';
+	return eq + 1;
+}
+
+/* One setting into `word`, as name=value; the rest, or NULL if malformed. */
+static const char *
+next_setting(const char *s, char *word, size_t size)
+{
+	if ((s = next_word(s, word, size)) == NULL)
+		return NULL;
+	if (strcmp(word, "-c") == 0)
+		return next_word(s, word, size);
+	if (strncmp(word, "-c", 2) != 0 && strncmp(word, "--", 2) != 0)
+		return NULL;
+	memmove(word, word + 2, strlen(word + 2) + 1);
+	return s;
+}
+
+int
+startup_options(const char *options,
+    int (*on)(void *arg, const char *name, const char *value, struct err *e),
+    void *arg, struct err *e)
+{
+	char word[STARTUP_MAX];
+	char *value;
+
+	for (;;) {
+		while (is_space(*options))
+			options++;
+		if (*options == '\0')
+			return 0;
+		options = next_setting(options, word, sizeof(word));
+		if (options == NULL || (value = split_setting(word)) == NULL)
+			return err_set(e, "08P01",
+			    "unsupported options startup parameter: only '-c "
+			    "config=val' and '--config=val' are allowed",
+			    "unsupported options startup parameter");
+		if (on(arg, word, value, e) == -1)
+			return -1;
+	}
+}
+
+int
+startup_refuse(struct err *e, const char *name, bool in_options)
+{
+	char say[sizeof(e->say)];
+
+	snprintf(say, sizeof(say), "unsupported startup parameter%s: %s",
+	    in_options ? " in options" : "", name);
+	return err_set(e, "08P01", say, "%s", say);
+}
+
+bool
+startup_is_newer(const struct startup *s)
+{
+	return s->minor > 0 || s->pq_options > 0;
+}
+
+void
+startup_negotiate(struct wire *w, const struct startup *s)
+{
+	const char *name, *value;
+	size_t pos = 0;
+
+	wire_begin(w, 'v');
+	wire_int32(w, CODE_PROTOCOL3);
+	wire_int32(w, s->pq_options);
+	while (startup_next(s, &pos, &name, &value))
+		if (strncmp(name, "_pq_.", 5) == 0)
+			wire_str(w, name);
+	wire_end(w);
+}
+
+void
+startup_build(struct wire *w, const char *user, const char *database,
+    const struct startup_pair *more, size_t n_more)
+{
+	wire_begin(w, 0);
+	wire_int32(w, CODE_PROTOCOL3);
+	wire_str(w, "user");
+	wire_str(w, user);
+	wire_str(w, "database");
+	wire_str(w, database);
+	for (size_t i = 0; i < n_more; i++) {
+		wire_str(w, more[i].name);
+		wire_str(w, more[i].value);
+	}
+	wire_byte(w, 0);
+	wire_end(w);
+}
+
+void
+startup_build_ssl(struct wire *w)
+{
+	wire_begin(w, 0);
+	wire_int32(w, CODE_SSL);
+	wire_end(w);
+}
+
+void
+startup_build_cancel(
+    struct wire *w, int32_t pid, const uint8_t *key, size_t key_len)
+{
+	wire_begin(w, 0);
+	wire_int32(w, CODE_CANCEL);
+	wire_int32(w, (uint32_t)pid);
+	wire_bytes(w, key, key_len);
+	wire_end(w);
+}

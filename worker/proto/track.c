@@ -1,0 +1,470 @@
+/* track.c - where in a backend's conversation may it be handed on? */
+#include "worker/proto/track.h"
+
+#include <string.h>
+
+#include "worker/proto/report.h"
+
+enum token { NOTHING, QUERY, CALL, SYNC, EXEC, STEP, END };
+
+_Static_assert(NOTHING == TOKENS_NONE && END <= TOKENS_TOP, "they fit");
+
+/* --- the queue ----------------------------------------------------------- */
+
+static enum token
+front(const struct track *t)
+{
+	return (enum token)tokens_front(&t->queue);
+}
+
+static bool
+wants_ready(enum token k)
+{
+	return k == QUERY || k == CALL || k == SYNC;
+}
+
+static int
+push(struct track *t, enum token k)
+{
+	if (tokens_push(&t->queue, k) == -1)
+		return -1;
+	t->owes += wants_ready(k);
+	return 0;
+}
+
+static void
+pop(struct track *t)
+{
+	t->owes -= wants_ready(front(t));
+	tokens_pop(&t->queue);
+}
+
+/* The front is answered; a COPY's end that comes to the front is ignored. */
+static void
+answer_front(struct track *t)
+{
+	pop(t);
+	while (front(t) == END)
+		pop(t);
+}
+
+/* --- doubt --------------------------------------------------------------- */
+
+static void
+lose(struct track *t)
+{
+	tokens_clear(&t->queue);
+	t->owes = 0;
+	t->doubt = TRACK_LOST;
+	t->copy = TRACK_COPY_NONE;
+	t->early = t->extra = 0;
+}
+
+/*
+ * The front was answered by something else than ReadyForQuery.  In doubt at
+ * most one ReadyForQuery is owed at a time, so one on top would have come
+ * before, and would have been counted: no more can come.
+ */
+static void
+prove(struct track *t)
+{
+	if (t->doubt == TRACK_DOUBT) {
+		t->doubt = TRACK_SURE;
+		t->extra = 0;
+	}
+}
+
+/* No answer to anything, unless our picture is what is wrong. */
+static enum result
+violation(struct track *t)
+{
+	if (t->doubt == TRACK_SURE)
+		return FAIL;
+	lose(t);
+	return DONE;
+}
+
+/* --- what the client sends ----------------------------------------------- */
+
+void
+track_init(struct track *t, uint8_t status)
+{
+	memset(t, 0, sizeof(*t));
+	tokens_init(&t->queue);
+	t->status = status;
+}
+
+void
+track_fini(struct track *t)
+{
+	tokens_clear(&t->queue);
+	t->owes = 0;
+}
+
+/* The token of a client's message; -1 if no client may send it. */
+static int
+token_of(uint8_t type)
+{
+	switch (type) {
+	case 'Q':
+		return QUERY;
+	case 'F':
+		return CALL;
+	case 'S':
+		return SYNC;
+	case 'E':
+		return EXEC;
+	case 'P':
+	case 'B':
+	case 'D':
+	case 'C':
+		return STEP;
+	case 'c':
+	case 'f':
+		return END;
+	case 'd':
+	case 'H':
+	case 'X':
+		return NOTHING;
+	default:
+		return -1;
+	}
+}
+
+/* Queue it; the server will come to it in its turn. */
+static int
+enqueue(struct track *t, enum token k)
+{
+	if (t->doubt == TRACK_DOUBT && k != END && t->owes > 0) {
+		lose(t);
+		return 0;
+	}
+	if (push(t, k) == -1)
+		return -1;
+	if (k != END)
+		t->open = k == STEP || k == EXEC;
+	return 0;
+}
+
+/* The server reads it in copy-in, or has failed by then. */
+static int
+client_in_copy(struct track *t, enum token k)
+{
+	if (k == SYNC) {
+		t->early++;
+		t->open = t->open || front(t) == EXEC;
+		return 0;
+	}
+	if (k == END) {
+		t->copy = TRACK_COPY_ENDING;
+		return 0;
+	}
+	if (enqueue(t, k) == -1)
+		return -1;
+	if (t->doubt != TRACK_LOST)
+		t->copy = TRACK_COPY_BROKEN;
+	return 0;
+}
+
+int
+track_client(struct track *t, uint8_t type)
+{
+	int k = token_of(type);
+
+	if (k == -1)
+		return -1;
+	if (type == 'X')
+		t->dying = true;
+	if (k == NOTHING || t->doubt == TRACK_LOST)
+		return 0;
+	if (t->copy == TRACK_COPY_IN)
+		return client_in_copy(t, (enum token)k);
+	if (k == END && t->queue.len == 0)
+		return 0;
+	if (!t->skip)
+		return enqueue(t, (enum token)k);
+	if (k != SYNC) {
+		/* was it skipped, or had an early Sync ended that already? */
+		if (t->doubt == TRACK_DOUBT)
+			lose(t);
+		return 0;
+	}
+	if (enqueue(t, SYNC) == -1)
+		return -1;
+	t->skip = false;
+	return 0;
+}
+
+/* --- what the server sends ----------------------------------------------- */
+
+static enum result
+on_ready(struct track *t, const uint8_t *body, size_t have)
+{
+	enum token k = front(t);
+	bool greeting = t->status == 0 && k == NOTHING;
+
+	if (have < 1 || (*body != 'I' && *body != 'T' && *body != 'E'))
+		return FAIL;
+	if (t->doubt != TRACK_LOST && t->copy != TRACK_COPY_NONE)
+		return violation(t);
+	if (wants_ready(k)) {
+		answer_front(t);
+	} else if (t->doubt == TRACK_DOUBT && t->extra > 0) {
+		/* an early Sync's: the server does not skip any more */
+		if (t->skip)
+			t->skip = t->open = false;
+		if (--t->extra == 0)
+			t->doubt = TRACK_SURE;
+	} else if (!greeting && t->doubt != TRACK_LOST) {
+		return violation(t);
+	}
+	t->status = *body;
+	return DONE;
+}
+
+/* Drop what the server skips; how much of it could have been answered. */
+static uint32_t
+skip_to_sync(struct track *t)
+{
+	uint32_t dropped = 0;
+
+	while (front(t) != NOTHING && front(t) != SYNC) {
+		dropped += front(t) != END;
+		pop(t);
+	}
+	t->skip = front(t) == NOTHING;
+	return dropped;
+}
+
+static enum result
+on_error(struct track *t, const uint8_t *body, size_t have)
+{
+	enum token k = front(t);
+	bool broken = t->copy == TRACK_COPY_BROKEN && k == QUERY;
+	uint32_t early = t->early, dropped = 0;
+	struct report r;
+
+	report_parse(body, have, &r);
+	if (report_is_fatal(&r)) {
+		t->dying = true;
+		return DONE;
+	}
+	if (t->doubt == TRACK_LOST)
+		return DONE;
+	if (k == NOTHING)
+		return violation(t);
+	if (k != SYNC)
+		prove(t);
+	t->copy = TRACK_COPY_NONE;
+	t->early = 0;
+	if (k == STEP || k == EXEC)
+		dropped = skip_to_sync(t);
+	if (early > 0) {
+		t->doubt = TRACK_DOUBT;
+		t->extra += early;
+	}
+	/* the server read it in copy-in, or after the error: answers differ */
+	if (broken ||
+	    (early > 0 &&
+		(dropped > 1 || tokens_count_not(&t->queue, END, 2) > 1)))
+		lose(t);
+	return DONE;
+}
+
+/* A statement's end. */
+static enum result
+on_complete(struct track *t, uint8_t type)
+{
+	enum token k = front(t);
+
+	if (k != EXEC && (k != QUERY || type == 's'))
+		return violation(t);
+	if (t->copy == TRACK_COPY_IN || t->copy == TRACK_COPY_BROKEN)
+		return violation(t);
+	prove(t);
+	t->copy = TRACK_COPY_NONE;
+	t->early = 0;
+	if (k == EXEC)
+		answer_front(t);
+	return DONE;
+}
+
+static enum result
+on_step(struct track *t)
+{
+	if (front(t) != STEP)
+		return violation(t);
+	prove(t);
+	answer_front(t);
+	return DONE;
+}
+
+/* An answer that takes nothing away: right only while `ok`. */
+static enum result
+on_part(struct track *t, bool ok)
+{
+	if (!ok)
+		return violation(t);
+	prove(t);
+	return DONE;
+}
+
+/* The server reads what was sent behind the COPY as a part of it. */
+static enum result
+on_copy_in(struct track *t)
+{
+	enum token k = front(t), next;
+
+	if ((k != EXEC && k != QUERY) || t->copy != TRACK_COPY_NONE)
+		return violation(t);
+	prove(t);
+	t->copy = TRACK_COPY_IN;
+	pop(t);
+	while ((next = front(t)) == SYNC) {
+		t->early++;
+		pop(t);
+	}
+	if (next == END) {
+		t->copy = TRACK_COPY_ENDING;
+		pop(t);
+	} else if (next != NOTHING) {
+		t->copy = TRACK_COPY_BROKEN;
+	}
+	if (k == EXEC && t->owes == 0)
+		t->open = true;
+	tokens_unpop(&t->queue, k);
+	t->owes += wants_ready(k);
+	return DONE;
+}
+
+static enum result
+on_copy_out(struct track *t)
+{
+	enum token k = front(t);
+
+	if ((k != EXEC && k != QUERY) || t->copy != TRACK_COPY_NONE)
+		return violation(t);
+	prove(t);
+	t->copy = TRACK_COPY_OUT;
+	return DONE;
+}
+
+/* Messages that may come in doubt as well as out of it; else WAIT. */
+static enum result
+on_any(struct track *t, uint8_t type, const uint8_t *body, size_t have)
+{
+	switch (type) {
+	case 'A': /* NotificationResponse */
+	case 'N':
+	case 'S': /* ParameterStatus */
+		return DONE;
+	case 'E':
+		return on_error(t, body, have);
+	case 'Z':
+		return on_ready(t, body, have);
+	case 'K': /* of the login */
+	case 'R':
+	case 'v':
+		return t->status == 0 ? DONE : FAIL;
+	case 'W': /* CopyBothResponse: replication */
+		return FAIL;
+	default:
+		return t->doubt == TRACK_LOST ? DONE : WAIT;
+	}
+}
+
+enum result
+track_server(struct track *t, uint8_t type, const uint8_t *body, size_t have)
+{
+	enum result rc = on_any(t, type, body, have);
+	enum token k = front(t);
+
+	if (rc != WAIT)
+		return rc;
+	switch (type) {
+	case '1': /* ParseComplete */
+	case '2': /* BindComplete */
+	case '3': /* CloseComplete */
+	case 'n': /* NoData */
+		return on_step(t);
+	case 'T': /* RowDescription */
+		return k == QUERY ? on_part(t, true) : on_step(t);
+	case 't': /* ParameterDescription; RowDescription or NoData follows */
+		return on_part(t, k == STEP);
+	case 'D': /* DataRow */
+		return on_part(t, k == QUERY || k == EXEC);
+	case 'V': /* FunctionCallResponse */
+		return on_part(t, k == CALL);
+	case 'C': /* CommandComplete */
+	case 'I': /* EmptyQueryResponse */
+	case 's': /* PortalSuspended */
+		return on_complete(t, type);
+	case 'G':
+		return on_copy_in(t);
+	case 'H':
+		return on_copy_out(t);
+	case 'c': /* CopyDone; CommandComplete follows */
+	case 'd':
+		return on_part(t, t->copy == TRACK_COPY_OUT);
+	default:
+		return FAIL;
+	}
+}
+
+/* --- questions ----------------------------------------------------------- */
+
+static bool
+is_at_rest(const struct track *t)
+{
+	return t->queue.len == 0 && t->status == 'I' && !t->open && !t->skip &&
+	    !t->dying && t->copy == TRACK_COPY_NONE;
+}
+
+bool
+track_is_clean(const struct track *t)
+{
+	return is_at_rest(t) && t->doubt == TRACK_SURE;
+}
+
+bool
+track_is_spent(const struct track *t)
+{
+	return is_at_rest(t) && t->doubt == TRACK_DOUBT;
+}
+
+uint8_t
+track_tx_status(const struct track *t)
+{
+	return t->status;
+}
+
+bool
+track_is_copy_in(const struct track *t)
+{
+	return t->copy == TRACK_COPY_IN;
+}
+
+bool
+track_is_copy_out(const struct track *t)
+{
+	return t->copy == TRACK_COPY_OUT;
+}
+
+bool
+track_is_dying(const struct track *t)
+{
+	return t->dying;
+}
+
+uint32_t
+track_owes(const struct track *t)
+{
+	return t->owes;
+}
+
+bool
+track_is_stray(const struct track *t, uint8_t type)
+{
+	return (type == 'd' || type == 'c' || type == 'f') &&
+	    t->queue.len == 0 && t->doubt != TRACK_LOST;
+}
