@@ -1,0 +1,9 @@
+/*
+ * version.h - which pooler this is: for -V, the log and SHOW VERSION.
+ */
+#ifndef CONF_VERSION_H
+#define CONF_VERSION_H
+
+#define POOLER_VERSION "0.1"
+
+#endif
