@@ -1,0 +1,21 @@
+#include "master/backoff.h"
+
+void
+backoff_born(struct backoff *b, uint64_t now_ms)
+{
+	b->born_ms = now_ms;
+}
+
+uint32_t
+backoff_died(struct backoff *b, uint64_t now_ms)
+{
+	uint32_t wait_ms = BACKOFF_FIRST_MS;
+
+	if (now_ms - b->born_ms >= BACKOFF_RESET_MS)
+		b->deaths = 0;
+	if (b->deaths++ == 0)
+		return 0;
+	for (uint32_t n = 2; n < b->deaths && wait_ms < BACKOFF_MAX_MS; n++)
+		wait_ms *= 2;
+	return wait_ms < BACKOFF_MAX_MS ? wait_ms : BACKOFF_MAX_MS;
+}
