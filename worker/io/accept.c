@@ -54,6 +54,7 @@ static uint32_t self;
 static accept_fn *take_client;
 static bool is_in, is_paused_by_us, is_resting, is_unfair;
 static uint64_t looked_us, told_us;
+static uint32_t taken_since_look;
 static struct deadline next_try;
 
 /* May worker `n` be expected to take clients? */
@@ -100,6 +101,7 @@ is_fair(void)
 	uint64_t mine, bound;
 
 	looked_us = loop_now_us;
+	taken_since_look = 0;
 	if (!p || least == ALONE)
 		return true;
 	mine = atomic_load_explicit(&p->clients, memory_order_relaxed);
@@ -211,11 +213,11 @@ on_listener(struct watch *w, unsigned events)
 	struct listener *l = (struct listener *)w;
 
 	(void)events;
-	for (int i = 1; i <= BATCH; i++) {
+	for (int i = 0; i < BATCH; i++) {
 		/* its callback may have closed or paused us */
 		if (!take_one(l) || nlisteners == 0 || is_paused_by_us)
 			return;
-		if (i % LOOK_EVERY == 0 && !is_fair()) {
+		if (++taken_since_look >= LOOK_EVERY && !is_fair()) {
 			is_unfair = true;
 			return;
 		}
@@ -254,6 +256,7 @@ accept_open(uint32_t me, const int *fds, uint32_t n, accept_fn *on_client,
 	take_client = on_client;
 	is_in = is_paused_by_us = is_resting = is_unfair = false;
 	looked_us = told_us = 0;
+	taken_since_look = 0;
 	settle();
 	return 0;
 }
