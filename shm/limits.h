@@ -20,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct slot;
+
 enum limits_answer {
 	LIMITS_OK,
 	LIMITS_BUSY,    /* lock not got: at the next turn */
@@ -66,6 +68,9 @@ enum limits_answer limits_hint(uint32_t pool, uint32_t extra);
 /* The lock itself, for check.c and repair.c. */
 bool limits_try(uint32_t me);
 void limits_drop(uint32_t me);
+/* CLOSING or RESERVED, as `word` says, to FREE; the caller holds the lock.
+ * False: the slot's word is another. */
+bool limits_free(struct slot *s, uint64_t word);
 /* All three counters from the slot words; the caller holds the lock. */
 void limits_recount(void);
 

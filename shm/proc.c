@@ -36,8 +36,8 @@ proc_kind(uint32_t n)
 bool
 proc_is_there(uint32_t n)
 {
-	if (n >= segtab.nworkers
-	    || atomic_load(&segtab.procs[n].state) == PROC_DOWN)
+	if (n >= segtab.nworkers ||
+	    atomic_load(&segtab.procs[n].state) == PROC_DOWN)
 		return false;
 	return atomic_load(&segtab.procs[n].gone) == 0;
 }

@@ -90,11 +90,12 @@ at_least_one(uint32_t n)
 static bool
 is_sane(const struct segment_sizes *s)
 {
-	return s->workers <= SEG_MAX_WORKERS && s->slots <= SEG_MAX_SLOTS
-	    && s->pools <= MAX_POOLS && s->dbs <= MAX_POOLS
-	    && s->users <= MAX_POOLS && s->clients <= MAX_ROWS
-	    && (uint64_t)at_least_one(s->workers)
-		* round_up(at_least_one(s->clients), 8) <= MAX_ROWS;
+	return s->workers <= SEG_MAX_WORKERS && s->slots <= SEG_MAX_SLOTS &&
+	    s->pools <= MAX_POOLS && s->dbs <= MAX_POOLS &&
+	    s->users <= MAX_POOLS && s->clients <= MAX_ROWS &&
+	    (uint64_t)at_least_one(s->workers) *
+		round_up(at_least_one(s->clients), 8) <=
+	    MAX_ROWS;
 }
 
 /*
@@ -156,8 +157,8 @@ segment_make(const struct segment_sizes *sizes, struct err *e)
 	    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at == MAP_FAILED)
 		return err_set(e, "53200", "out of memory",
-		    "shared memory: %llu bytes: %s",
-		    (unsigned long long)l.used, strerror(errno));
+		    "shared memory: %llu bytes: %s", (unsigned long long)l.used,
+		    strerror(errno));
 	(void)madvise(at, (size_t)l.used, SEGMENT_NO_DUMP);
 	seg = at;
 	fill_header(l.used);

@@ -70,28 +70,27 @@ is_arrow(const uint32_t table[STATES], uint64_t from, enum slot_state to)
 }
 
 bool
-slot_move(struct slot *s, uint64_t from, enum slot_state state,
-    uint32_t owner)
+slot_move(struct slot *s, uint64_t from, enum slot_state state, uint32_t owner)
 {
 	bool moved;
 
 	if (!is_arrow(arrows, from, state))
 		return false;
 	CRASH_POINT("slot.move.before");
-	moved = atomic_compare_exchange_strong(&s->hold, &from,
-	    slot_word(state, owner, slot_gen(from)));
+	moved = atomic_compare_exchange_strong(
+	    &s->hold, &from, slot_word(state, owner, slot_gen(from)));
 	/* The move is all there is to it: what follows is a hint or a bell. */
 	CRASH_POINT("slot.move.after");
 	return moved;
 }
 
 bool
-slot_turn(struct slot *s, uint64_t from, enum slot_state state,
-    uint32_t owner, uint64_t gen)
+slot_turn(struct slot *s, uint64_t from, enum slot_state state, uint32_t owner,
+    uint64_t gen)
 {
-	return is_arrow(turns, from, state)
-	    && atomic_compare_exchange_strong(&s->hold, &from,
-	    slot_word(state, owner, gen));
+	return is_arrow(turns, from, state) &&
+	    atomic_compare_exchange_strong(
+		&s->hold, &from, slot_word(state, owner, gen));
 }
 
 uint64_t
