@@ -71,4 +71,7 @@ uint32_t clientrow_high(uint32_t w);
 void clientrow_info_write(uint32_t idx, const struct clientrow_info *info);
 bool clientrow_info_look(uint32_t idx, struct clientrow_info *out);
 
+/* Worker `w` has died: all its rows are free (repair). */
+void clientrow_withdraw(uint32_t w);
+
 #endif

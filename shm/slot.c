@@ -117,6 +117,17 @@ slot_info_look(uint32_t idx, struct slot_info *out)
 	return seqcopy_read(&r->seq, r->info, out, sizeof(*out));
 }
 
+/*
+ * The words hold the record's bytes as they are: only how they may be read
+ * while another process writes them differs, and nobody writes the owner's.
+ */
+const struct slot_info *
+slot_info_mine(uint32_t idx)
+{
+	return idx < segtab.nslots ? (const void *)segtab.infos[idx].info
+				   : NULL;
+}
+
 void
 slot_info_write(uint32_t idx, const struct slot_info *info)
 {

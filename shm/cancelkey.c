@@ -1,0 +1,111 @@
+#include "shm/cancelkey.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shm/clientrow.h"
+#include "shm/segment.h"
+
+enum {
+	ROUNDS = 6, /* four make it a strong permutation; two to spare */
+	ROW_BITS = 24,
+};
+
+/* The round function: 32 bits of HMAC(secret, {round, half}). */
+static bool
+mix(uint8_t round, uint32_t half, uint32_t *out)
+{
+	uint8_t in[5] = { round, (uint8_t)(half >> 24), (uint8_t)(half >> 16),
+		(uint8_t)(half >> 8), (uint8_t)half };
+	uint8_t md[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	if (HMAC(EVP_sha256(), seg->cancel_secret, sizeof(seg->cancel_secret),
+		in, sizeof(in), md, &len) == NULL ||
+	    len < 4)
+		return false;
+	*out = (uint32_t)md[0] << 24 | (uint32_t)md[1] << 16 |
+	    (uint32_t)md[2] << 8 | md[3];
+	return true;
+}
+
+static bool
+permute(uint64_t *v)
+{
+	uint32_t left = (uint32_t)(*v >> 32), right = (uint32_t)*v, f;
+
+	for (uint8_t i = 0; i < ROUNDS; i++) {
+		uint32_t old = right;
+
+		if (!mix(i, right, &f))
+			return false;
+		right = left ^ f;
+		left = old;
+	}
+	*v = (uint64_t)left << 32 | right;
+	return true;
+}
+
+static bool
+invert(uint64_t *v)
+{
+	uint32_t left = (uint32_t)(*v >> 32), right = (uint32_t)*v, f;
+
+	for (uint8_t i = ROUNDS; i-- > 0;) {
+		uint32_t old = left;
+
+		if (!mix(i, left, &f))
+			return false;
+		left = right ^ f;
+		right = old;
+	}
+	*v = (uint64_t)left << 32 | right;
+	return true;
+}
+
+static bool
+draw(uint64_t *out)
+{
+	return RAND_bytes((unsigned char *)out, sizeof(*out)) == 1 ||
+	    getentropy(out, sizeof(*out)) == 0;
+}
+
+uint64_t
+cancelkey_make(uint32_t row)
+{
+	uint64_t key;
+
+	do {
+		if (!draw(&key))
+			return 0;
+		key = key << ROW_BITS | row;
+		if (!permute(&key))
+			return 0;
+		/* libpq takes process id 0 for "no key" */
+	} while (key >> 32 == 0);
+	return key;
+}
+
+bool
+cancelkey_find(uint64_t key, uint32_t *row, uint32_t *gen)
+{
+	uint64_t plain = key, held;
+	struct clientrow *r;
+	uint32_t idx;
+
+	if (!invert(&plain))
+		return false;
+	idx = (uint32_t)(plain & ((UINT32_C(1) << ROW_BITS) - 1));
+	r = clientrow_at(idx);
+	if (r == NULL)
+		return false;
+	*row = idx;
+	*gen = atomic_load(&r->gen);
+	held = atomic_load(&r->key);
+	return CRYPTO_memcmp(&held, &key, sizeof(key)) == 0 && key != 0 &&
+	    (*gen & 1) != 0 && atomic_load(&r->gen) == *gen;
+}

@@ -1,0 +1,110 @@
+#include "shm/crash.h"
+
+#include <stdio.h>
+
+/* Every point there is; t/unit/crash_test.c compares it with the sources. */
+static const char *const points[] = {
+	"clientrow.freed",
+	"clientrow.info",
+	"clientrow.taken",
+	"grant.cleared",
+	"grant.offer.after",
+	"grant.offer.before",
+	"limits.close.done",
+	"limits.close.filled",
+	"limits.close.freed",
+	"limits.close.locked",
+	"limits.close.lowered",
+	"limits.close.reserved",
+	"limits.free.moved",
+	"limits.lower.half",
+	"limits.open.done",
+	"limits.open.filled",
+	"limits.open.locked",
+	"limits.open.moved",
+	"limits.raise.half",
+	"limits.take.moved",
+	"pool.failure.written",
+	"pool.greeting.written",
+	"pool.join.found",
+	"pool.join.joined",
+	"pool.login.drop",
+	"pool.make.filled",
+	"pool.make.parties",
+	"pool.party.filled",
+	"pool.reclaim.freed",
+	"queue.published",
+	"slot.info.write",
+	"slot.move.after",
+	"slot.move.before",
+};
+
+void
+crash_list(void)
+{
+	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
+		puts(points[i]);
+}
+
+#ifdef CRASH_POINTS
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+	char name[64];
+	unsigned long countdown; /* 0: not armed */
+} armed;
+
+/* "name:countdown[:process]" */
+void
+crash_arm(uint32_t me)
+{
+	const char *env = getenv("POOLER_CRASH");
+	const char *colon = env == NULL ? NULL : strchr(env, ':');
+	size_t len = colon == NULL ? 0 : (size_t)(colon - env);
+	char *end;
+
+	armed.countdown = 0;
+	if (len == 0 || len >= sizeof(armed.name))
+		return;
+	memcpy(armed.name, env, len);
+	armed.name[len] = '\0';
+	armed.countdown = strtoul(colon + 1, &end, 10);
+	if (*end == ':' && strtoul(end + 1, NULL, 10) != me)
+		armed.countdown = 0;
+}
+
+void
+crash_disarm(void)
+{
+	armed.countdown = 0;
+	(void)unsetenv("POOLER_CRASH");
+}
+
+void
+crash_point(const char *name)
+{
+	if (armed.countdown == 0 || strcmp(name, armed.name) != 0)
+		return;
+	if (--armed.countdown == 0)
+		(void)kill(getpid(), SIGKILL);
+}
+
+#else
+
+void
+crash_arm(uint32_t me)
+{
+	(void)me;
+}
+
+void
+crash_disarm(void)
+{
+}
+
+#endif
