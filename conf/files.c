@@ -227,14 +227,20 @@ find_auth_file(struct reading *r, char *path, size_t size)
 int
 conf_files_read(struct conf_files *files, const char *path, struct err *e)
 {
-	struct reading r = { .files = files, .e = e };
-	char auth_file[NAME_MAX_BYTES];
-	struct err unused;
-
 	if (files->count != 0)
 		return err_set(e, STATE, say, "files are read twice");
 	if (conf_files_add(files, path, e) == -1)
 		return -1;
+	return conf_files_read_users(files, e);
+}
+
+int
+conf_files_read_users(struct conf_files *files, struct err *e)
+{
+	struct reading r = { .files = files, .e = e };
+	char auth_file[NAME_MAX_BYTES];
+	struct err unused;
+
 	if (find_auth_file(&r, auth_file, sizeof(auth_file)) == -1)
 		return -1;
 	/* what is missing is told with everything else that is wrong */

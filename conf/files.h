@@ -60,6 +60,12 @@ int conf_files_read(struct conf_files *files, const char *path, struct err *e);
 /* Read one more file, if it is not there yet. */
 int conf_files_add(struct conf_files *files, const char *path, struct err *e);
 
+/*
+ * Read the auth_file that the files and the pins name now, and includes that
+ * are missing; a pin set after conf_files_read() may name another.
+ */
+int conf_files_read_users(struct conf_files *files, struct err *e);
+
 /* The bytes of a file, by the name that it was read under, or NULL. */
 const struct conf_file *conf_files_find(const struct conf_files *files,
     const char *name);

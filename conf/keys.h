@@ -22,7 +22,7 @@ enum key_type { KEY_INT, KEY_BOOL, KEY_TIME, KEY_CHOICE, KEY_STR };
 enum key_scope { KEY_GLOBAL, KEY_DB, KEY_USER, KEY_PEER, KEY_SCOPES };
 
 /* When a change takes effect. */
-enum key_when { KEY_START, KEY_RELOAD };
+enum key_when { KEY_RELOAD, KEY_START };
 
 struct conf_key {
 	const char *name;
@@ -30,7 +30,6 @@ struct conf_key {
 	enum key_type type;
 	enum key_when when;
 	bool later;  /* parsed, checked and shown; not in effect yet */
-	bool octal;  /* the sample and SHOW's default write it in octal */
 	bool secret; /* its value is never shown or logged */
 	size_t at;   /* offsetof in the scope's struct */
 	int64_t min; /* of an int */

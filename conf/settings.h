@@ -71,6 +71,7 @@ struct conf_db {
 	const char *application_name;
 	const char *file; /* where it stands */
 	unsigned line;
+	size_t order; /* among its like in the files */
 };
 
 /* One line of [users]. */
@@ -88,6 +89,7 @@ struct conf_user {
 	int64_t client_idle_timeout_ms;
 	const char *file;
 	unsigned line;
+	size_t order;
 };
 
 /* One line of [peers]. */
@@ -96,6 +98,7 @@ struct conf_peer {
 	const char *host;
 	int port;
 	int pool_size;
+	size_t order;
 };
 
 struct conf {

@@ -1,0 +1,347 @@
+#include "conf/conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "conf/compat.h"
+#include "conf/entries.h"
+#include "conf/keys.h"
+#include "conf/lex.h"
+#include "conf/log.h"
+#include "conf/users.h"
+
+enum section {
+	SECTION_NONE, /* before the first */
+	SECTION_GLOBAL,
+	SECTION_DATABASES,
+	SECTION_USERS,
+	SECTION_PEERS,
+	SECTION_UNKNOWN
+};
+
+/* Where a setting was last given; line 0: nowhere. */
+struct spot {
+	const char *file;
+	unsigned line;
+};
+
+struct loading {
+	struct conf *c;
+	const struct conf_files *files;
+	struct conf_faults *faults;
+	enum section section;
+	struct spot *spots;    /* one for each key of the table */
+	const char *name_from; /* a file's name, and its copy in the arena */
+	const char *name_copy;
+	struct entries entries;
+};
+
+/* --- one pair --------------------------------------------------------------- */
+
+/* Where key `key` was given, for a fault about it. */
+static const struct spot *
+spot_of(const struct loading *l, const char *name)
+{
+	return &l->spots[keys_find(KEY_GLOBAL, name) - keys_global];
+}
+
+static void
+set_global(struct loading *l, const char *name, const char *value,
+    const struct spot *where)
+{
+	const struct conf_key *key = keys_find(KEY_GLOBAL, name);
+	char why[192];
+
+	if (key == NULL) {
+		conf_faults_add(l->faults, where->file, where->line,
+		    "unknown setting: %.63s", name);
+		return;
+	}
+	l->spots[key - keys_global] = *where;
+	if (keys_set(key, l->c, value, &l->c->arena, why) == -1)
+		conf_faults_add(l->faults, where->file, where->line, "%s",
+		    why);
+}
+
+static void
+on_section(struct loading *l, const char *name, const struct spot *where)
+{
+	static const struct value_choice names[] = {
+		{ "pgbouncer", SECTION_GLOBAL }, { "pooler", SECTION_GLOBAL },
+		{ "databases", SECTION_DATABASES }, { "users", SECTION_USERS },
+		{ "peers", SECTION_PEERS }, { NULL, 0 }
+	};
+
+	l->section = SECTION_UNKNOWN;
+	for (size_t i = 0; names[i].name != NULL; i++)
+		if (strcmp(names[i].name, name) == 0)
+			l->section = (enum section)names[i].value;
+	if (l->section == SECTION_UNKNOWN)
+		conf_faults_add(l->faults, where->file, where->line,
+		    "unknown section: [%s]", name);
+}
+
+static void
+on_pair(struct loading *l, const struct lex_event *ev,
+    const struct spot *where)
+{
+	struct entry_at at = { .file = where->file, .line = where->line,
+		.arena = &l->c->arena, .faults = l->faults };
+
+	switch (l->section) {
+	case SECTION_NONE:
+		conf_faults_add(l->faults, where->file, where->line,
+		    "a setting before the first [section]");
+		break;
+	case SECTION_UNKNOWN:
+		break; /* its header was a fault already */
+	case SECTION_GLOBAL:
+		set_global(l, ev->key, ev->value, where);
+		break;
+	case SECTION_DATABASES:
+		(void)entries_db(&l->entries, &at, ev->key, ev->value);
+		break;
+	case SECTION_USERS:
+		(void)entries_user(&l->entries, &at, ev->key, ev->value);
+		break;
+	case SECTION_PEERS:
+		(void)entries_peer(&l->entries, &at, ev->key, ev->value);
+		break;
+	}
+}
+
+/* --- the files ---------------------------------------------------------------- */
+
+static bool
+find_in_files(void *arg, const char *name, struct lex_text *text)
+{
+	const struct loading *l = arg;
+	const struct conf_file *f = conf_files_find(l->files, name);
+
+	if (f == NULL)
+		return false;
+	text->name = f->name;
+	text->bytes = f->bytes;
+	text->len = f->len;
+	return true;
+}
+
+/* The event's place, with a file name that lives as long as the conf. */
+static struct spot
+spot_here(struct loading *l, const struct lex_event *ev)
+{
+	if (ev->file != l->name_from) {
+		l->name_from = ev->file;
+		l->name_copy = arena_strdup(&l->c->arena, ev->file);
+		if (l->name_copy == NULL)
+			l->name_copy = "";
+	}
+	return (struct spot){ .file = l->name_copy, .line = ev->line };
+}
+
+static void
+load_files(struct loading *l)
+{
+	struct lex_text text;
+	struct lex_event ev;
+	struct spot where;
+	struct lex lex;
+
+	(void)find_in_files(l, l->files->v[0].name, &text);
+	lex_init(&lex, &text, find_in_files, l);
+	for (lex_next(&lex, &ev); ev.kind != LEX_END; lex_next(&lex, &ev)) {
+		where = spot_here(l, &ev);
+		if (ev.kind == LEX_FAULT)
+			conf_faults_add(l->faults, where.file, where.line,
+			    "%s", ev.value);
+		else if (ev.kind == LEX_SECTION)
+			on_section(l, ev.section, &where);
+		else
+			on_pair(l, &ev, &where);
+	}
+	lex_fini(&lex);
+}
+
+/*
+ * What the files do not say, or may not.  CONF_PIN_UNSET before the files are
+ * loaded, the others after.
+ */
+static void
+apply_pins(struct loading *l, bool is_before)
+{
+	static const struct spot nowhere = { .file = "" };
+	char buf[32];
+
+	for (size_t i = 0; i < l->files->n_pins; i++) {
+		const struct conf_pin *p = &l->files->pins[i];
+		const struct conf_key *key = keys_find(KEY_GLOBAL, p->key);
+		const char *now;
+		struct spot was;
+
+		if ((p->how == CONF_PIN_UNSET) != is_before)
+			continue;
+		if (key == NULL) {
+			set_global(l, p->key, p->value, &nowhere);
+			continue;
+		}
+		was = l->spots[key - keys_global];
+		now = keys_show(key, l->c, buf);
+		if (p->how == CONF_PIN_KEEP &&
+		    strcmp(now == NULL ? "" : now, p->value) != 0)
+			conf_faults_warn(l->faults, was.file, was.line,
+			    "%s: a change needs a restart; it stays \"%.100s\"",
+			    p->key, p->value);
+		set_global(l, p->key, p->value, &nowhere);
+	}
+}
+
+/* --- the whole ------------------------------------------------------------------ */
+
+static void
+check_auth(struct loading *l)
+{
+	const struct spot *at = spot_of(l, "auth_type");
+
+	switch ((enum auth_type)l->c->auth_type) {
+	case AUTH_ANY:
+	case AUTH_TRUST:
+	case AUTH_PLAIN:
+	case AUTH_MD5:
+	case AUTH_SCRAM:
+		return;
+	case AUTH_CERT:
+	case AUTH_HBA:
+	case AUTH_LDAP:
+	case AUTH_PAM:
+		conf_faults_add(l->faults, at->file, at->line,
+		    "auth_type = %s is not supported yet",
+		    value_choice_name(keys_auth_type, l->c->auth_type));
+	}
+}
+
+/* A promise of encryption that is not kept must not look as if it were. */
+static void
+check_tls(struct loading *l, const char *key, int sslmode)
+{
+	const struct spot *at = spot_of(l, key);
+
+	if (sslmode >= SSLMODE_REQUIRE)
+		conf_faults_add(l->faults, at->file, at->line,
+		    "%s = %s demands TLS, which is not supported yet", key,
+		    value_choice_name(keys_sslmode, sslmode));
+}
+
+static void
+check(struct loading *l)
+{
+	const struct conf *c = l->c;
+	const struct spot *at = spot_of(l, "syslog_facility");
+
+	check_auth(l);
+	check_tls(l, "client_tls_sslmode", c->client_tls_sslmode);
+	check_tls(l, "server_tls_sslmode", c->server_tls_sslmode);
+	if (!log_is_facility(c->syslog_facility))
+		conf_faults_add(l->faults, at->file, at->line,
+		    "syslog_facility: there is none of that name");
+}
+
+static void
+load_users(struct loading *l)
+{
+	const char *name = l->c->auth_file;
+	const struct spot *at = spot_of(l, "auth_file");
+	const struct conf_file *f;
+
+	if (name[0] == '\0')
+		return;
+	f = conf_files_find(l->files, name);
+	if (f == NULL)
+		conf_faults_add(l->faults, at->file, at->line,
+		    "the auth_file \"%.100s\" cannot be read: does it exist, "
+		    "and may this user read it?", name);
+	else
+		l->c->users = users_new(f->bytes, f->len, f->name, l->faults);
+}
+
+/* --- load, reload, free ----------------------------------------------------------- */
+
+void
+conf_free(struct conf *c)
+{
+	if (c == NULL)
+		return;
+	users_free(c->users);
+	free(c->dbs);
+	free(c->user_rows);
+	free(c->peers);
+	arena_fini(&c->arena);
+	free(c);
+}
+
+struct conf *
+conf_load(const struct conf_files *files, struct conf_faults *faults)
+{
+	struct loading l = { .files = files, .faults = faults };
+	size_t before = faults->faults;
+
+	if (files->count == 0) {
+		conf_faults_add(faults, NULL, 0, "there is no configuration");
+		return NULL;
+	}
+	l.c = calloc(1, sizeof(*l.c));
+	if (l.c != NULL)
+		l.spots = arena_alloc(&l.c->arena,
+		    keys_n_global * sizeof(*l.spots));
+	if (l.spots == NULL) {
+		conf_faults_add(faults, NULL, 0, "out of memory");
+		conf_free(l.c);
+		return NULL;
+	}
+	keys_default(KEY_GLOBAL, l.c);
+	l.entries.c = l.c;
+	apply_pins(&l, true);
+	load_files(&l);
+	if (l.c->workers == 0)
+		l.c->workers = compat_cpus();
+	apply_pins(&l, false);
+	if (l.c->conffile[0] == '\0')
+		l.c->conffile = arena_strdup(&l.c->arena, files->v[0].name);
+	check(&l);
+	load_users(&l);
+	entries_sort(&l.entries);
+	if (l.c->conffile != NULL && faults->faults == before)
+		return l.c;
+	conf_free(l.c);
+	return NULL;
+}
+
+struct conf *
+conf_reload(const struct conf *running, struct conf_files *files,
+    struct conf_faults *faults)
+{
+	struct err e = { .log = "" };
+	char buf[32];
+
+	for (size_t i = 0; i < keys_n_global; i++) {
+		const struct conf_key *key = &keys_global[i];
+		const char *value = keys_show(key, running, buf);
+		int rc = 0;
+
+		if (value == NULL)
+			value = "";
+		if (key->when == KEY_START)
+			rc = conf_files_pin(files, CONF_PIN_KEEP, key->name,
+			    value, &e);
+		else if (key->dflt == NULL)
+			rc = conf_files_pin(files, CONF_PIN_UNSET, key->name,
+			    value, &e);
+		if (rc == -1) {
+			conf_faults_add(faults, NULL, 0, "%s", e.log);
+			return NULL;
+		}
+	}
+	if (conf_files_read_users(files, &e) == -1) {
+		conf_faults_add(faults, NULL, 0, "%s", e.log);
+		return NULL;
+	}
+	return conf_load(files, faults);
+}
