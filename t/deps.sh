@@ -1,0 +1,175 @@
+#!/bin/sh
+# deps.sh - install what is missing, and nothing else: `make deps`.
+#
+# deps.sh build    what the build and the tests need
+# deps.sh lint     clang-format, clang-tidy, cppcheck
+# deps.sh model    spin
+# deps.sh bench    PgBouncer, the peer of the benchmarks
+#
+# Each need is a question to this machine (is there such a program? does such
+# a header compile?) and the package that answers it on each system.  Where all
+# answers are yes, nothing happens.  Asks for root by sudo or doas.
+set -u
+
+CC=${CC:-cc}
+PATH=$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin:/usr/pkg/bin
+export PATH
+
+case $(uname -s) in
+Linux)   column=3 ;;
+FreeBSD) column=4 ;;
+OpenBSD) column=5 ;;
+NetBSD)  column=6 ;;
+*)       column=0 ;;
+esac
+
+# what it is for, the question, then packages: Debian FreeBSD OpenBSD NetBSD;
+# "-" where the base system has it
+needs='
+build has:gcc         gcc              gcc               gcc%11                gcc12
+build has:clang       clang            -                 -                     clang
+build has:pkg-config  pkg-config       pkgconf           -                     pkg-config
+build has:git         git              git               git                   git
+build libc            libc6-dev        -                 -                     -
+build inc:openssl/ssl.h  libssl-dev    -                 -                     -
+build inc:libpq-fe.h  libpq-dev        postgresql16-client postgresql-client   postgresql16-client
+build inc:check.h     check            check             check                 check
+build pg:initdb       postgresql       postgresql16-server postgresql-server   postgresql16-server
+build pg:pgbench      postgresql-contrib postgresql16-client postgresql-contrib postgresql16-client
+build pg:psql         postgresql-client postgresql16-client postgresql-client  postgresql16-client
+lint  has:clang-format clang-format    llvm              clang-tools-extra     clang-tools-extra
+lint  has:clang-tidy  clang-tidy       llvm              clang-tools-extra     clang-tools-extra
+lint  has:cppcheck    cppcheck         cppcheck          cppcheck              cppcheck
+model has:spin        spin             spin              spin                  spin
+bench has:pgbouncer   pgbouncer        pgbouncer         pgbouncer             pgbouncer
+'
+
+compiles() { # C text
+	flags=
+	if command -v pkg-config >/dev/null 2>&1; then
+		flags=$(pkg-config --cflags libpq openssl check 2>/dev/null) ||
+		    flags=$(for m in libpq openssl check; do
+			pkg-config --cflags "$m" 2>/dev/null
+		    done)
+	fi
+	# shellcheck disable=SC2086 # flags are words
+	printf '%s\n' "$1" | $CC $flags -I/usr/include/postgresql \
+	    -I/usr/local/include -I/usr/pkg/include -x c -fsyntax-only - \
+	    >/dev/null 2>&1
+}
+
+is_met() { # question
+	case $1 in
+	has:gcc)
+		command -v gcc >/dev/null 2>&1 ||
+		    command -v egcc >/dev/null 2>&1 ;;
+	has:*) command -v "${1#has:}" >/dev/null 2>&1 ;;
+	libc) compiles '#include <stdlib.h>' ;;
+	inc:*) compiles "#include <stddef.h>
+#include <${1#inc:}>" ;;
+	pg:*)
+		command -v "${1#pg:}" >/dev/null 2>&1 ||
+		    ls /usr/lib/postgresql/*/bin/"${1#pg:}" \
+			/usr/pgsql-*/bin/"${1#pg:}" >/dev/null 2>&1 ;;
+	esac
+}
+
+missing() { # what for
+	echo "$needs" | while read -r for question packages; do
+		[ "$for" = "$1" ] || continue
+		is_met "$question" && continue
+		[ "$column" != 0 ] || { echo "${question#*:}"; continue; }
+		# shellcheck disable=SC2086 # packages are words
+		set -- "$1" "$question" $packages
+		shift $((column - 2))
+		[ "$2" = - ] || echo "$2"
+	done | LC_ALL=C sort -u
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null 2>&1; then
+		sudo "$@"
+	elif command -v doas >/dev/null 2>&1; then
+		doas "$@"
+	else
+		echo "deps: root is needed for: $*" >&2
+		return 1
+	fi
+}
+
+# A server package starts a service of its own, and wants to at each boot.
+# Nobody asked for that here: the tests and benchmarks start their own.
+no_service=/usr/sbin/policy-rc.d
+no_cluster=/etc/postgresql-common/createcluster.d/50-pooler-deps.conf
+made_service=
+made_cluster=
+
+hold_services() {
+	if [ ! -e $no_service ]; then
+		made_service=1
+		as_root sh -c "printf '#!/bin/sh\nexit 101\n' >$no_service &&
+		    chmod 755 $no_service" || return 1
+	fi
+	if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+		made_cluster=1
+		as_root sh -c "mkdir -p ${no_cluster%/*} &&
+		    echo 'create_main_cluster = false' >$no_cluster" ||
+		    return 1
+	fi
+}
+
+release_services() {
+	[ -z "$made_service" ] || as_root rm -f $no_service
+	[ -z "$made_cluster" ] || as_root rm -f $no_cluster
+	case " $1 " in
+	*" pgbouncer "*)
+		if command -v systemctl >/dev/null 2>&1; then
+			as_root systemctl disable pgbouncer
+		elif command -v update-rc.d >/dev/null 2>&1; then
+			as_root update-rc.d pgbouncer disable
+		fi >/dev/null 2>&1 ;;
+	esac
+}
+
+install_debian() { # packages
+	command -v apt-get >/dev/null 2>&1 || {
+		echo "deps: install these with your system's tools, by what" \
+		    "Debian calls them: $*" >&2
+		return 1
+	}
+	hold_services || return 1
+	trap 'release_services "$*"; exit 130' INT TERM HUP
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
+	    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+		--no-install-recommends install "$@"
+	rc=$?
+	trap - INT TERM HUP
+	release_services "$*"
+	return $rc
+}
+
+install_packages() {
+	case $column in
+	3) install_debian "$@" ;;
+	4) as_root env ASSUME_ALWAYS_YES=yes pkg install -y "$@" ;;
+	5) as_root pkg_add -I "$@" ;;
+	6) as_root pkgin -y install "$@" ;;
+	*)
+		echo "deps: missing, and this system is not known here: $*" >&2
+		return 1 ;;
+	esac
+}
+
+[ $# = 1 ] || { echo "usage: deps.sh build|lint|model|bench" >&2; exit 2; }
+wanted=$(missing "$1")
+[ -n "$wanted" ] || exit 0
+# shellcheck disable=SC2086 # packages are words
+set -- "$1" $wanted
+what=$1
+shift
+echo "deps: installing $*" >&2
+install_packages "$@" || exit 1
+wanted=$(missing "$what")
+[ -z "$wanted" ] || { echo "deps: still missing:" $wanted >&2; exit 1; }
