@@ -124,7 +124,7 @@ become(uint32_t n, struct child_start *start)
 	char name[32];
 
 	signal_child();
-	compat_title("pooler: %s", name_of(n, name));
+	compat_title("%s", name_of(n, name));
 	for (uint32_t i = 0; i < seg->nprocs; i++)
 		chan_close(&children[i].chan);
 	hooks->in_child();
@@ -230,17 +230,16 @@ give_birth(uint32_t n, uint64_t now_ms)
 void
 children_start(uint64_t now_ms)
 {
-	if (is_stopping)
+	if (is_stopping || children_due_ms() > now_ms)
 		return;
-	for (uint32_t n = 0; n < seg->nprocs; n++) {
-		struct child *c = &children[n];
+	/* what the others have sent belongs to what it inherits */
+	for (uint32_t n = 0; n < seg->nprocs; n++)
+		children_read(n);
+	for (uint32_t n = 0; n < seg->nprocs && !is_stopping; n++) {
+		const struct child *c = &children[n];
 
-		if (c->pid != 0 || c->repair_ms != 0 || c->start_ms > now_ms)
-			continue;
-		/* what the others have sent belongs to what it inherits */
-		for (uint32_t i = 0; i < seg->nprocs; i++)
-			children_read(i);
-		give_birth(n, now_ms);
+		if (c->pid == 0 && c->repair_ms == 0 && c->start_ms <= now_ms)
+			give_birth(n, now_ms);
 	}
 	name_keeper();
 }

@@ -125,11 +125,11 @@ look_shared(uint32_t slot)
 
 	if (store[slot].gen == 0 || store[slot].gen != slot_gen(word))
 		return false;
-	if (!store[slot].is_shared
-	    && (state == SLOT_IDLE || state == SLOT_ACTIVE
-		|| state == SLOT_GRANTED)
-	    && (atomic_load(&s->flags) & SLOT_SHARED) != 0
-	    && slot_gen(slot_look(s)) == store[slot].gen) {
+	if (!store[slot].is_shared &&
+	    (state == SLOT_IDLE || state == SLOT_ACTIVE ||
+		state == SLOT_GRANTED) &&
+	    (atomic_load(&s->flags) & SLOT_SHARED) != 0 &&
+	    slot_gen(slot_look(s)) == store[slot].gen) {
 		store[slot].is_shared = true;
 		is_behind = true;
 	}

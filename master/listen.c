@@ -23,6 +23,7 @@ enum {
 };
 
 static int fds[LISTEN_MAX];
+static char names[LISTEN_MAX][LISTEN_TEXT]; /* of fds, for people */
 static uint32_t nfds;
 static int unix_fd = -1; /* one of fds, or -1 */
 static char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -124,8 +125,8 @@ keep(int fd, const struct conf *c, const char *name, struct err *e)
 		close(fd);
 		return -1;
 	}
+	compat_strlcpy(names[nfds], name, sizeof(names[nfds]));
 	fds[nfds++] = fd;
-	log_info(NULL, "listening on %s", name);
 	return 0;
 }
 
@@ -330,6 +331,13 @@ listen_open(const struct conf *c, uid_t owner, struct err *e)
 fail:
 	listen_close();
 	return -1;
+}
+
+void
+listen_log(void)
+{
+	for (uint32_t i = 0; i < nfds; i++)
+		log_info(NULL, "listening on %s", names[i]);
 }
 
 int *

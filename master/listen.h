@@ -36,11 +36,14 @@ int listen_parse(const char *list, int port, struct listen_addr *out,
     size_t max, size_t *count, struct err *e);
 
 /*
- * Open what `c` asks for, each logged.  Unix sockets belong to `owner`
+ * Open what `c` asks for.  Unix sockets belong to `owner`
  * ((uid_t)-1: as they are).  -1: one of them cannot be had, or there is
  * nothing to listen on; all is closed again.
  */
 int listen_open(const struct conf *c, uid_t owner, struct err *e);
+
+/* Say where we listen: apart, since the sockets come before the log. */
+void listen_log(void);
 
 /* The open sockets; the array is this module's. */
 int *listen_fds(uint32_t *count);
