@@ -1,0 +1,626 @@
+/*
+ * backend.c - server connections: events, hand-over, reset, the way out.
+ *
+ * Data: the table and what it points to are this process's own; slots are
+ * changed by slot_move() and limits.c only.  Never blocks.
+ */
+#include "worker/backend/backend.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conf/clock.h"
+#include "shm/crash.h"
+#include "shm/proc.h"
+#include "shm/segment.h"
+#include "worker/backend/cancel.h"
+#include "worker/backend/depart.h"
+#include "worker/backend/lend.h"
+#include "worker/backend/login.h"
+#include "worker/backend/params.h"
+#include "worker/backend/scan.h"
+#include "worker/backend/target.h"
+#include "worker/proto/field.h"
+#include "worker/self.h"
+
+enum { RESET_MS = 15000 }; /* how long server_reset_query may take */
+
+static struct backend **table; /* by slot; NULL: no descriptor here */
+
+static void on_event(struct watch *w, unsigned events);
+static void on_deadline(struct deadline *d);
+
+int
+backend_init(void)
+{
+	table = calloc(seg->nslots, sizeof(struct backend *));
+	return table == NULL ? -1 : 0;
+}
+
+static void
+free_backend(void *p)
+{
+	struct backend *b = p;
+
+	track_fini(&b->track);
+	buf_fini(&b->in);
+	buf_fini(&b->out);
+	free(b);
+}
+
+/* Out of the loop first: epoll goes on reporting a closed number while a
+ * duplicate lives elsewhere.  `have` says so only when it is true. */
+void
+backend_drop(struct backend *b)
+{
+	loop_remove(&b->watch);
+	deadline_clear(&b->deadline);
+	if (b->lend != NULL)
+		lend_unlearn(b->lend, b);
+	if (b->watch.fd != -1) {
+		close(b->watch.fd);
+		b->watch.fd = -1;
+		have_set(self.me, b->slot, 0);
+	}
+	if (table[b->slot] == b)
+		table[b->slot] = NULL;
+	loop_defer(b, free_backend);
+}
+
+void
+backend_fini(void)
+{
+	if (table == NULL)
+		return;
+	for (uint32_t i = 0; i < seg->nslots; i++)
+		if (table[i] != NULL) {
+			if (table[i]->watch.fd != -1)
+				close(table[i]->watch.fd);
+			free_backend(table[i]);
+		}
+	free(table);
+	table = NULL;
+}
+
+struct backend *
+backend_at(uint32_t slot)
+{
+	return slot < seg->nslots ? table[slot] : NULL;
+}
+
+const struct slot_info *
+backend_info(const struct backend *b)
+{
+	return slot_info_mine(b->slot);
+}
+
+void
+backend_who(const struct backend *b, struct log_who *who)
+{
+	const struct slot_info *info = backend_info(b);
+	const char *db = "(nodb)", *user = "(nouser)";
+	char addr[TARGET_TEXT];
+
+	if (b->lend != NULL && b->lend->gen != 0) {
+		db = pool_db_name(b->lend->row);
+		user = b->lend->user;
+	}
+	target_text(&info->addr, addr);
+	log_who_set(who, "S-0x%llx: %s/%s@%s", (unsigned long long)info->id,
+	    db, user, addr);
+}
+
+static struct backend *
+new_backend(uint32_t slot, uint64_t gen, int fd)
+{
+	struct backend *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	watch_init(&b->watch, fd, on_event);
+	deadline_init(&b->deadline, on_deadline);
+	b->slot = slot;
+	b->gen = gen;
+	table[slot] = b;
+	return b;
+}
+
+/* --- descriptors come and go ------------------------------------------- */
+
+void
+backend_learn(uint32_t slot, uint64_t gen, int fd)
+{
+	struct slot *s = slot_at(slot);
+	struct backend *b;
+	uint64_t word;
+
+	if (s == NULL || slot_gen(word = slot_look(s)) != gen) {
+		close(fd);
+		return;
+	}
+	b = table[slot];
+	if (b != NULL && b->gen == gen) {
+		close(fd);
+		return;
+	}
+	if (b != NULL)
+		backend_drop(b);
+	b = new_backend(slot, gen, fd);
+	if (b == NULL) {
+		close(fd);
+		return;
+	}
+	have_set(self.me, slot, gen);
+	CRASH_POINT("backend.learn");
+	b->lend = lend_at(atomic_load(&s->pool));
+	/* a replacement watches what its number last owned */
+	if (slot_state(word) == SLOT_IDLE && slot_owner(word) == self.me)
+		loop_want(&b->watch, LOOP_READ);
+	if (b->lend != NULL)
+		lend_learn(b->lend, b);
+}
+
+void
+backend_forget(uint32_t slot, uint64_t gen)
+{
+	struct backend *b = backend_at(slot);
+
+	if (b != NULL && b->gen == gen && b->state == BACKEND_CACHED)
+		backend_drop(b);
+}
+
+void
+backend_rescan(void)
+{
+	for (uint32_t i = 0; i < seg->nslots; i++) {
+		uint64_t word;
+
+		if (table[i] == NULL || table[i]->state != BACKEND_CACHED)
+			continue;
+		word = slot_look(slot_at(i));
+		if (slot_gen(word) != table[i]->gen ||
+		    slot_state(word) == SLOT_FREE)
+			backend_drop(table[i]);
+	}
+}
+
+void
+backend_adopt(uint32_t slot, uint64_t gen, int fd)
+{
+	struct slot *s = slot_at(slot);
+	uint64_t word = s == NULL ? 0 : slot_look(s);
+	struct backend *b = backend_at(slot);
+
+	if (s == NULL || slot_gen(word) != gen ||
+	    slot_state(word) != SLOT_CLOSING || slot_owner(word) != self.me) {
+		close(fd);
+		return;
+	}
+	if (b != NULL && b->gen != gen) {
+		backend_drop(b);
+		b = NULL;
+	}
+	if (b != NULL && b->watch.fd != -1) {
+		close(fd);
+	} else {
+		b = new_backend(slot, gen, fd);
+		if (b == NULL) {
+			close(fd); /* the rescan finds the slot again */
+			return;
+		}
+		have_set(self.me, slot, gen);
+	}
+	if (b->lend == NULL)
+		b->lend = lend_at(atomic_load(&s->pool));
+	if (b->state == BACKEND_CLOSING)
+		return;
+	depart_adopted(b);
+}
+
+void
+backend_start(struct lend *lend, uint32_t slot, uint64_t gen)
+{
+	struct slot *s = slot_at(slot);
+	struct slot_info info = { .id = segment_next_id(),
+		.connect_wall_us = clock_wall_us() };
+	struct backend *b = table[slot];
+
+	if (b != NULL)
+		backend_drop(b);
+	atomic_store(&s->born_us, loop_now_us);
+	slot_info_write(slot, &info);
+	b = new_backend(slot, gen, -1);
+	if (b == NULL) {
+		/* the place goes back; there is no backend to wait for */
+		slot_move(s, slot_look(s), SLOT_CLOSING, self.me);
+		depart_placeless(slot, gen);
+		lend_login_ended(lend, false);
+		return;
+	}
+	b->lend = lend;
+	b->state = BACKEND_LOGIN;
+	track_init(&b->track, 0);
+	login_start(b);
+}
+
+/* --- lending ------------------------------------------------------------- */
+
+bool
+backend_claim(struct backend *b)
+{
+	struct slot *s = slot_at(b->slot);
+	uint64_t word = slot_look(s);
+
+	if (slot_gen(word) != b->gen || slot_state(word) != SLOT_IDLE)
+		return false;
+	CRASH_POINT("backend.claim");
+	if (!slot_move(s, word, SLOT_ACTIVE, self.me))
+		return false;
+	CRASH_POINT("backend.claimed");
+	return backend_taken(b);
+}
+
+bool
+backend_taken(struct backend *b)
+{
+	b->cancels = 0;
+	b->remain = b->up_remain = 0;
+	b->state = BACKEND_HELD;
+	track_init(&b->track, 'I');
+	if (loop_want(&b->watch, LOOP_READ) == -1) {
+		backend_close(b, "cannot be watched: %s", strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+void
+backend_lend(struct backend *b, struct lessee *user)
+{
+	b->user = user;
+	b->state = BACKEND_LENT;
+}
+
+static void
+hand_on(struct backend *b)
+{
+	if (b->cancels > 0) {
+		b->state = BACKEND_HELD;
+		return;
+	}
+	b->state = BACKEND_CACHED;
+	lend_release(b);
+}
+
+static void
+reset(struct backend *b, const char *query)
+{
+	uint8_t bytes[4096];
+	struct wire w;
+
+	wire_init(&w, bytes, sizeof(bytes));
+	wire_begin(&w, 'Q');
+	wire_str(&w, query);
+	wire_end(&w);
+	b->state = BACKEND_RESET;
+	if (w.full || track_client(&b->track, 'Q') == -1 ||
+	    backend_send(b, bytes, w.len) == -1 ||
+	    deadline_set(&b->deadline, loop_now_us + RESET_MS * 1000) == -1)
+		backend_close(b, "reset query could not be sent");
+}
+
+void
+backend_give(struct backend *b)
+{
+	const struct conf *c = self.conf;
+	bool is_session = b->lend->set.pool_mode == POOL_SESSION;
+
+	b->user = NULL;
+	if (!scan_is_boundary(b) || b->up_remain > 0 || backend_is_full(b)) {
+		backend_close(b, "not at a clean boundary");
+		return;
+	}
+	if (!(b->watch.want & LOOP_READ))
+		backend_want_read(b, true);
+	if ((is_session || c->server_reset_query_always) &&
+	    c->server_reset_query[0] != '\0')
+		reset(b, c->server_reset_query);
+	else
+		hand_on(b);
+}
+
+void
+backend_cancel_begins(struct backend *b)
+{
+	b->cancels++;
+	atomic_store(&slot_at(b->slot)->cancels, b->cancels);
+}
+
+void
+backend_cancel_ends(struct backend *b)
+{
+	b->cancels--;
+	atomic_store(&slot_at(b->slot)->cancels, b->cancels);
+	if (b->cancels == 0 && b->state == BACKEND_HELD)
+		hand_on(b);
+}
+
+void
+backend_logged_in(struct backend *b)
+{
+	struct lend *l = b->lend;
+	struct slot *s = slot_at(b->slot);
+
+	deadline_clear(&b->deadline);
+	b->state = BACKEND_HELD;
+	track_init(&b->track, 'I');
+	atomic_store(&s->flags, SLOT_SHARED);
+	slot_move(s, slot_look(s), SLOT_ACTIVE, self.me);
+	CRASH_POINT("backend.logged_in");
+	depart_tell(b, MSG_FD_SHARE, -1);
+	lend_learn(l, b);
+	lend_login_ended(l, true);
+	hand_on(b);
+}
+
+/* --- bytes --------------------------------------------------------------- */
+
+int
+backend_send(struct backend *b, const void *p, size_t len)
+{
+	const uint8_t *from = p;
+	ssize_t n = 0;
+
+	if (!backend_is_full(b)) {
+		n = send(b->watch.fd, from, len, MSG_NOSIGNAL);
+		if (n == -1 && errno != EAGAIN && errno != EWOULDBLOCK &&
+		    errno != EINTR)
+			return -1;
+		if (n == -1)
+			n = 0;
+	}
+	if ((size_t)n == len)
+		return 0;
+	if (buf_put(&b->out, from + n, len - (size_t)n) == -1)
+		return -1;
+	return loop_want(&b->watch, b->watch.want | LOOP_WRITE);
+}
+
+void
+backend_want_read(struct backend *b, bool want)
+{
+	unsigned w = b->watch.want & LOOP_WRITE;
+
+	if (loop_want(&b->watch, want ? w | LOOP_READ : w) == -1)
+		log_error(NULL, "event loop: %s", strerror(errno));
+}
+
+ssize_t
+backend_recv(struct backend *b, uint8_t **p, size_t *len)
+{
+	size_t held = buf_len(&b->in);
+	uint8_t *at = self.scratch + SELF_HOLD;
+	ssize_t n;
+
+	n = recv(b->watch.fd, at, SELF_SCRATCH - SELF_HOLD, 0);
+	if (n <= 0)
+		return n;
+	if (held > 0) {
+		memcpy(at - held, b->in.p + b->in.from, held);
+		buf_fini(&b->in);
+	}
+	*p = at - held;
+	*len = (size_t)n + held;
+	return n;
+}
+
+int
+backend_hold(struct backend *b, const uint8_t *p, size_t len)
+{
+	if (len > SELF_HOLD)
+		return -1;
+	return buf_put(&b->in, p, len);
+}
+
+int
+backend_parameter(struct backend *b, const uint8_t *body, size_t len,
+    const char **value)
+{
+	struct field f;
+	struct slot_info info;
+	struct params_edit edit;
+	const char *name;
+	int i;
+
+	field_init(&f, body, len);
+	name = field_str(&f);
+	*value = field_str(&f);
+	if (f.bad || (i = params_find(name)) == -1)
+		return -1;
+	info = *backend_info(b);
+	params_edit_copy(&edit, info.params, info.params_len);
+	if (!params_edit_set(&edit, i, *value)) {
+		/* it must not be lent with a set that tells a lie */
+		atomic_fetch_or(&slot_at(b->slot)->flags, SLOT_DIRTY);
+		return -1;
+	}
+	memcpy(info.params, edit.text, edit.len);
+	info.params_len = edit.len;
+	slot_info_write(b->slot, &info);
+	return i;
+}
+
+/* --- events -------------------------------------------------------------- */
+
+/* What comes while no client listens: books only.  -1: `why` is filled. */
+static int
+absorb(struct backend *b, const char **why)
+{
+	struct scan sc;
+	uint8_t *p;
+	size_t len;
+	ssize_t n = backend_recv(b, &p, &len);
+
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	*why = "server closed the connection unexpectedly";
+	if (n <= 0)
+		return -1;
+	if (scan_run(b, p, len, &sc) == -1) {
+		*why = "server sent what nobody asked for";
+		return -1;
+	}
+	if (sc.has_error) {
+		*why = b->state == BACKEND_RESET ? "reset query failed" :
+		                                   "server says goodbye";
+		return -1;
+	}
+	return 0;
+}
+
+/* Bytes on an idle connection: a notice, a parameter, or its end. */
+static void
+on_idle(struct backend *b)
+{
+	const char *why;
+
+	if (!backend_claim(b))
+		return;
+	if (absorb(b, &why) == -1)
+		backend_close(b, "%s", why);
+	else if (!scan_is_boundary(b))
+		backend_close(b, "server sent half a message while idle");
+	else
+		hand_on(b);
+}
+
+static void
+on_quiet(struct backend *b)
+{
+	const char *why;
+	bool was_reset = b->state == BACKEND_RESET;
+
+	if (absorb(b, &why) == -1) {
+		backend_close(b, "%s", why);
+		return;
+	}
+	if (was_reset && scan_is_boundary(b)) {
+		deadline_clear(&b->deadline);
+		hand_on(b);
+	}
+}
+
+static void
+on_writable(struct backend *b)
+{
+	ssize_t left = buf_flush(&b->out, b->watch.fd);
+
+	if (left == -1) {
+		backend_close(b, "write: %s", strerror(errno));
+		return;
+	}
+	if (left > 0)
+		return;
+	loop_want(&b->watch, b->watch.want & ~(unsigned)LOOP_WRITE);
+	if (b->user != NULL)
+		b->user->on_drained(b->user, b);
+}
+
+static void
+on_event_lent(struct backend *b, unsigned events)
+{
+	if (events & LOOP_WRITE && backend_is_full(b)) {
+		uint64_t gen = b->gen;
+
+		on_writable(b);
+		if (b->gen != gen || b->state != BACKEND_LENT)
+			return;
+	}
+	if (b->watch.want & LOOP_READ) {
+		if (events & (LOOP_READ | LOOP_HANGUP))
+			b->user->on_readable(b->user, b);
+	} else if (events & LOOP_HANGUP) {
+		/* nobody reads now: keep quiet until somebody does */
+		loop_remove(&b->watch);
+	}
+}
+
+static void
+on_event(struct watch *w, unsigned events)
+{
+	struct backend *b = (struct backend *)(void *)w;
+	uint64_t word = slot_look(slot_at(b->slot));
+
+	switch ((enum backend_state)b->state) {
+	case BACKEND_CACHED:
+		if (slot_gen(word) != b->gen)
+			backend_drop(b);
+		else if (slot_state(word) == SLOT_IDLE)
+			on_idle(b);
+		else
+			loop_remove(w); /* somebody else's: his to watch */
+		return;
+	case BACKEND_LOGIN:
+		login_on_event(b, events);
+		return;
+	case BACKEND_LENT:
+		on_event_lent(b, events);
+		return;
+	case BACKEND_RESET:
+	case BACKEND_HELD:
+		if (events & LOOP_WRITE && backend_is_full(b))
+			on_writable(b);
+		else
+			on_quiet(b);
+		return;
+	case BACKEND_CLOSING:
+		depart_on_event(b);
+		return;
+	}
+}
+
+static void
+on_deadline(struct deadline *d)
+{
+	struct backend *b = (struct backend *)(void *)((char *)d -
+	    offsetof(struct backend, deadline));
+
+	switch ((enum backend_state)b->state) {
+	case BACKEND_RESET:
+		backend_close(b, "reset query took too long");
+		return;
+	case BACKEND_CLOSING:
+		depart_on_deadline(b);
+		return;
+	default:
+		return;
+	}
+}
+
+/* --- the door out -------------------------------------------------------- */
+
+void
+backend_close(struct backend *b, const char *why, ...)
+{
+	struct err e;
+	char text[160];
+	va_list ap;
+
+	va_start(ap, why);
+	vsnprintf(text, sizeof(text), why, ap);
+	va_end(ap);
+	err_set(&e, "08006", "server connection was lost", "%s", text);
+	depart_begin(b, text, &e);
+}
+
+void
+backend_evict(struct backend *b, struct lend *lend)
+{
+	b->keep_for = lend;
+	backend_close(b, "evicted for another pool");
+}

@@ -1,0 +1,174 @@
+/*
+ * backend.h - one server connection as this process knows it.
+ *
+ * There is a struct backend for every slot whose descriptor this process
+ * holds, whoever uses the slot now: the slot's word (shm/slot.h) tells that.
+ * While the word names us, `state` says what for:
+ *
+ *   LOGIN -> LENT <-> CACHED       ours to use: ACTIVE(me) in the segment
+ *     |      |  `-> RESET -> CACHED      server_reset_query runs
+ *     |      |  `-> HELD  -> CACHED      a cancel must first be over
+ *     `------+------`-> CLOSING -> gone  half-closed, read to end of file
+ *
+ * CACHED: the descriptor is known, the slot is idle or somebody else's.
+ *
+ * A backend reaches its client only through struct lessee.  The only door out
+ * is backend_close(): it retires the connection whatever its state, and the
+ * place counts in every limit until the server's end of file.
+ *
+ * Never blocks.
+ */
+#ifndef WORKER_BACKEND_BACKEND_H
+#define WORKER_BACKEND_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/err.h"
+#include "conf/log.h"
+#include "shm/slot.h"
+#include "worker/io/buf.h"
+#include "worker/io/deadline.h"
+#include "worker/io/loop.h"
+#include "worker/proto/frame.h"
+#include "worker/proto/track.h"
+
+struct backend;
+struct lend;
+struct login;
+struct params;
+
+enum backend_state {
+	BACKEND_CACHED,
+	BACKEND_LOGIN,
+	BACKEND_LENT,
+	BACKEND_RESET,
+	BACKEND_HELD,
+	BACKEND_CLOSING,
+};
+
+/* Who uses a backend; embedded in the client. */
+struct lessee {
+	/* The server has sent something: read it. */
+	void (*on_readable)(struct lessee *, struct backend *);
+	/* What backend_send() kept back has all been sent. */
+	void (*on_drained)(struct lessee *, struct backend *);
+	/* The backend has been closed; do not touch it any more. */
+	void (*on_gone)(struct lessee *, const struct err *);
+};
+
+struct backend {
+	struct watch watch;
+	uint32_t slot;
+	uint64_t gen;
+	struct lend *lend;       /* the pool's view here */
+	struct lessee *user;     /* in LENT */
+	struct login *login;     /* in LOGIN */
+	struct lend *keep_for;   /* in CLOSING: who gets the place */
+	struct deadline deadline;
+	struct track track;
+	struct buf in;           /* held back until its message is whole */
+	struct buf out;          /* what the server did not take yet */
+	uint32_t remain;         /* bytes of a server message still to pass */
+	uint32_t up_remain;      /* bytes of a client message still to send */
+	uint16_t cancels;        /* cancel connections in flight */
+	uint8_t state;           /* enum backend_state */
+};
+
+int backend_init(void);
+void backend_fini(void);
+
+/* What this process has for a slot, or NULL. */
+struct backend *backend_at(uint32_t slot);
+
+/* A shared slot's descriptor has arrived (or was inherited): keep it, or
+ * close it when it is stale.  Takes `fd`. */
+void backend_learn(uint32_t slot, uint64_t gen, int fd);
+
+/* The slot's backend has gone: close our duplicate. */
+void backend_forget(uint32_t slot, uint64_t gen);
+
+/* CLOSING(me) by repair: cancel, half-close, read to the end.  Takes `fd`. */
+void backend_adopt(uint32_t slot, uint64_t gen, int fd);
+
+/* A place that is LOGIN(me): connect and log in, for `lend`. */
+void backend_start(struct lend *lend, uint32_t slot, uint64_t gen);
+
+/* Make an IDLE one ours; false: it is not idle, or not ours to have. */
+bool backend_claim(struct backend *b);
+
+/* The slot's word has just been made ACTIVE(me) from IDLE or GRANTED: watch
+ * it, begin its books.  false: it cannot be watched and was closed. */
+bool backend_taken(struct backend *b);
+
+/* Ours and clean: serves `user` from now on. */
+void backend_lend(struct backend *b, struct lessee *user);
+
+/*
+ * The user is done with it and it is clean (or may be closed: then it is).
+ * Resets it first where that is asked for, then hands it on.
+ */
+void backend_give(struct backend *b);
+
+/*
+ * Send; what the kernel does not take is kept and sent later.  -1: the
+ * connection is broken: the caller closes it.
+ */
+int backend_send(struct backend *b, const void *p, size_t len);
+
+/* Does something wait to be sent? */
+static inline bool
+backend_is_full(const struct backend *b)
+{
+	return buf_len(&b->out) > 0;
+}
+
+/* Read interest of a lent backend. */
+void backend_want_read(struct backend *b, bool want);
+
+/*
+ * Receive into the scratch buffer, behind what was held back: *p and *len are
+ * all bytes in hand.  Bytes received; 0 at end of file; -1 with errno
+ * (EAGAIN: nothing there).
+ */
+ssize_t backend_recv(struct backend *b, uint8_t **p, size_t *len);
+
+/* Keep bytes that are no whole message yet. */
+int backend_hold(struct backend *b, const uint8_t *p, size_t len);
+
+/* A ParameterStatus has come: note it in the slot.  Returns the index of a
+ * tracked parameter and *value, or -1. */
+int backend_parameter(struct backend *b, const uint8_t *body, size_t len,
+    const char **value);
+
+/* The slot's parameters, as the server reported them; for the owner. */
+const struct slot_info *backend_info(const struct backend *b);
+
+/*
+ * Retire it: detach the user (on_gone is not called for a user that closes
+ * it itself: clear b->user first), cancel what may still run, Terminate, read
+ * to the end of file.  `why` is logged.
+ */
+void backend_close(struct backend *b, const char *why, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same, and the place goes to `lend` (a pool under the same limit). */
+void backend_evict(struct backend *b, struct lend *lend);
+
+/* It takes one cancel more, or that one is over. */
+void backend_cancel_begins(struct backend *b);
+void backend_cancel_ends(struct backend *b);
+
+/* Our duplicates of slots that have gone meanwhile (rescan). */
+void backend_rescan(void);
+
+/* How a log line calls it. */
+void backend_who(const struct backend *b, struct log_who *who);
+
+/* --- for login.c --- */
+
+/* Login is over: well, and then it is ACTIVE(me) and handed on. */
+void backend_logged_in(struct backend *b);
+
+#endif

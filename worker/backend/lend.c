@@ -1,0 +1,753 @@
+/*
+ * lend.c - the queue of each pool here, and the hand-over of backends.
+ *
+ * Data: views are this process's own; the segment is reached through queue.h,
+ * slot.h and pool.h.  Never blocks.
+ */
+#include "worker/backend/lend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/clock.h"
+#include "shm/crash.h"
+#include "shm/limits.h"
+#include "shm/proc.h"
+#include "shm/queue.h"
+#include "shm/segment.h"
+#include "worker/backend/open.h"
+#include "worker/self.h"
+
+enum {
+	UNTAKEN_US = 20000, /* a grant that lies so long may be taken back */
+	TICK_US = 20000,    /* how often waiting looks for such */
+};
+
+static struct lend **views; /* by pool index */
+static struct lend *hot;    /* those to look at before sleeping */
+
+static void on_timer(struct deadline *d);
+static void serve_idle(struct lend *l);
+
+int
+lend_init(void)
+{
+	views = calloc(seg->npools, sizeof(struct lend *));
+	return views == NULL ? -1 : 0;
+}
+
+void
+lend_fini(void)
+{
+	if (views == NULL)
+		return;
+	for (uint32_t i = 0; i < seg->npools; i++)
+		if (views[i] != NULL) {
+			scram_keys_wipe(&views[i]->keys);
+			free(views[i]->stack);
+			free(views[i]);
+		}
+	free(views);
+	views = NULL;
+	hot = NULL;
+}
+
+/* --- views ----------------------------------------------------------------- */
+
+/* The row was reclaimed and means another pool now: so does the view. */
+static void
+renew(struct lend *l)
+{
+	uint32_t gen = atomic_load(&l->row->gen);
+
+	if (l->gen == gen)
+		return;
+	l->gen = gen;
+	l->db = NULL;
+	l->conf_number = 0;
+	l->failure_seen = 0;
+	l->is_evicting = false;
+	l->is_forced = atomic_load(&l->row->forced) != 0;
+	scram_keys_wipe(&l->keys);
+	memset(&l->keys, 0, sizeof(l->keys));
+	strncpy(l->user, pool_user_name(l->row), sizeof(l->user) - 1);
+	l->user[sizeof(l->user) - 1] = '\0';
+}
+
+struct lend *
+lend_at(uint32_t pool)
+{
+	struct lend *l;
+
+	if (pool >= seg->npools)
+		return NULL;
+	l = views[pool];
+	if (l == NULL) {
+		l = calloc(1, sizeof(*l));
+		if (l == NULL)
+			return NULL;
+		l->pool = pool;
+		l->row = pool_at(pool);
+		l->count = count_at(self.me, pool);
+		deadline_init(&l->timer, on_timer);
+		views[pool] = l;
+	}
+	renew(l);
+	return l;
+}
+
+struct lend *
+lend_next(uint32_t *pool)
+{
+	while (*pool < seg->npools) {
+		struct lend *l = views[(*pool)++];
+
+		if (l != NULL && l->gen != 0)
+			return l;
+	}
+	return NULL;
+}
+
+void
+lend_refresh(struct lend *l)
+{
+	const struct conf *c = self.conf;
+	const char *name;
+
+	renew(l);
+	if (l->conf_number == self.conf_number)
+		return;
+	name = pool_db_name(l->row);
+	l->db = conf_db_find(c, name);
+	if (l->db == NULL)
+		l->db = conf_db_auto(c);
+	if (l->db != NULL)
+		conf_pool_resolve(c, l->db, l->user, l->is_forced, &l->set);
+	l->conf_number = self.conf_number;
+}
+
+static uint32_t
+or_unlimited(int n)
+{
+	return n <= 0 ? POOL_UNLIMITED : (uint32_t)n;
+}
+
+struct lend *
+lend_join(const struct conf_db *db, const char *dbname, const char *user,
+    bool is_forced, bool *busy)
+{
+	struct conf_pool set;
+	struct pool_limits lim;
+	struct lend *l;
+	uint32_t pool;
+
+	*busy = false;
+	conf_pool_resolve(self.conf, db, user, is_forced, &set);
+	lim.size = or_unlimited(set.pool_size);
+	lim.min_size = (uint32_t)set.min_pool_size;
+	lim.reserve = (uint32_t)set.reserve_pool_size;
+	lim.mode = (uint32_t)set.pool_mode;
+	lim.forced = is_forced;
+	lim.db_max = or_unlimited(set.max_db_connections);
+	lim.user_max = or_unlimited(set.max_user_connections);
+	lim.lifetime_ms = (uint64_t)set.server_lifetime_ms;
+	pool = pool_join(self.me, dbname, user, &lim, busy);
+	if (pool == POOL_NONE)
+		return NULL;
+	l = lend_at(pool);
+	if (l == NULL) {
+		pool_leave(self.me, pool);
+		return NULL;
+	}
+	l->members++;
+	lend_refresh(l);
+	return l;
+}
+
+void
+lend_leave(struct lend *l)
+{
+	l->members--;
+	pool_leave(self.me, l->pool);
+}
+
+/* --- the stack of descriptors ------------------------------------------------ */
+
+void
+lend_learn(struct lend *l, struct backend *b)
+{
+	if (l->nstack == l->cap) {
+		uint32_t cap = l->cap == 0 ? 8 : l->cap * 2;
+		uint32_t *p = realloc(l->stack, cap * sizeof(*p));
+
+		if (p == NULL)
+			return; /* not a candidate here; others have it */
+		l->stack = p;
+		l->cap = cap;
+	}
+	/* not used here yet: below those that were */
+	memmove(l->stack + 1, l->stack, l->nstack * sizeof(*l->stack));
+	l->stack[0] = b->slot;
+	l->nstack++;
+	if (l->nwaiting > 0 && b->state == BACKEND_CACHED)
+		serve_idle(l);
+}
+
+void
+lend_unlearn(struct lend *l, struct backend *b)
+{
+	for (uint32_t i = 0; i < l->nstack; i++)
+		if (l->stack[i] == b->slot) {
+			l->nstack--;
+			memmove(l->stack + i, l->stack + i + 1,
+			    (l->nstack - i) * sizeof(*l->stack));
+			return;
+		}
+}
+
+static void
+to_top(struct lend *l, uint32_t i)
+{
+	uint32_t slot = l->stack[i];
+
+	memmove(l->stack + i, l->stack + i + 1,
+	    (l->nstack - i - 1) * sizeof(*l->stack));
+	l->stack[l->nstack - 1] = slot;
+}
+
+/* --- what may not be lent any more -------------------------------------------- */
+
+static const char *
+unfit(const struct lend *l, const struct slot *s)
+{
+	const struct pool *p = l->row;
+	const struct party *db = db_at(p->db), *user = user_at(p->user);
+	uint64_t lifetime = atomic_load_explicit(&p->lifetime_ms,
+	    memory_order_relaxed);
+	uint64_t room;
+
+	if (atomic_load(&s->flags) & SLOT_DIRTY)
+		return "its parameters could not be kept";
+	if (atomic_load(&s->epoch) != atomic_load(&p->epoch))
+		return "obsolete connection";
+	if (atomic_load(&s->pool_gen) != l->gen)
+		return "its pool is gone";
+	if (loop_now_us - atomic_load(&s->born_us) >= lifetime * 1000)
+		return "server lifetime over";
+	room = (uint64_t)atomic_load(&p->size) + atomic_load(&p->reserve);
+	if (atomic_load(&p->count) > room ||
+	    atomic_load(&db->count) > atomic_load(&db->max) ||
+	    atomic_load(&user->count) > atomic_load(&user->max))
+		return "limit was lowered";
+	if (atomic_load(&seg->stopping) == SEG_WAIT_SERVERS)
+		return "shutting down";
+	return NULL;
+}
+
+/* Ours, just claimed: may it be lent?  If not, it goes. */
+static bool
+is_fit(struct lend *l, struct backend *b)
+{
+	const struct slot *s = slot_at(b->slot);
+	uint64_t lifetime = atomic_load(&l->row->lifetime_ms);
+	const char *why = unfit(l, s);
+
+	/* use once: the first use is still to come */
+	if (why != NULL && lifetime == 0 &&
+	    !(atomic_load(&s->flags) & (SLOT_USED | SLOT_DIRTY)) &&
+	    atomic_load(&s->epoch) == atomic_load(&l->row->epoch))
+		why = NULL;
+	if (why == NULL && pool_is_paused(l->row)) {
+		b->state = BACKEND_CACHED;
+		slot_move(slot_at(b->slot), slot_look(s), SLOT_IDLE, self.me);
+		return false;
+	}
+	if (why != NULL)
+		backend_close(b, "%s", why);
+	return why == NULL;
+}
+
+static struct backend *
+claim(struct lend *l)
+{
+	uint32_t n = l->nstack;
+
+	if (self.conf->server_round_robin) {
+		for (uint32_t i = 0; i < l->nstack; i++) {
+			struct backend *b = backend_at(l->stack[i]);
+
+			if (b == NULL || b->state != BACKEND_CACHED ||
+			    !backend_claim(b))
+				continue;
+			to_top(l, i);
+			if (is_fit(l, b))
+				return b;
+			i = (uint32_t)-1;
+			if (n-- == 0)
+				break;
+		}
+		return NULL;
+	}
+	for (uint32_t i = l->nstack; i > 0; i--) {
+		struct backend *b;
+
+		if (i > l->nstack)
+			i = l->nstack;
+		if (i == 0)
+			break;
+		b = backend_at(l->stack[i - 1]);
+		if (b == NULL || b->state != BACKEND_CACHED ||
+		    !backend_claim(b))
+			continue;
+		to_top(l, i - 1);
+		if (is_fit(l, b))
+			return b;
+	}
+	return NULL;
+}
+
+/* --- the queue -------------------------------------------------------------------- */
+
+static void
+publish(struct lend *l)
+{
+	queue_publish(self.me, l->pool, l->nwaiting,
+	    l->first == NULL ? 0 : l->first->since_us);
+}
+
+static void
+make_hot(struct lend *l)
+{
+	if (l->is_hot)
+		return;
+	l->is_hot = true;
+	l->next_hot = hot;
+	hot = l;
+}
+
+static void
+enqueue(struct lend *l, struct waiter *w, bool is_greeting)
+{
+	w->lend = l;
+	w->since_us = loop_now_us;
+	w->is_greeting = is_greeting;
+	w->next = NULL;
+	w->prev = l->last;
+	if (l->last != NULL)
+		l->last->next = w;
+	else
+		l->first = w;
+	l->last = w;
+	l->nwaiting++;
+	publish(l);
+	make_hot(l);
+	if (!deadline_is_set(&l->timer))
+		deadline_set(&l->timer, loop_now_us + TICK_US);
+}
+
+void
+lend_forget(struct waiter *w)
+{
+	struct lend *l = w->lend;
+
+	if (l == NULL)
+		return;
+	if (w->prev != NULL)
+		w->prev->next = w->next;
+	else
+		l->first = w->next;
+	if (w->next != NULL)
+		w->next->prev = w->prev;
+	else
+		l->last = w->prev;
+	w->lend = NULL;
+	l->nwaiting--;
+	publish(l);
+}
+
+static void
+account(struct lend *l, struct backend *b, uint64_t waited_us)
+{
+	struct slot *s = slot_at(b->slot);
+
+	count_add(l->count, COUNT_ASSIGNMENTS, 1);
+	count_add(l->count, COUNT_WAIT_US, waited_us);
+	atomic_store_explicit(&s->since_us, loop_now_us, memory_order_relaxed);
+	if (!(atomic_load_explicit(&s->flags, memory_order_relaxed) &
+		SLOT_USED))
+		atomic_fetch_or(&s->flags, SLOT_USED);
+}
+
+/* All who want only the greeting, if it is there. */
+static void
+serve_greetings(struct lend *l)
+{
+	struct waiter *w, *next;
+
+	if (atomic_load(&l->row->greeting_number) == 0)
+		return;
+	for (w = l->first; w != NULL; w = next) {
+		next = w->next;
+		if (!w->is_greeting)
+			continue;
+		lend_forget(w);
+		w->on_ready(w, NULL);
+		next = l->first;
+	}
+}
+
+/* A backend that is ours and fit goes to our oldest; false: nobody waits. */
+static bool
+serve(struct lend *l, struct backend *b)
+{
+	struct waiter *w;
+
+	serve_greetings(l);
+	for (w = l->first; w != NULL && w->is_greeting; w = w->next)
+		;
+	if (w == NULL)
+		return false;
+	lend_forget(w);
+	account(l, b, loop_now_us - w->since_us);
+	w->on_ready(w, b);
+	return true;
+}
+
+/* Idle backends for those who wait here. */
+static void
+serve_idle(struct lend *l)
+{
+	struct backend *b;
+
+	serve_greetings(l);
+	while (l->nwaiting > 0 && (b = claim(l)) != NULL)
+		if (!serve(l, b)) {
+			lend_release(b);
+			return;
+		}
+}
+
+struct backend *
+lend_take(struct lend *l, struct waiter *w, bool *failed, struct err *err)
+{
+	struct backend *b;
+
+	*failed = false;
+	lend_refresh(l);
+	if (l->nwaiting == 0 && (b = claim(l)) != NULL) {
+		account(l, b, 0);
+		return b;
+	}
+	if (l->db == NULL) {
+		*failed = true;
+		err_set(err, "3D000", "database removed", "database removed");
+		return NULL;
+	}
+	if (atomic_load(&l->row->count) == 0 && open_is_failing(l, err)) {
+		*failed = true;
+		return NULL;
+	}
+	enqueue(l, w, false);
+	CRASH_POINT("lend.enqueued");
+	/* the second look: stored first, looked after */
+	if (l->first == w && (b = claim(l)) != NULL) {
+		lend_forget(w);
+		account(l, b, 0);
+		return b;
+	}
+	open_try(l, false);
+	return NULL;
+}
+
+bool
+lend_greeting(struct lend *l, struct waiter *w, struct err *err)
+{
+	lend_refresh(l);
+	if (open_is_failing(l, err))
+		return false;
+	enqueue(l, w, true);
+	open_try(l, false);
+	return true;
+}
+
+/* --- the hand-over -------------------------------------------------------------- */
+
+/*
+ * Grant the slot, whose word is `word` (ACTIVE(me) or IDLE), to a worker.
+ * True: it is no longer ours to dispose of.  False: all is as before.
+ */
+static bool
+grant(struct lend *l, struct backend *b, uint64_t word, uint32_t to)
+{
+	struct slot *s = slot_at(b->slot);
+	uint64_t granted = slot_word(SLOT_GRANTED, to, b->gen);
+	uint64_t idle = slot_word(SLOT_IDLE, self.me, b->gen);
+
+	atomic_store(&s->since_us, loop_now_us);
+	if (!slot_move(s, word, SLOT_GRANTED, to))
+		return true; /* it was idle, and somebody has claimed it */
+	CRASH_POINT("lend.granted");
+	if (grant_offer(to, l->pool, b->slot, b->gen) && proc_is_there(to)) {
+		CRASH_POINT("lend.offered");
+		bell_wake(to);
+		return true;
+	}
+	/* it had one already, or it has died: take it back */
+	if (!slot_move(s, granted, SLOT_IDLE, self.me))
+		return true;
+	return slot_state(word) == SLOT_ACTIVE &&
+	    !slot_move(s, idle, SLOT_ACTIVE, self.me);
+}
+
+/* Give it to whichever other worker should have it; as grant(). */
+static bool
+grant_next(struct lend *l, struct backend *b, uint64_t word,
+    uint64_t own_since_us)
+{
+	uint32_t to;
+
+	if (seg->nworkers == 1)
+		return false;
+	/* each round leaves one worker fewer to choose from */
+	while ((to = queue_next(self.me, l->pool, b->slot, b->gen,
+		    own_since_us, loop_now_us)) != PROC_NOBODY)
+		if (grant(l, b, word, to))
+			return true;
+	return false;
+}
+
+/* Somebody of another pool may wait for the room that this one takes up. */
+static void
+wake_siblings(struct lend *l)
+{
+	const struct party *db = db_at(l->row->db),
+			   *user = user_at(l->row->user);
+	uint32_t used;
+
+	if (atomic_load(&db->count) < atomic_load(&db->max) &&
+	    atomic_load(&user->count) < atomic_load(&user->max))
+		return;
+	used = atomic_load(&seg->pools_used);
+	for (uint32_t i = 0; i < used; i++) {
+		const struct pool *p = pool_at(i);
+
+		if (i == l->pool ||
+		    (p->db != l->row->db && p->user != l->row->user))
+			continue;
+		for (uint32_t w = 0; w < seg->nworkers; w++)
+			if (queue_look(w, i, NULL) > 0)
+				bell_ring(w);
+	}
+}
+
+/* The slot has just become idle: did somebody begin to wait meanwhile? */
+static void
+look_again(struct lend *l, struct backend *b)
+{
+	uint64_t idle = slot_word(SLOT_IDLE, self.me, b->gen);
+
+	CRASH_POINT("lend.idle");
+	(void)grant_next(l, b, idle, 0);
+	wake_siblings(l);
+}
+
+void
+lend_release(struct backend *b)
+{
+	struct lend *l = b->lend;
+	struct slot *s = slot_at(b->slot);
+	uint64_t word = slot_look(s), own;
+	const char *why = unfit(l, s);
+
+	if (why == NULL || (atomic_load(&l->row->lifetime_ms) == 0 &&
+	    !(atomic_load(&s->flags) & SLOT_USED))) {
+		atomic_store_explicit(&s->client, 0, memory_order_relaxed);
+	} else {
+		backend_close(b, "%s", why);
+		return;
+	}
+	b->state = BACKEND_CACHED;
+	if (!pool_is_paused(l->row)) {
+		own = l->first == NULL ? 0 : l->first->since_us;
+		if (grant_next(l, b, word, own))
+			return;
+		b->state = BACKEND_HELD;
+		if (serve(l, b))
+			return;
+		b->state = BACKEND_CACHED;
+	}
+	atomic_store_explicit(&s->since_us, loop_now_us, memory_order_relaxed);
+	slot_move(s, word, SLOT_IDLE, self.me);
+	look_again(l, b);
+}
+
+void
+lend_wake_others(struct lend *l)
+{
+	for (uint32_t w = 0; w < seg->nworkers; w++)
+		if (w != self.me && queue_look(w, l->pool, NULL) > 0)
+			bell_wake(w);
+}
+
+void
+lend_login_ended(struct lend *l, bool well)
+{
+	if (well && atomic_load(&l->row->failure_number) != 0)
+		pool_failure_clear(l->row);
+	pool_login_drop(l->row, self.me);
+	CRASH_POINT("lend.login_ended");
+	lend_wake_others(l);
+	lend_room(l);
+}
+
+void
+lend_room(struct lend *l)
+{
+	if (l->nwaiting > 0)
+		make_hot(l);
+}
+
+/* --- once a turn -------------------------------------------------------------------- */
+
+/* A grant or a reservation for us?  True: something was done. */
+static bool
+take_grant(struct lend *l)
+{
+	uint32_t slot;
+	uint64_t gen, word;
+	struct slot *s;
+	struct backend *b;
+
+	if (!grant_look(self.me, l->pool, &slot, &gen))
+		return false;
+	CRASH_POINT("lend.grant_seen");
+	s = slot_at(slot);
+	word = s == NULL ? 0 : slot_look(s);
+	b = backend_at(slot);
+	if (s != NULL && slot_gen(word) == gen &&
+	    slot_owner(word) == self.me) {
+		if (slot_state(word) == SLOT_RESERVED) {
+			grant_clear(self.me, l->pool);
+			open_reserved(l, slot, gen);
+			return true;
+		}
+		if (slot_state(word) == SLOT_GRANTED && b != NULL &&
+		    b->gen == gen &&
+		    slot_move(s, word, SLOT_ACTIVE, self.me)) {
+			grant_clear(self.me, l->pool);
+			CRASH_POINT("lend.grant_taken");
+			if (backend_taken(b) && is_fit(l, b) && !serve(l, b))
+				lend_release(b);
+			return true;
+		}
+	}
+	grant_clear(self.me, l->pool);
+	return true;
+}
+
+bool
+lend_turn(bool rung)
+{
+	struct lend *list, *l;
+	bool did = false;
+	uint32_t i = 0;
+
+	if (rung)
+		while ((l = lend_next(&i)) != NULL)
+			make_hot(l);
+	list = hot;
+	hot = NULL;
+	while ((l = list) != NULL) {
+		list = l->next_hot;
+		l->is_hot = false;
+		if (l->gen == 0)
+			continue;
+		if (seg->nworkers > 1)
+			did |= take_grant(l);
+		if (l->nwaiting == 0)
+			continue;
+		make_hot(l);
+		open_look(l);
+		if (rung)
+			serve_idle(l);
+		serve_greetings(l);
+		if (l->nwaiting > 0)
+			did |= open_try(l, false) != OPEN_NO;
+	}
+	return did;
+}
+
+/* Grants and reservations in this pool that nobody takes. */
+static void
+take_back_untaken(struct lend *l)
+{
+	uint32_t used = atomic_load(&seg->slots_used);
+
+	for (uint32_t i = 0; i < used; i++) {
+		struct slot *s = slot_at(i);
+		uint64_t word = slot_look(s);
+		enum slot_state st = slot_state(word);
+		bool is_busy;
+
+		if ((st != SLOT_GRANTED && st != SLOT_RESERVED) ||
+		    atomic_load(&s->pool) != l->pool ||
+		    loop_now_us < atomic_load(&s->since_us) + UNTAKEN_US)
+			continue;
+		/* idle it is mine: I am the one who claims or watches it */
+		if (st == SLOT_GRANTED)
+			slot_move(s, word, SLOT_IDLE, self.me);
+		else
+			limits_giveback(self.me, i, slot_gen(word), &is_busy);
+	}
+}
+
+/* query_wait_timeout: the queue is in order, so the first goes first. */
+static void
+expire(struct lend *l)
+{
+	uint64_t timeout = (uint64_t)l->set.query_wait_timeout_ms * 1000;
+	struct waiter *w;
+	struct err e;
+
+	if (timeout == 0)
+		return;
+	while ((w = l->first) != NULL && loop_now_us - w->since_us >= timeout) {
+		err_set(&e, "08P01", "query_wait_timeout",
+		    "query_wait_timeout");
+		lend_forget(w);
+		w->on_error(w, &e);
+	}
+}
+
+static void
+on_timer(struct deadline *d)
+{
+	struct lend *l = (struct lend *)(void *)((char *)d -
+	    offsetof(struct lend, timer));
+
+	if (l->nwaiting == 0)
+		return;
+	lend_refresh(l);
+	expire(l);
+	take_back_untaken(l);
+	open_look(l);
+	serve_idle(l);
+	if (l->nwaiting == 0)
+		return;
+	open_try(l, false);
+	deadline_set(&l->timer, loop_now_us + TICK_US);
+}
+
+void
+lend_rescan(void)
+{
+	struct lend *l;
+	uint32_t i = 0;
+
+	backend_rescan();
+	while ((l = lend_next(&i)) != NULL) {
+		make_hot(l);
+		if (l->nwaiting > 0)
+			serve_idle(l);
+	}
+}

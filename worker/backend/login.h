@@ -1,0 +1,33 @@
+/*
+ * login.h - log in to a server: from a host name to its first ReadyForQuery.
+ *
+ *   HOST -> CONNECT -> AUTH -> [SASL] -> PARAMS -> [QUERY] -> done
+ *   any -> failed, with l->err filled
+ *
+ * HOST waits for the resolver, CONNECT for the socket, AUTH and SASL for the
+ * server's questions, PARAMS for ReadyForQuery, QUERY for the end of
+ * connect_query.  One deadline covers the whole.  The server is not trusted:
+ * every length is checked, every field may be missing.
+ *
+ * The socket is given to the supervisor before it connects: from then on the
+ * backend's end can be seen even if this worker dies.
+ *
+ * Source: PostgreSQL protocol, "Start-up" (message flow) and "SASL
+ * Authentication".  Never blocks.
+ */
+#ifndef WORKER_BACKEND_LOGIN_H
+#define WORKER_BACKEND_LOGIN_H
+
+#include "worker/backend/backend.h"
+
+/* Begin; b->lend, b->slot, b->gen are set, b->state is BACKEND_LOGIN. */
+void login_start(struct backend *b);
+
+/* The socket is ready. */
+void login_on_event(struct backend *b, unsigned events);
+
+/* Give up what login.c holds for `b` (its deadline, its question); says
+ * nothing to anybody. */
+void login_drop(struct backend *b);
+
+#endif

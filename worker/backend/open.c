@@ -1,0 +1,221 @@
+#include "worker/backend/open.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/clock.h"
+#include "shm/crash.h"
+#include "shm/limits.h"
+#include "shm/proc.h"
+#include "shm/queue.h"
+#include "shm/segment.h"
+#include "worker/self.h"
+
+/* What the server says is about this pool for certain: wrong password,
+ * unknown database, not allowed.  Not "too many clients", "starting up",
+ * "shutting down": these pass. */
+static bool
+is_final(const struct pool_failure *f)
+{
+	return f->told && strncmp(f->sqlstate, "53", 2) != 0 &&
+	    strncmp(f->sqlstate, "57", 2) != 0;
+}
+
+static bool
+failure_of(const struct lend *l, struct pool_failure *f)
+{
+	return atomic_load(&l->row->failure_number) != 0 &&
+	    pool_failure_look(l->row, f);
+}
+
+uint64_t
+open_retry_us(const struct lend *l)
+{
+	struct pool_failure f;
+
+	if (!failure_of(l, &f))
+		return 0;
+	return (f.when_ms + (uint64_t)self.conf->server_login_retry_ms) * 1000;
+}
+
+bool
+open_is_failing(struct lend *l, struct err *e)
+{
+	struct pool_failure f;
+	uint64_t until;
+
+	if (!failure_of(l, &f) || !is_final(&f))
+		return false;
+	until = (f.when_ms + (uint64_t)self.conf->server_login_retry_ms) * 1000;
+	if (loop_now_us >= until)
+		return false;
+	err_set(e, f.sqlstate, "", NULL);
+	snprintf(e->say, sizeof(e->say),
+	    "server login has been failing, cached error: %.60s "
+	    "(server_login_retry)",
+	    f.say);
+	snprintf(e->log, sizeof(e->log), "%s", e->say);
+	return true;
+}
+
+void
+open_look(struct lend *l)
+{
+	uint64_t number = atomic_load(&l->row->failure_number);
+	struct waiter *w, *next;
+	struct pool_failure f;
+	struct err e;
+
+	if (number == 0 || number == l->failure_seen)
+		return;
+	if (!pool_failure_look(l->row, &f))
+		return;
+	l->failure_seen = number;
+	if (!is_final(&f))
+		return;
+	err_set(&e, f.sqlstate, f.say, "server login failed: %s", f.say);
+	for (w = l->first; w != NULL; w = next) {
+		next = w->next;
+		if (w->since_us > f.when_ms * 1000 + 999)
+			continue;
+		lend_forget(w);
+		w->on_error(w, &e);
+		/* it may have taken others with it */
+		next = l->first;
+	}
+}
+
+void
+open_failed(struct backend *b, const struct err *e, bool is_told)
+{
+	struct lend *l = b->lend;
+	struct pool_failure f, old;
+
+	memset(&f, 0, sizeof(f));
+	f.number = 1;
+	if (pool_failure_look(l->row, &old))
+		f.number = old.number + 1;
+	f.when_ms = clock_now_ms();
+	f.born_us = atomic_load(&slot_at(b->slot)->born_us);
+	f.told = is_told;
+	snprintf(f.sqlstate, sizeof(f.sqlstate), "%s", e->sqlstate);
+	snprintf(f.say, sizeof(f.say), "%s", e->say);
+	pool_failure_write(l->row, &f);
+	CRASH_POINT("open.failed");
+	backend_close(b, "login failed: %s", e->log[0] ? e->log : e->say);
+	lend_login_ended(l, false);
+}
+
+/* The least recently used idle backend of another pool under the limit that
+ * is full, claimed; NULL: there is none. */
+static struct backend *
+find_victim(struct lend *l, bool by_db)
+{
+	uint32_t used = atomic_load(&seg->slots_used);
+	uint64_t oldest = UINT64_MAX;
+	struct backend *victim = NULL;
+
+	for (uint32_t i = 0; i < used; i++) {
+		struct backend *b = backend_at(i);
+		const struct pool *p;
+		uint64_t since;
+
+		if (b == NULL || b->lend == NULL || b->lend == l ||
+		    b->state != BACKEND_CACHED ||
+		    slot_state(slot_look(slot_at(i))) != SLOT_IDLE)
+			continue;
+		p = b->lend->row;
+		if (by_db ? p->db != l->row->db : p->user != l->row->user)
+			continue;
+		if (atomic_load(&p->count) <= atomic_load(&p->min_size))
+			continue;
+		since = atomic_load(&slot_at(i)->since_us);
+		if (since < oldest) {
+			oldest = since;
+			victim = b;
+		}
+	}
+	return victim != NULL && backend_claim(victim) ? victim : NULL;
+}
+
+static enum open_answer
+evict(struct lend *l, bool by_db)
+{
+	struct backend *victim;
+
+	/* one at a time for each pool: its place is on the way to us */
+	if (l->is_evicting)
+		return OPEN_NO;
+	victim = find_victim(l, by_db);
+	if (victim == NULL)
+		return OPEN_NO;
+	l->is_evicting = true;
+	backend_evict(victim, l);
+	return OPEN_STARTED;
+}
+
+static uint32_t
+extra_for(const struct lend *l)
+{
+	uint64_t after = (uint64_t)self.conf->reserve_pool_timeout_ms * 1000;
+	uint32_t reserve = atomic_load(&l->row->reserve);
+
+	if (reserve == 0 || l->first == NULL ||
+	    loop_now_us - l->first->since_us < after)
+		return 0;
+	return reserve;
+}
+
+enum open_answer
+open_try(struct lend *l, bool is_spare)
+{
+	uint32_t extra, slot;
+	uint64_t gen;
+	enum limits_answer a;
+
+	lend_refresh(l);
+	if (l->db == NULL || pool_is_paused(l->row) ||
+	    atomic_load(&seg->stopping) == SEG_NOW ||
+	    atomic_load(&l->row->login) != 0 ||
+	    loop_now_us < open_retry_us(l))
+		return OPEN_NO;
+	extra = is_spare ? 0 : extra_for(l);
+	a = limits_hint(l->pool, extra);
+	if (a == LIMITS_POOL || a == LIMITS_SLOTS)
+		return OPEN_NO;
+	if (a == LIMITS_DB || a == LIMITS_USER)
+		return is_spare ? OPEN_NO : evict(l, a == LIMITS_DB);
+	if (!pool_login_take(l->row, self.me))
+		return OPEN_NO;
+	CRASH_POINT("open.login_taken");
+	a = limits_open(self.me, l->pool, extra, self.conf_number, &slot, &gen);
+	if (a == LIMITS_OK) {
+		backend_start(l, slot, gen);
+		return OPEN_STARTED;
+	}
+	pool_login_drop(l->row, self.me);
+	if (a != LIMITS_BUSY)
+		lend_wake_others(l);
+	return a == LIMITS_BUSY ? OPEN_AGAIN : OPEN_NO;
+}
+
+void
+open_reserved(struct lend *l, uint32_t slot, uint64_t gen)
+{
+	bool is_busy, has_login;
+
+	l->is_evicting = false;
+	lend_refresh(l);
+	has_login = l->db != NULL && l->nwaiting > 0 &&
+	    pool_login_take(l->row, self.me);
+	if (has_login && limits_take(self.me, slot, gen)) {
+		backend_start(l, slot, gen);
+		return;
+	}
+	/* a busy lock leaves it to lie untaken until somebody takes it back */
+	limits_giveback(self.me, slot, gen, &is_busy);
+	if (has_login) {
+		pool_login_drop(l->row, self.me);
+		lend_wake_others(l);
+	}
+}
