@@ -20,22 +20,25 @@
 #include "shm/msg.h"
 
 struct conf;
-struct ask_name;
 
 enum { ASK_LIMIT_MS = 10000, ASK_AGAIN_MS = 3000 };
 
-/* One question, embedded in whoever wants to know. */
-struct ask {
-	struct ask_name *name;   /* what it waits for; NULL: nothing */
-	struct ask *next, *prev; /* the others who wait for the same */
-	void (*on_answer)(struct ask *a);
-	int port;
-	uint32_t status;        /* enum ask_status, once it is answered */
-	struct msg_addrs addrs; /* when well: one address at least */
-	struct err err;         /* otherwise */
+/* Its place among those who wait for the same name. */
+struct ask_link {
+	struct ask_link *next, *prev; /* NULL: in no list, not waiting */
 };
 
-enum ask_status { ASK_WAITING, ASK_WELL, ASK_FAILED };
+enum ask_status { ASK_NONE, ASK_WELL, ASK_FAILED };
+
+/* One question, embedded in whoever wants to know; zeroed before its use. */
+struct ask {
+	struct ask_link link; /* first, so that a link is its question */
+	void (*on_answer)(struct ask *a);
+	int port;
+	enum ask_status status;
+	struct msg_addrs addrs; /* when well: one address at least */
+	struct err err;         /* when it failed */
+};
 
 /*
  * Once, before the first question: the channel, this process's number, and
@@ -50,13 +53,13 @@ void ask_close(void);
 /*
  * Ask for the addresses of `host`.  DONE: a->addrs holds them already.  FAIL:
  * a->err says why.  WAIT: on_answer(a) will be called, once, from the loop,
- * with a->status set; it may ask anew or free `a`.  In no other case is it
- * called.  `a` must not be waiting.
+ * with a->status set; it may ask anew, and cancel any other question.  In no
+ * other case is it called.  `a` must not be waiting.
  */
 enum result ask_host(struct ask *a, const char *host, int port,
     void (*on_answer)(struct ask *a));
 
-/* No longer interested; harmless when it does not wait (`a` zeroed or used). */
+/* No longer interested; harmless when it does not wait. */
 void ask_cancel(struct ask *a);
 
 /* A MSG_RESOLVED has come. */
