@@ -13,6 +13,7 @@
 enum {
 	ROUNDS = 6, /* four make it a strong permutation; two to spare */
 	ROW_BITS = 24,
+	ROW_MASK = (1 << ROW_BITS) - 1,
 };
 
 /* The round function: 32 bits of HMAC(secret, {round, half}). */
@@ -82,7 +83,7 @@ cancelkey_make(uint32_t row)
 	do {
 		if (!draw(&key))
 			return 0;
-		key = key << ROW_BITS | row;
+		key = key << ROW_BITS | (row & ROW_MASK);
 		if (!permute(&key))
 			return 0;
 		/* libpq takes process id 0 for "no key" */
@@ -99,7 +100,7 @@ cancelkey_find(uint64_t key, uint32_t *row, uint32_t *gen)
 
 	if (!invert(&plain))
 		return false;
-	idx = (uint32_t)(plain & ((UINT32_C(1) << ROW_BITS) - 1));
+	idx = (uint32_t)(plain & ROW_MASK);
 	r = clientrow_at(idx);
 	if (r == NULL)
 		return false;

@@ -56,8 +56,7 @@ bool chan_is_waiting(const struct chan *c);
  * *truncated: a descriptor was lost for want of numbers (MSG_CTRUNC); on some
  * systems its message went with it, so look at it after WAIT too.
  */
-enum result chan_recv(struct chan *c, struct msg *m, int *fd,
-    bool *truncated);
+enum result chan_recv(struct chan *c, struct msg *m, int *fd, bool *truncated);
 
 /* --- bells --- */
 

@@ -24,20 +24,23 @@ enum { CLIENTROW_APP = 64, CLIENTROW_USER = 64 };
 
 enum clientrow_state {
 	CLIENTROW_LOGIN,
-	CLIENTROW_IDLE,    /* shown as active, like PgBouncer does */
+	CLIENTROW_IDLE, /* shown as active, like PgBouncer does */
 	CLIENTROW_WAITING,
 	CLIENTROW_ACTIVE,
-	CLIENTROW_CANCEL,  /* brings a cancel request */
+	CLIENTROW_CANCEL, /* brings a cancel request */
 };
 
 /* What changes rarely; published whole through seqcopy. */
 struct clientrow_info {
 	uint64_t id;
 	uint64_t connect_wall_us;
-	struct { uint8_t family, pad; uint16_t port; uint8_t addr[16]; } peer,
-	    local;             /* family 4, 6; 1: Unix, port is unused */
-	int32_t remote_pid;    /* Unix sockets; else 0 */
-	uint32_t admin;        /* 1: a console client */
+	struct {
+		uint8_t family, pad;
+		uint16_t port;
+		uint8_t addr[16];
+	} peer, local;      /* family 4, 6; 1: Unix, port is unused */
+	int32_t remote_pid; /* Unix sockets; else 0 */
+	uint32_t admin;     /* 1: a console client */
 	char user[CLIENTROW_USER];
 	char app_name[CLIENTROW_APP];
 };

@@ -17,15 +17,15 @@ enum count_what {
 	COUNT_ASSIGNMENTS, /* backends lent to a client */
 	COUNT_XACTS,
 	COUNT_QUERIES,
-	COUNT_RECEIVED,    /* bytes from clients */
-	COUNT_SENT,        /* bytes to clients */
+	COUNT_RECEIVED, /* bytes from clients */
+	COUNT_SENT,     /* bytes to clients */
 	COUNT_XACT_US,
 	COUNT_QUERY_US,
 	COUNT_WAIT_US,
 	COUNT_CLIENT_PARSES,
 	COUNT_SERVER_PARSES,
 	COUNT_BINDS,
-	COUNT_LOGINS,      /* client logins */
+	COUNT_LOGINS, /* client logins */
 	COUNT_N,
 	COUNT_PAD = 16,
 };

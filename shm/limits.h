@@ -24,12 +24,12 @@ struct slot;
 
 enum limits_answer {
 	LIMITS_OK,
-	LIMITS_BUSY,    /* lock not got: at the next turn */
-	LIMITS_POOL,    /* the pool is full */
-	LIMITS_DB,      /* max_db_connections */
-	LIMITS_USER,    /* max_user_connections */
-	LIMITS_SLOTS,   /* no slot is left in the segment */
-	LIMITS_CONF,    /* this process acts on an older configuration */
+	LIMITS_BUSY,  /* lock not got: at the next turn */
+	LIMITS_POOL,  /* the pool is full */
+	LIMITS_DB,    /* max_db_connections */
+	LIMITS_USER,  /* max_user_connections */
+	LIMITS_SLOTS, /* no slot is left in the segment */
+	LIMITS_CONF,  /* this process acts on an older configuration */
 };
 
 /*

@@ -17,16 +17,16 @@ enum msg_type {
 	MSG_FD_STORE = 1, /* +fd: a socket about to connect; keep a duplicate */
 	MSG_FD_SHARE,     /* slot is logged in: give it to the other workers */
 	MSG_FD_GONE,      /* slot's backend has gone: close all duplicates */
-	MSG_CANCEL,       /* +fd: the requester; to the worker of a client row */
-	MSG_RELOAD,       /* by a console client; answered by MSG_DONE */
-	MSG_SHUTDOWN,     /* arg: enum segment_stopping; answered by MSG_DONE */
+	MSG_CANCEL,   /* +fd: the requester; to the worker of a client row */
+	MSG_RELOAD,   /* by a console client; answered by MSG_DONE */
+	MSG_SHUTDOWN, /* arg: enum segment_stopping; answered by MSG_DONE */
 
 	/* supervisor -> worker */
-	MSG_FD = 32,      /* +fd: the descriptor of a shared slot */
-	MSG_FD_DROP,      /* close your duplicate of slot, generation */
-	MSG_FD_ADOPT,     /* +fd: slot is CLOSING(you): cancel, close, read */
-	MSG_CONF,         /* +fd: snapshot number `arg` of the configuration */
-	MSG_DONE,         /* to MSG_RELOAD, MSG_SHUTDOWN: arg 0, or failed */
+	MSG_FD = 32,  /* +fd: the descriptor of a shared slot */
+	MSG_FD_DROP,  /* close your duplicate of slot, generation */
+	MSG_FD_ADOPT, /* +fd: slot is CLOSING(you): cancel, close, read */
+	MSG_CONF,     /* +fd: snapshot number `arg` of the configuration */
+	MSG_DONE,     /* to MSG_RELOAD, MSG_SHUTDOWN: arg 0, or failed */
 
 	/* worker -> supervisor -> resolver, and back */
 	MSG_RESOLVE = 64, /* text: a host name; arg: port */
@@ -44,10 +44,10 @@ enum { MSG_TEXT = 512, MSG_ADDRS = 8 };
  */
 struct msg {
 	uint16_t type;
-	uint16_t proc;   /* the child that asked, or is to be told */
-	uint32_t idx;    /* slot or client row */
-	uint64_t gen;    /* its generation */
-	uint64_t id;     /* the asker's own number for its question */
+	uint16_t proc; /* the child that asked, or is to be told */
+	uint32_t idx;  /* slot or client row */
+	uint64_t gen;  /* its generation */
+	uint64_t id;   /* the asker's own number for its question */
 	uint64_t arg;
 	uint32_t len;
 	uint32_t status; /* answers: 0 is well */

@@ -32,9 +32,9 @@ enum {
 
 /* The same shape for both. */
 struct party {
-	_Atomic uint32_t gen;    /* odd while in use; 0 never used */
-	_Atomic uint32_t max;    /* server connections; POOL_UNLIMITED */
-	_Atomic uint32_t count;  /* server connections; limits lock */
+	_Atomic uint32_t gen;   /* odd while in use; 0 never used */
+	_Atomic uint32_t max;   /* server connections; POOL_UNLIMITED */
+	_Atomic uint32_t count; /* server connections; limits lock */
 	_Atomic uint32_t paused;
 	_Atomic uint32_t disabled;
 	_Atomic uint32_t defined; /* 1: stands in the configuration */

@@ -29,21 +29,21 @@
 #include "shm/poollogin.h"
 
 struct pool {
-	_Atomic uint32_t gen;  /* 0: free row */
+	_Atomic uint32_t gen;      /* 0: free row */
 	_Atomic uint32_t last_gen; /* newest generation it had; pools lock */
 	_Atomic uint32_t db, user; /* rows of dbs, users */
-	_Atomic uint32_t size; /* limits: POOL_UNLIMITED for none */
+	_Atomic uint32_t size;     /* limits: POOL_UNLIMITED for none */
 	_Atomic uint32_t min_size;
 	_Atomic uint32_t reserve;
-	_Atomic uint32_t mode;    /* enum pool_mode of conf/conf.h */
-	_Atomic uint32_t login;   /* 0, or worker + 1: one login at a time */
-	_Atomic uint32_t count;   /* slots that are not FREE; limits lock */
-	_Atomic uint32_t forced;  /* 1: user is the database's forced user */
-	_Atomic uint64_t epoch;   /* slots of an older one are closed */
+	_Atomic uint32_t mode;   /* enum pool_mode of conf/conf.h */
+	_Atomic uint32_t login;  /* 0, or worker + 1: one login at a time */
+	_Atomic uint32_t count;  /* slots that are not FREE; limits lock */
+	_Atomic uint32_t forced; /* 1: user is the database's forced user */
+	_Atomic uint64_t epoch;  /* slots of an older one are closed */
 	_Atomic uint64_t lifetime_ms;
 	_Atomic uint64_t idle_since_ms; /* no member and no slot since; hint */
 	_Atomic uint32_t failure_seq, greeting_seq;
-	_Atomic uint64_t failure_number;  /* copies for a quick look */
+	_Atomic uint64_t failure_number; /* copies for a quick look */
 	_Atomic uint64_t greeting_number;
 	_Alignas(64) _Atomic uint64_t failure[sizeof(struct pool_failure) / 8];
 	_Atomic uint64_t greeting[sizeof(struct pool_greeting) / 8];
@@ -56,7 +56,7 @@ struct pool_limits {
 	uint64_t lifetime_ms;
 };
 
-struct pool *pool_at(uint32_t idx);   /* NULL: out of range */
+struct pool *pool_at(uint32_t idx); /* NULL: out of range */
 const char *pool_db_name(const struct pool *p);
 const char *pool_user_name(const struct pool *p);
 

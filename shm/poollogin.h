@@ -22,18 +22,18 @@ enum { POOL_GREETING = 4088 };
 
 /* Why the last login did not succeed. */
 struct pool_failure {
-	uint64_t number;   /* 0: none yet; +1 a failure */
-	uint64_t when_ms;  /* monotonic */
-	uint64_t born_us;  /* when the failed login had begun */
-	uint32_t told;     /* 1: the server said so, in an ErrorResponse */
+	uint64_t number;  /* 0: none yet; +1 a failure */
+	uint64_t when_ms; /* monotonic */
+	uint64_t born_us; /* when the failed login had begun */
+	uint32_t told;    /* 1: the server said so, in an ErrorResponse */
 	char sqlstate[8];
-	char say[244];     /* the server's words, or ours */
+	char say[244]; /* the server's words, or ours */
 };
 
 _Static_assert(sizeof(struct pool_failure) % 8 == 0, "seqcopy takes words");
 
 struct pool_greeting {
-	uint64_t number;   /* 0: none yet; grows whenever its text changes */
+	uint64_t number; /* 0: none yet; grows whenever its text changes */
 	uint32_t len;
 	uint32_t nparams;
 	char text[POOL_GREETING]; /* name NUL value NUL ... */

@@ -25,8 +25,8 @@
 #include <stdint.h>
 
 /* Publish my waiters of a pool; `since_us` of the oldest (count > 0). */
-void queue_publish(uint32_t me, uint32_t pool, uint32_t count,
-    uint64_t since_us);
+void
+queue_publish(uint32_t me, uint32_t pool, uint32_t count, uint64_t since_us);
 
 /* How many wait in worker `w`, and since when (*since_us, may be NULL). */
 uint32_t queue_look(uint32_t w, uint32_t pool, uint64_t *since_us);

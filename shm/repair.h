@@ -32,8 +32,8 @@ struct repair {
  * caller's.  While r->deferred is true, do not fork the replacement: call
  * again first; what the earlier call has listed is not listed again.
  */
-void repair_process(uint32_t k, bool (*has_fd)(uint32_t slot, uint64_t gen),
-    struct repair *r);
+void repair_process(
+    uint32_t k, bool (*has_fd)(uint32_t slot, uint64_t gen), struct repair *r);
 
 /* CLOSING slots that nobody living owns get `heir` (a worker that has just
  * started); fills r->todo. */

@@ -31,8 +31,8 @@ enum {
 /* What the configuration asks room for; segment_make() rounds up. */
 struct segment_sizes {
 	uint32_t workers;
-	uint32_t slots;   /* backends at once, all pools */
-	uint32_t pools;   /* (database, user) pairs at once */
+	uint32_t slots; /* backends at once, all pools */
+	uint32_t pools; /* (database, user) pairs at once */
 	uint32_t dbs;
 	uint32_t users;
 	uint32_t clients; /* client rows for each worker */
@@ -45,9 +45,9 @@ struct segment {
 	uint32_t nworkers;
 	uint32_t nprocs; /* workers, then resolver, then monitor */
 	uint32_t nslots, npools, ndbs, nusers;
-	uint32_t nclients; /* rows for each worker */
-	uint8_t cancel_secret[32];  /* random; keys of cancelkey.c */
-	uint8_t mock_secret[32];    /* random; salts of unknown users */
+	uint32_t nclients;         /* rows for each worker */
+	uint8_t cancel_secret[32]; /* random; keys of cancelkey.c */
+	uint8_t mock_secret[32];   /* random; salts of unknown users */
 
 	/* Written by the supervisor. */
 	_Atomic uint64_t conf_number; /* newest configuration published */
@@ -59,7 +59,7 @@ struct segment {
 	_Alignas(64) _Atomic uint32_t limits_lock; /* 0, or process + 1 */
 	_Atomic uint32_t slot_hint; /* no FREE slot below it; limits lock */
 	_Alignas(64) _Atomic uint32_t pools_lock; /* 0, or process + 1 */
-	_Alignas(64) _Atomic uint64_t last_id; /* of clients and servers */
+	_Alignas(64) _Atomic uint64_t last_id;    /* of clients and servers */
 	_Atomic uint32_t pools_used; /* rows below this may be in use */
 	_Atomic uint32_t slots_used; /* likewise; only grows */
 };
@@ -93,13 +93,13 @@ struct segment_tables {
 	struct proc *procs;
 	struct slot *slots;
 	struct slot_row *infos;
-	_Atomic uint64_t *have;    /* [worker][slot] */
+	_Atomic uint64_t *have; /* [worker][slot] */
 	struct pool *pools;
 	struct party *dbs, *users;
-	_Atomic uint64_t *waiting; /* [pool][worker], rows of nwords */
-	_Atomic uint64_t *grants;  /* likewise */
-	_Atomic uint32_t *members; /* [worker][pool] */
-	struct clientrow *clients; /* [worker][row] */
+	_Atomic uint64_t *waiting;  /* [pool][worker], rows of nwords */
+	_Atomic uint64_t *grants;   /* likewise */
+	_Atomic uint32_t *members;  /* [worker][pool] */
+	struct clientrow *clients;  /* [worker][row] */
 	struct count_block *counts; /* [worker][pool] */
 	struct count_row *averages; /* [pool] */
 };

@@ -21,8 +21,8 @@
 enum { SEQCOPY_TRIES = 64 };
 
 static inline void
-seqcopy_write(_Atomic uint32_t *seq, _Atomic uint64_t *dst, const void *src,
-    size_t len)
+seqcopy_write(
+    _Atomic uint32_t *seq, _Atomic uint64_t *dst, const void *src, size_t len)
 {
 	const uint64_t *from = src;
 	uint32_t odd = atomic_load_explicit(seq, memory_order_relaxed) | 1;
@@ -47,8 +47,8 @@ seqcopy_read(const _Atomic uint32_t *seq, const _Atomic uint64_t *src,
 		if (n & 1)
 			continue;
 		for (size_t i = 0; i < len / 8; i++)
-			to[i] = atomic_load_explicit(&src[i],
-			    memory_order_relaxed);
+			to[i] =
+			    atomic_load_explicit(&src[i], memory_order_relaxed);
 		atomic_thread_fence(memory_order_acquire);
 		if (atomic_load_explicit(seq, memory_order_relaxed) == n)
 			return true;

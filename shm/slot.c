@@ -124,8 +124,13 @@ slot_info_look(uint32_t idx, struct slot_info *out)
 const struct slot_info *
 slot_info_mine(uint32_t idx)
 {
-	return idx < segtab.nslots ? (const void *)segtab.infos[idx].info
-				   : NULL;
+	const void *row;
+
+	if (idx >= segtab.nslots)
+		return NULL;
+	row = &segtab.infos[idx];
+	return (const void *)((const unsigned char *)row +
+	    offsetof(struct slot_row, info));
 }
 
 void

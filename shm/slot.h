@@ -48,16 +48,16 @@ enum slot_flags {
 };
 
 struct slot {
-	_Atomic uint64_t hold;     /* generation << 16 | owner << 8 | state */
-	_Atomic uint64_t since_us; /* monotonic time of the last hand-over */
-	_Atomic uint32_t pool;     /* index into the pools */
-	_Atomic uint32_t pool_gen; /* and that row's generation */
-	_Atomic uint64_t epoch;    /* the pool's epoch when it was opened */
-	_Atomic uint64_t client;   /* client id that it is linked to, or 0 */
-	_Atomic uint64_t born_us;  /* monotonic time of its login's start */
-	_Atomic uint32_t flags;    /* enum slot_flags */
+	_Atomic uint64_t hold;       /* generation << 16 | owner << 8 | state */
+	_Atomic uint64_t since_us;   /* monotonic time of the last hand-over */
+	_Atomic uint32_t pool;       /* index into the pools */
+	_Atomic uint32_t pool_gen;   /* and that row's generation */
+	_Atomic uint64_t epoch;      /* the pool's epoch when it was opened */
+	_Atomic uint64_t client;     /* client id that it is linked to, or 0 */
+	_Atomic uint64_t born_us;    /* monotonic time of its login's start */
+	_Atomic uint32_t flags;      /* enum slot_flags */
 	_Atomic int32_t backend_pid; /* from BackendKeyData; 0 before it */
-	_Atomic uint32_t cancels;  /* cancel connections in flight */
+	_Atomic uint32_t cancels;    /* cancel connections in flight */
 	_Atomic uint32_t pad;
 };
 
@@ -71,8 +71,8 @@ enum {
 
 /* An address as the kernel takes it, small enough for a row. */
 struct slot_addr {
-	uint32_t len;       /* 0: none */
-	uint8_t sa[124];    /* struct sockaddr_in, _in6 or _un */
+	uint32_t len;    /* 0: none */
+	uint8_t sa[124]; /* struct sockaddr_in, _in6 or _un */
 };
 
 /*
@@ -80,9 +80,9 @@ struct slot_addr {
  * published for SHOW through slot_info_write() and slot_info_look().
  */
 struct slot_info {
-	uint64_t id;           /* segment_next_id() at opening */
+	uint64_t id;              /* segment_next_id() at opening */
 	uint64_t connect_wall_us; /* wall clock of its opening, for SHOW */
-	struct slot_addr addr; /* the server's; for cancels and SHOW */
+	struct slot_addr addr;    /* the server's; for cancels and SHOW */
 	struct slot_addr local;
 	char app_name[64];
 	uint32_t params_len;
@@ -143,8 +143,8 @@ slot_look(const struct slot *s)
  * generation}, sequentially consistent.  False when the word was another.
  * Only for moves that keep the generation; asserts that the arrow exists.
  */
-bool slot_move(struct slot *s, uint64_t from, enum slot_state state,
-    uint32_t owner);
+bool
+slot_move(struct slot *s, uint64_t from, enum slot_state state, uint32_t owner);
 
 /*
  * The moves that limits.c makes under its lock: FREE -> LOGIN and CLOSING ->
