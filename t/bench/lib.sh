@@ -68,6 +68,11 @@ begin() {
 	# a soft limit that stops at 1,024 would stop the clients, too
 	hard=$(ulimit -H -n)
 	ulimit -n "$hard" 2>/dev/null || ulimit -n 65536 2>/dev/null || true
+	# what a pooler can promise its clients, with room for its backends
+	max_clients=15000
+	hard=$(ulimit -n)
+	[ "$hard" = unlimited ] || [ "$hard" -ge 16000 ] ||
+	    max_clients=$((hard - hard / 8 - 200))
 	work=$(mktemp -d "${TMPDIR:-/tmp}/pooler.XXXXXX") || exit 1
 	chmod 755 "$work"
 	[ "$(id -u)" != 0 ] || chown "$run_user" "$work"
@@ -80,6 +85,7 @@ begin() {
 finish() {
 	rc=$?
 	trap - EXIT
+	[ -z "${kept:-}" ] || exit "$rc"
 	for p in $pids; do
 		kill "$p" 2>/dev/null
 	done
@@ -196,7 +202,7 @@ write_conf() { # pool_size workers
 		auth_file = $work/users.txt
 		admin_users = app
 		pool_mode = transaction
-		max_client_conn = 15000
+		max_client_conn = $max_clients
 		default_pool_size = $1
 		log_connections = 0
 		log_disconnections = 0
@@ -305,10 +311,29 @@ load_exec() {
 	    --user app --database app "$@"
 }
 
-# A command to the pooler's console.
-console() {
-	"$pg_bin/psql" -X -q -A -t -F ' ' -h 127.0.0.1 -p "$peer_port" \
-	    -U app -d pooler -c "$1"
+# Process ids of the workers, by the console; a line each.
+worker_pids() { worker_column pid; }
+
+# "pid clients" of each worker.
+worker_clients() { worker_column pid clients; }
+
+# Columns of SHOW WORKERS by their names, whatever else it shows.
+worker_column() { # name...
+	"$pg_bin/psql" -X -q -A -F '|' -P footer=off -h 127.0.0.1 \
+	    -p "$peer_port" -U app -d pooler -c "show workers" \
+	    2>/dev/null | awk -F '|' -v names="$*" '
+	NR == 1 {
+		for (i = 1; i <= NF; i++)
+			at[$i] = i
+		n = split(names, name, " ")
+		next
+	}
+	{
+		line = ""
+		for (i = 1; i <= n; i++)
+			line = line (i > 1 ? " " : "") $(at[name[i]])
+		print line
+	}'
 }
 
 # One value out of the load driver's report.
