@@ -70,8 +70,8 @@ BEGIN {
 	allow("worker", "conf shm worker/io worker/proto worker/ground " \
 	    "worker/backend worker/client worker/child")
 	allow("master", "conf shm worker/child")
-	allow("master/main.c", "conf shm master worker/child worker " \
-	    "worker/resolver worker/monitor")
+	allow("master/main.c", "conf shm master worker/child worker/io " \
+	    "worker worker/resolver worker/monitor")
 	# files that stand apart from their folder: what backend/ and client/
 	# find under them in worker/, what the supervisor hands a child at its
 	# birth, and the table of process kinds
