@@ -3,8 +3,9 @@
  *
  * The first death costs no wait: a crash is mostly a single event.  A child
  * that dies again and again waits twice as long each time, so that a fault
- * at birth neither burns a CPU nor fills the log.  Who has lived long enough
- * starts from the beginning.
+ * at birth neither burns a CPU nor fills the log.  A life that was long enough
+ * to serve somebody forgives one death, so that one kill a second never adds
+ * up; a long one forgives all.
  *
  * Pure: the caller brings the time.
  */
@@ -16,7 +17,8 @@
 enum {
 	BACKOFF_FIRST_MS = 100,   /* before the second restart in a row */
 	BACKOFF_MAX_MS = 5000,
-	BACKOFF_RESET_MS = 30000, /* a life of this length forgives all */
+	BACKOFF_SERVED_MS = 500,  /* a life of this length forgives one, ... */
+	BACKOFF_RESET_MS = 30000, /* ... and of this all */
 };
 
 struct backoff {

@@ -99,21 +99,19 @@ name_of(uint32_t n, char text[32])
 	return text;
 }
 
-/* Housekeeping is for the first worker that lives. */
+/* Housekeeping is for a worker that lives; while it does, for the same. */
 static void
 name_keeper(void)
 {
-	uint32_t keeper = 0;
+	uint32_t keeper = atomic_load(&seg->keeper);
+	uint32_t n = 0;
 
-	for (uint32_t n = seg->nworkers; n-- > 0;) {
-		if (children[n].pid != 0)
-			keeper = n + 1;
-	}
-	if (atomic_load(&seg->keeper) == keeper)
+	if (keeper != 0 && children_pid(keeper - 1) != 0)
 		return;
-	atomic_store(&seg->keeper, keeper);
-	if (keeper != 0)
-		bell_ring(keeper - 1);
+	while (n < seg->nworkers && children[n].pid == 0)
+		n++;
+	atomic_store(&seg->keeper, n < seg->nworkers ? n + 1 : 0);
+	bell_ring(n);
 }
 
 /* --- birth --- */
@@ -127,7 +125,7 @@ become(uint32_t n, struct child_start *start)
 	compat_title("%s", name_of(n, name));
 	for (uint32_t i = 0; i < seg->nprocs; i++)
 		chan_close(&children[i].chan);
-	hooks->in_child();
+	hooks->in_child(children[n].kind);
 	fdstore_child(start->fds, start->nfds);
 	crash_arm(n);
 	/* exit, not _exit: a leak checker reports from there */

@@ -33,7 +33,7 @@ struct children_hooks {
 	/* Fill in configuration and listeners for a child of that kind. */
 	void (*on_birth)(struct child_start *start, enum proc_kind kind);
 	/* In the child: close what is the supervisor's. */
-	void (*in_child)(void);
+	void (*in_child)(enum proc_kind kind);
 };
 
 /* For seg->nprocs numbers; `kinds` has one row per enum proc_kind. */

@@ -364,12 +364,18 @@ listen_stop(void)
 }
 
 void
-listen_close(void)
+listen_child(void)
 {
 	for (uint32_t i = 0; i < nfds; i++)
 		close(fds[i]);
 	nfds = 0;
 	unix_fd = -1;
+}
+
+void
+listen_close(void)
+{
+	listen_child();
 	if (unix_path[0] != '\0')
 		(void)unlink(unix_path);
 	unix_path[0] = '\0';

@@ -55,6 +55,9 @@ int *listen_fds(uint32_t *count);
  */
 void listen_stop(void);
 
+/* In a child that accepts nothing: close all. */
+void listen_child(void);
+
 /* Close all, and take the Unix sockets' files away. */
 void listen_close(void);
 

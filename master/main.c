@@ -229,14 +229,13 @@ find_sizes(const struct conf *c, struct sizes *s)
 
 /* Everything that is to be done with the rights that we were started with. */
 static void
-settle(const struct arguments *a, const struct conf *c)
+settle(const struct arguments *a, const struct conf *c,
+    const struct daemon_user *user)
 {
-	struct daemon_user user;
 	struct err e;
 	uid_t owner;
 
-	find_user(c, &user);
-	owner = geteuid() == 0 ? user.uid : (uid_t)-1;
+	owner = geteuid() == 0 ? user->uid : (uid_t)-1;
 	if (a->is_daemon &&
 	    (c->pidfile[0] == '\0' || (c->logfile[0] == '\0' && !c->syslog)))
 		fatal("a daemon needs a pidfile, and a logfile or syslog");
@@ -248,7 +247,7 @@ settle(const struct arguments *a, const struct conf *c)
 		die(c, &e);
 	if ((c->pidfile[0] != '\0' &&
 		pidfile_write(c->pidfile, owner, &e) == -1) ||
-	    daemon_user_become(&user, &e) == -1)
+	    daemon_user_become(user, &e) == -1)
 		die(c, &e);
 	if (log_setup(c) == -1) {
 		err_set(&e, "58P01", "log is not writable",
@@ -263,6 +262,7 @@ main(int argc, char **argv)
 {
 	struct arguments a = { .is_daemon = false };
 	struct supervisor_start start = { .kinds = kinds };
+	struct daemon_user user;
 	struct sizes sizes;
 	struct conf *c;
 	char *pidfile;
@@ -278,8 +278,9 @@ main(int argc, char **argv)
 		log_error(NULL,
 		    "-R (take over from a running pooler) is "
 		    "deprecated and does nothing");
+	find_user(c, &user);
 	find_sizes(c, &sizes);
-	settle(&a, c);
+	settle(&a, c, &user);
 	/* reloads replace `c`, but not this */
 	pidfile = strdup(c->pidfile);
 	if (pidfile == NULL)

@@ -140,8 +140,10 @@ on_birth(struct child_start *start, enum proc_kind kind)
 }
 
 static void
-in_child(void)
+in_child(enum proc_kind kind)
 {
+	if (kind != PROC_WORKER)
+		listen_child();
 	close(life[1]);
 	life[1] = -1;
 	reload_child();
