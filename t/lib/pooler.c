@@ -144,8 +144,10 @@ pooler_new(void)
 	pooler_set(p, "admin_users = admin\nstats_users = stats");
 	pooler_workers(p, 2);
 	for (const char *const *u = (const char *const[]){ "app", "app2",
-	    "app3", "admin", "stats", NULL }; *u; u++)
+	    "app3", NULL }; *u; u++)
 		pooler_auth(p, *u, "");
+	pooler_auth(p, "admin", "console");
+	pooler_auth(p, "stats", "console");
 	return p;
 }
 
@@ -290,7 +292,8 @@ pooler_conn(const struct pooler *p, const char *more)
 PGconn *
 pooler_console(const struct pooler *p, const char *user)
 {
-	return sql_open(pooler_at(p, text("dbname=pgbouncer user=%s", user)));
+	return sql_open(pooler_at(p, text("dbname=pgbouncer user=%s "
+	    "password=console", user)));
 }
 
 long

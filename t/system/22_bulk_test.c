@@ -49,9 +49,9 @@ converse(PGconn *c)
 	ck_assert_str_eq(sql_one(c, "SHOW application_name"), "dripped");
 }
 
-/* PgBouncer refuses a startup message in pieces; this is not its test. */
+/* PgBouncer takes no login in pieces, from either side: not its test. */
 static size_t
-client_piece(void)
+piece(void)
 {
 	return is_standin() ? 4096 : 1;
 }
@@ -59,18 +59,19 @@ client_piece(void)
 START_TEST(torn_at_every_byte)
 {
 	struct pooler *p = pooler_new();
-	struct relay server = relay_start(pg->port, 1), client;
+	struct relay server = relay_start(pg->port, piece()), client;
 	PGconn *c, *d;
 
 	pooler_db(p, "drip = host=127.0.0.1 port=%d dbname=app", server.port);
 	pooler_set(p, "default_pool_size = 1");
 	pooler_start(p);
-	client = relay_start(p->port, client_piece());
+	client = relay_start(p->port, piece());
 	c = sql_open(text("host=127.0.0.1 port=%d user=app dbname=drip "
 	    "sslmode=disable gssencmode=disable", client.port));
 	d = pooler_conn(p, "dbname=drip");
 	converse(c);
-	ck_assert_str_eq(sql_one(d, "SHOW application_name"), "");
+	if (!is_standin())
+		ck_assert_str_eq(sql_one(d, "SHOW application_name"), "");
 	converse(d);
 	PQfinish(c);
 	PQfinish(d);
@@ -83,14 +84,14 @@ END_TEST
 START_TEST(login_torn_at_every_byte)
 {
 	struct pooler *p = pooler_new();
-	struct relay server = relay_start(pg->port, 1), client;
+	struct relay server = relay_start(pg->port, piece()), client;
 	PGconn *c;
 
 	pooler_db(p, "drip = host=127.0.0.1 port=%d dbname=app", server.port);
 	pooler_set(p, "auth_type = scram-sha-256");
 	pooler_auth(p, "scram_u", PG_PASSWORD);
 	pooler_start(p);
-	client = relay_start(p->port, client_piece());
+	client = relay_start(p->port, piece());
 	c = sql_open(text("host=127.0.0.1 port=%d user=scram_u dbname=drip "
 	    "password='%s'", client.port, PG_PASSWORD));
 	ck_assert_str_eq(sql_one(c, "SELECT current_user"), "scram_u");

@@ -1,0 +1,245 @@
+/*
+ * 10_auth_test.c - who is let in: every auth_type with every kind of secret,
+ * right and wrong.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "t/lib/pooler.h"
+#include "t/lib/spawn.h"
+#include "t/lib/sql.h"
+#include "t/lib/suite.h"
+#include "t/lib/wire.h"
+
+/* A server that lets everybody in, as the forced user: only the pooler asks. */
+static struct pooler *
+start(const char *auth_type)
+{
+	struct pooler *p = pooler_new();
+
+	pooler_db(p, "open = host=127.0.0.1 port=%d dbname=app user=app",
+	    pg->port);
+	pooler_set(p, "auth_type = %s", auth_type);
+	pooler_auth(p, "clear", PG_PASSWORD);
+	pooler_auth(p, "md5_u", pg_ask(pg,
+	    "SELECT rolpassword FROM pg_authid WHERE rolname = 'md5_u'"));
+	pooler_auth(p, "scram_u", pg_ask(pg,
+	    "SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_auth(p, "empty", "");
+	pooler_start(p);
+	return p;
+}
+
+static const char *
+as(const struct pooler *p, const char *user, const char *password)
+{
+	return pooler_at(p, text("dbname=open user=%s password='%s'", user,
+	    password));
+}
+
+static void
+let_in(const struct pooler *p, const char *user, const char *password)
+{
+	PGconn *c = sql_open(as(p, user, password));
+
+	ck_assert_int_eq(sql_num(c, "SELECT 42"), 42);
+	PQfinish(c);
+}
+
+static void
+keep_out(const struct pooler *p, const char *user, const char *password)
+{
+	sql_refused(as(p, user, password), "FATAL");
+}
+
+static void
+try_wrong(const struct pooler *p, const char *user)
+{
+	keep_out(p, user, "wrong");
+	keep_out(p, user, PG_PASSWORD "x");
+	keep_out(p, user, text("%.*s", (int)strlen(PG_PASSWORD) - 1,
+	    PG_PASSWORD));
+	/* libpq sends no empty password, it gives up itself */
+	sql_refused(as(p, user, ""), "");
+}
+
+START_TEST(plain)
+{
+	struct pooler *p = start("plain");
+
+	let_in(p, "clear", PG_PASSWORD);
+	let_in(p, "md5_u", PG_PASSWORD);
+	let_in(p, "scram_u", PG_PASSWORD);
+	try_wrong(p, "clear");
+	try_wrong(p, "md5_u");
+	try_wrong(p, "scram_u");
+	keep_out(p, "empty", "x");
+	keep_out(p, "nobody", PG_PASSWORD);
+	pooler_stop(p);
+}
+END_TEST
+
+START_TEST(md5)
+{
+	struct pooler *p = start("md5");
+
+	let_in(p, "clear", PG_PASSWORD);
+	let_in(p, "md5_u", PG_PASSWORD);
+	/* a SCRAM secret is asked for by SCRAM */
+	let_in(p, "scram_u", PG_PASSWORD);
+	try_wrong(p, "clear");
+	try_wrong(p, "md5_u");
+	try_wrong(p, "scram_u");
+	keep_out(p, "empty", "x");
+	keep_out(p, "nobody", PG_PASSWORD);
+	pooler_stop(p);
+}
+END_TEST
+
+START_TEST(scram)
+{
+	struct pooler *p = start("scram-sha-256");
+
+	let_in(p, "clear", PG_PASSWORD);
+	let_in(p, "scram_u", PG_PASSWORD);
+	/* an md5 secret cannot prove a SCRAM login */
+	keep_out(p, "md5_u", PG_PASSWORD);
+	try_wrong(p, "clear");
+	try_wrong(p, "scram_u");
+	keep_out(p, "empty", "x");
+	keep_out(p, "nobody", PG_PASSWORD);
+	pooler_stop(p);
+}
+END_TEST
+
+START_TEST(trust)
+{
+	struct pooler *p = start("trust");
+
+	let_in(p, "clear", "");
+	let_in(p, "md5_u", "whatever");
+	let_in(p, "empty", "");
+	keep_out(p, "nobody", "");
+	pooler_stop(p);
+}
+END_TEST
+
+START_TEST(any)
+{
+	struct pooler *p = start("any");
+	PGconn *c;
+
+	let_in(p, "clear", "");
+	let_in(p, "nobody", "");
+	/* any takes the forced user; without one there is nobody to be */
+	c = sql_open(as(p, "nobody", ""));
+	ck_assert_str_eq(sql_one(c, "SELECT current_user"), "app");
+	PQfinish(c);
+	/* whoever comes may look, and no more */
+	c = pooler_console(p, "nobody");
+	ck_assert_int_ge(pooler_show(c, "POOLS", "database", "pgbouncer",
+	    "cl_active"), 1);
+	sql_fails(c, is_standin() ? "08P01" : "42501", "RELOAD");
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
+/* Outsiders cannot tell a wrong password from a user that is not there. */
+START_TEST(no_enumeration)
+{
+	struct pooler *p = start("md5");
+	char *a, *b;
+	PGconn *c;
+
+	c = PQconnectdb(as(p, "clear", "wrong"));
+	a = strdup(PQerrorMessage(c));
+	PQfinish(c);
+	c = PQconnectdb(as(p, "nobody", "wrong"));
+	b = strdup(PQerrorMessage(c));
+	PQfinish(c);
+	ck_assert_str_eq(strstr(a, "FATAL"), strstr(b, "FATAL"));
+	free(a);
+	free(b);
+	sql_refused(pooler_at(p, "dbname=nothing user=clear password=wrong"),
+	    "password authentication failed");
+	sql_refused(pooler_at(p, "dbname=nothing user=clear password='"
+	    PG_PASSWORD "'"), "no such database");
+	pooler_stop(p);
+}
+END_TEST
+
+START_TEST(odd_names)
+{
+	struct pooler *p = pooler_new();
+	char longname[200];
+	PGconn *c;
+
+	memset(longname, 'n', sizeof(longname));
+	longname[127] = '\0';
+	pooler_db(p, "open = host=127.0.0.1 port=%d dbname=app user=app",
+	    pg->port);
+	pooler_set(p, "auth_type = md5");
+	pooler_auth(p, "quo\"\"ted user", "pass\"\"word;x");
+	pooler_auth(p, "\xc3\xa4\xc3\xb6", "\xc3\xbc");
+	pooler_start(p);
+	c = sql_open(pooler_at(p, "dbname=open user='quo\"ted user' "
+	    "password='pass\"word;x'"));
+	ck_assert_int_eq(sql_num(c, "SELECT 1"), 1);
+	PQfinish(c);
+	c = sql_open(pooler_at(p, "dbname=open user=\xc3\xa4\xc3\xb6 "
+	    "password=\xc3\xbc"));
+	PQfinish(c);
+	/* names that are too long are refused, whoever they belong to */
+	sql_refused(pooler_at(p, text("user=%s dbname=open password=x",
+	    longname)), "FATAL");
+	sql_refused(pooler_at(p, text("user=app dbname=%s password=x",
+	    longname)), "FATAL");
+	c = sql_open(pooler_at(p, "dbname=open user=\xc3\xa4\xc3\xb6 "
+	    "password=\xc3\xbc"));
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
+/* Long passwords: up to the limit they work, beyond it they are refused. */
+START_TEST(long_passwords)
+{
+	struct pooler *p = pooler_new();
+	char pw[1900];
+	PGconn *c;
+
+	memset(pw, 'p', sizeof(pw));
+	pw[sizeof(pw) - 1] = '\0';
+	pooler_db(p, "open = host=127.0.0.1 port=%d dbname=app user=app",
+	    pg->port);
+	pooler_set(p, "auth_type = scram-sha-256");
+	pooler_auth(p, "long", pw);
+	pooler_start(p);
+	c = sql_open(as(p, "long", pw));
+	ck_assert_int_eq(sql_num(c, "SELECT 1"), 1);
+	PQfinish(c);
+	pw[100] = 'q';
+	keep_out(p, "long", pw);
+	pooler_stop(p);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("auth");
+	TCase *tc = suite_case(s, "auth", 30);
+
+	tcase_add_test(tc, plain);
+	tcase_add_test(tc, md5);
+	tcase_add_test(tc, scram);
+	tcase_add_test(tc, trust);
+	tcase_add_test(tc, any);
+	tcase_add_test(tc, no_enumeration);
+	tcase_add_test(tc, odd_names);
+	if (!is_standin())
+		tcase_add_test(tc, long_passwords);
+	return suite_run(s, SUITE_PG);
+}

@@ -1,0 +1,231 @@
+/*
+ * 12_server_login_test.c - how the pooler logs in to PostgreSQL: every method
+ * over every kind of address, SCRAM keys passed through, and refusals.
+ */
+#include <string.h>
+
+#include "t/lib/pooler.h"
+#include "t/lib/spawn.h"
+#include "t/lib/sql.h"
+#include "t/lib/suite.h"
+
+static const char *const roles[] = { "app", "plain_u", "md5_u", "scram_u" };
+
+/* Every role over the given address, its password in auth_file. */
+static void
+log_in_to(const char *host)
+{
+	struct pooler *p = pooler_new();
+
+	pooler_db(p, "there = host=%s port=%d dbname=app", host, pg->port);
+	for (int i = 1; i < 4; i++)
+		pooler_auth(p, roles[i], PG_PASSWORD);
+	pooler_start(p);
+	for (int i = 0; i < 4; i++) {
+		PGconn *c = pooler_conn(p, text("dbname=there user=%s",
+		    roles[i]));
+
+		ck_assert_str_eq(sql_one(c, "SELECT current_user"), roles[i]);
+		PQfinish(c);
+	}
+	pooler_stop(p);
+}
+
+START_TEST(over_ipv4)
+{
+	log_in_to("127.0.0.1");
+}
+END_TEST
+
+START_TEST(over_ipv6)
+{
+	log_in_to("::1");
+}
+END_TEST
+
+START_TEST(over_unix_socket)
+{
+	log_in_to(pg->sock);
+}
+END_TEST
+
+START_TEST(by_name)
+{
+	log_in_to("localhost");
+}
+END_TEST
+
+/* User and password of [databases], for whoever comes. */
+START_TEST(forced_user)
+{
+	struct pooler *p = pooler_new();
+	PGconn *c;
+
+	for (int i = 1; i < 4; i++)
+		pooler_db(p, "as_%s = host=127.0.0.1 port=%d dbname=app "
+		    "user=%s password='%s'", roles[i], pg->port, roles[i],
+		    PG_PASSWORD);
+	pooler_db(p, "wrong = host=127.0.0.1 port=%d dbname=app "
+	    "user=scram_u password=wrong", pg->port);
+	p->errors_ok = true;
+	pooler_start(p);
+	for (int i = 1; i < 4; i++) {
+		c = pooler_conn(p, text("dbname=as_%s", roles[i]));
+		ck_assert_str_eq(sql_one(c, "SELECT current_user"), roles[i]);
+		PQfinish(c);
+	}
+	sql_refused(pooler_at(p, "dbname=wrong"),
+	    "password authentication failed");
+	pooler_stop(p);
+}
+END_TEST
+
+/* The keys of the client's own SCRAM login open the server as well. */
+START_TEST(scram_pass_through)
+{
+	struct pooler *p = pooler_new();
+	const char *at;
+	PGconn *c;
+
+	pooler_set(p, "auth_type = scram-sha-256\nserver_lifetime = 0");
+	pooler_auth(p, "scram_u", pg_ask(pg,
+	    "SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_start(p);
+	at = pooler_at(p, "user=scram_u password='" PG_PASSWORD "'");
+	for (int i = 0; i < 5; i++) {
+		c = sql_open(at);
+		ck_assert_str_eq(sql_one(c, "SELECT current_user"), "scram_u");
+		PQfinish(c);
+	}
+	sql_refused(pooler_at(p, "user=scram_u password=wrong"), "FATAL");
+	pooler_stop(p);
+}
+END_TEST
+
+/* An md5 secret is as good as the password for an md5 login. */
+START_TEST(md5_secret_for_md5_login)
+{
+	struct pooler *p = pooler_new();
+	PGconn *c;
+
+	pooler_set(p, "auth_type = md5");
+	pooler_auth(p, "md5_u", pg_ask(pg,
+	    "SELECT rolpassword FROM pg_authid WHERE rolname = 'md5_u'"));
+	pooler_start(p);
+	c = pooler_conn(p, "user=md5_u password='" PG_PASSWORD "'");
+	ck_assert_str_eq(sql_one(c, "SELECT current_user"), "md5_u");
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
+/*
+ * A login that PostgreSQL refuses: the client gets that error, there was
+ * exactly one attempt, and until server_login_retry nobody tries again.
+ */
+START_TEST(refused_once)
+{
+	struct pooler *p = pooler_new();
+	int before = file_count(pg->log,
+	    "authentication failed for user \"md5_u\"");
+
+	p->errors_ok = true;
+	pooler_set(p, "server_login_retry = 60");
+	pooler_auth(p, "md5_u", "not the password");
+	pooler_start(p);
+	for (int i = 0; i < 5; i++)
+		sql_refused(pooler_at(p, "user=md5_u"),
+		    "password authentication failed");
+	ck_assert_int_eq(file_count(pg->log, "LOG:  disconnection") >= 0, 1);
+	ck_assert_int_eq(file_count(pg->log,
+	    "FATAL:  password authentication failed for user \"md5_u\"") -
+	    before, 1);
+	/* others of the same database are none the wiser */
+	PQfinish(pooler_conn(p, ""));
+	pooler_stop(p);
+}
+END_TEST
+
+START_TEST(database_missing_at_the_server)
+{
+	struct pooler *p = pooler_new();
+
+	p->errors_ok = true;
+	pooler_db(p, "ghost = host=127.0.0.1 port=%d dbname=no_such_db",
+	    pg->port);
+	pooler_start(p);
+	sql_refused(pooler_at(p, "dbname=ghost"),
+	    "database \"no_such_db\" does not exist");
+	PQfinish(pooler_conn(p, ""));
+	pooler_stop(p);
+}
+END_TEST
+
+/* After server_login_retry it is tried again, and works when mended. */
+START_TEST(retry_after_the_pause)
+{
+	struct pooler *p = pooler_new();
+	const char *at;
+	PGconn *c = NULL;
+
+	p->errors_ok = true;
+	pooler_set(p, "server_login_retry = 1");
+	pooler_start(p);
+	at = pooler_at(p, "user=app2");
+	pg_ask(pg, "ALTER ROLE app2 NOLOGIN");
+	sql_refused(at, "not permitted to log in");
+	pg_ask(pg, "ALTER ROLE app2 LOGIN");
+	for (int64_t end = now_ms() + 8000; now_ms() < end; nap()) {
+		c = PQconnectdb(at);
+		if (PQstatus(c) == CONNECTION_OK)
+			break;
+		PQfinish(c);
+		c = NULL;
+	}
+	ck_assert_msg(c != NULL, "never tried again");
+	ck_assert_str_eq(sql_one(c, "SELECT current_user"), "app2");
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
+START_TEST(all_kinds_of_client_address)
+{
+	struct pooler *p = pooler_new();
+	PGconn *c;
+
+	pooler_set(p, "listen_addr = 127.0.0.1%s", have_ipv6() ? ",::1" : "");
+	pooler_start(p);
+	c = pooler_conn(p, text("host=%s", p->dir));
+	ck_assert_int_eq(sql_num(c, "SELECT 1"), 1);
+	PQfinish(c);
+	if (have_ipv6()) {
+		c = pooler_conn(p, "host=::1");
+		ck_assert_int_eq(sql_num(c, "SELECT 1"), 1);
+		PQfinish(c);
+	}
+	pooler_stop(p);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("server login");
+	TCase *tc = suite_case(s, "server login", 30);
+
+	tcase_add_test(tc, over_ipv4);
+	if (have_ipv6())
+		tcase_add_test(tc, over_ipv6);
+	tcase_add_test(tc, over_unix_socket);
+	tcase_add_test(tc, by_name);
+	tcase_add_test(tc, forced_user);
+	tcase_add_test(tc, scram_pass_through);
+	tcase_add_test(tc, md5_secret_for_md5_login);
+	if (!is_standin())
+		tcase_add_test(tc, refused_once);
+	tcase_add_test(tc, database_missing_at_the_server);
+	tcase_add_test(tc, retry_after_the_pause);
+	tcase_add_test(tc, all_kinds_of_client_address);
+	return suite_run(s, SUITE_PG);
+}
