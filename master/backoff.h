@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum {
-	BACKOFF_FIRST_MS = 100,   /* before the second restart in a row */
+	BACKOFF_FIRST_MS = 100, /* before the second restart in a row */
 	BACKOFF_MAX_MS = 5000,
 	BACKOFF_SERVED_MS = 500,  /* a life of this length forgives one, ... */
 	BACKOFF_RESET_MS = 30000, /* ... and of this all */

@@ -13,8 +13,8 @@
 #include "conf/log.h"
 #include "master/backoff.h"
 #include "master/fdstore.h"
+#include "master/obituary.h"
 #include "master/signal.h"
-#include "shm/check.h"
 #include "shm/crash.h"
 #include "shm/repair.h"
 #include "shm/segment.h"
@@ -272,24 +272,6 @@ read_to_end(uint32_t n)
 	}
 }
 
-#ifdef CRASH_POINTS
-/* The build for crash tests alone: say whether the repair was whole. */
-static void
-check_repair(void)
-{
-	char why[256];
-
-	switch (check_segment(PROC_SUPERVISOR, false, why, sizeof(why))) {
-	case 0:
-		log_info(NULL, "segment: ok");
-		break;
-	case -1:
-		log_error(NULL, "segment: BROKEN: %s", why);
-		break;
-	}
-}
-#endif
-
 static void
 mend(uint32_t n, uint64_t now_ms)
 {
@@ -300,31 +282,8 @@ mend(uint32_t n, uint64_t now_ms)
 	for (uint32_t i = 0; i < r.ntodo; i++)
 		fdstore_adopt(todo[i].slot, todo[i].gen, todo[i].heir, now_ms);
 	c->repair_ms = r.deferred ? now_ms + CHILDREN_REPAIR_MS : 0;
-#ifdef CRASH_POINTS
 	if (!r.deferred)
-		check_repair();
-#endif
-}
-
-/* What the operator reads of a death. */
-static void
-log_death(uint32_t n, int status, uint32_t wait_ms, uint32_t clients)
-{
-	char name[32], how[32], then[48];
-
-	if (WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "signal %d", WTERMSIG(status));
-	else
-		snprintf(how, sizeof(how), "exit code %d", WEXITSTATUS(status));
-	if (is_stopping)
-		snprintf(then, sizeof(then), "not restarted");
-	else if (wait_ms == 0)
-		snprintf(then, sizeof(then), "restarted");
-	else
-		snprintf(
-		    then, sizeof(then), "restart in %" PRIu32 " ms", wait_ms);
-	log_warn(NULL, "%s (pid %ld) died: %s; %s, clients lost: %" PRIu32,
-	    name_of(n, name), (long)children[n].pid, how, then, clients);
+		obituary_check();
 }
 
 static void
@@ -338,11 +297,14 @@ bury(uint32_t n, int status, uint64_t now_ms)
 
 	read_to_end(n);
 	chan_close(&c->chan);
-	if (is_stopping && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		log_debug(NULL, "%s (pid %ld) has ended", name_of(n, name),
-		    (long)c->pid);
-	else
-		log_death(n, status, wait_ms, clients);
+	obituary_log(&(struct obituary){
+	    .name = name_of(n, name),
+	    .pid = c->pid,
+	    .status = status,
+	    .clients = clients,
+	    .wait_ms = wait_ms,
+	    .is_stopping = is_stopping,
+	});
 	c->pid = 0;
 	c->start_ms = now_ms + wait_ms;
 	atomic_store(&p->pid, 0);

@@ -63,7 +63,7 @@ void children_kill(int signo); /* all that live */
 /* Let the other kinds than workers end: their channel closes. */
 void children_end_helpers(void);
 
-pid_t children_pid(uint32_t n);     /* 0: does not run */
+pid_t children_pid(uint32_t n);         /* 0: does not run */
 struct chan *children_chan(uint32_t n); /* NULL: does not run, or no channel */
 uint32_t children_alive(bool workers_only);
 

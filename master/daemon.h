@@ -46,7 +46,7 @@ void daemon_ready(void);
  * limit, and the hard one where we may.  *soft and *hard say what holds then.
  * -1: the hard limit is below the need.
  */
-int daemon_descriptors(uint64_t need, uint64_t *soft, uint64_t *hard,
-    struct err *e);
+int daemon_descriptors(
+    uint64_t need, uint64_t *soft, uint64_t *hard, struct err *e);
 
 #endif

@@ -50,8 +50,7 @@ void fdstore_gone(uint32_t slot, uint64_t gen, uint32_t from);
 bool fdstore_has(uint32_t slot, uint64_t gen);
 
 /* Slot is CLOSING(heir): see that it gets the descriptor and the order. */
-void fdstore_adopt(uint32_t slot, uint64_t gen, uint32_t heir,
-    uint64_t now_ms);
+void fdstore_adopt(uint32_t slot, uint64_t gen, uint32_t heir, uint64_t now_ms);
 
 /* Worker `w` was reaped: what was in flight to it is lost. */
 void fdstore_lost(uint32_t w);

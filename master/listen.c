@@ -130,6 +130,25 @@ keep(int fd, const struct conf *c, const char *name, struct err *e)
 	return 0;
 }
 
+/*
+ * No wake-up before a client has said something.  An option that one system
+ * has and the others lack is asked for by its own name: a layer of its own
+ * would say no more.
+ */
+static void
+defer_accept(int fd)
+{
+#ifdef TCP_DEFER_ACCEPT
+	int seconds = LISTEN_DEFER_S;
+
+	/* without it we are woken a little earlier, no more */
+	(void)setsockopt(
+	    fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
+#else
+	(void)fd;
+#endif
+}
+
 static int
 set_options(int fd, int family, const struct conf *c)
 {
@@ -144,17 +163,8 @@ set_options(int fd, int family, const struct conf *c)
 	if (c->so_reuseport &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == -1)
 		return -1;
-		/* An option that one system has and the others lack, asked for by its
-	   own name: a layer of its own would say no more.  Without it the
-	   only loss is a wake-up. */
-#ifdef TCP_DEFER_ACCEPT
-	if (c->tcp_defer_accept) {
-		int seconds = LISTEN_DEFER_S;
-
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
-		    sizeof(seconds));
-	}
-#endif
+	if (c->tcp_defer_accept)
+		defer_accept(fd);
 	return 0;
 }
 

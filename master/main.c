@@ -206,25 +206,24 @@ find_user(const struct conf *c, struct daemon_user *u)
 		      "set \"user\", or give -u");
 }
 
+/* What the kernel lets each process have. */
+struct limits {
+	uint64_t soft, hard;
+};
+
 /* Size the segment, and see that the kernel lets us have what it takes. */
 static void
-find_sizes(const struct conf *c, struct sizes *s)
+find_sizes(const struct conf *c, struct sizes *s, struct limits *l)
 {
 	struct rlimit r = { 0 };
-	uint64_t soft, hard;
 	struct err e;
 
 	(void)getrlimit(RLIMIT_NOFILE, &r);
 	sizes_of(c, r.rlim_max == RLIM_INFINITY ? UINT64_MAX : r.rlim_max, s);
-	if (daemon_descriptors(s->descriptors, &soft, &hard, &e) == -1)
+	if (daemon_descriptors(s->descriptors, &l->soft, &l->hard, &e) == -1)
 		fatal("%s; or lower max_client_conn (%d), workers (%d) or the "
 		      "pool sizes (%" PRIu32 " server connections)",
 		    e.log, c->max_client_conn, c->workers, s->min_slots);
-	log_info(NULL,
-	    "kernel file descriptor limit: %" PRIu64 " (hard: %" PRIu64
-	    "); max_client_conn: %d, "
-	    "max expected fd use: %" PRIu64,
-	    soft, hard, c->max_client_conn, s->descriptors);
 }
 
 /* Everything that is to be done with the rights that we were started with. */
@@ -263,6 +262,7 @@ main(int argc, char **argv)
 	struct arguments a = { .is_daemon = false };
 	struct supervisor_start start = { .kinds = kinds };
 	struct daemon_user user;
+	struct limits limits;
 	struct sizes sizes;
 	struct conf *c;
 	char *pidfile;
@@ -279,7 +279,7 @@ main(int argc, char **argv)
 		    "-R (take over from a running pooler) is "
 		    "deprecated and does nothing");
 	find_user(c, &user);
-	find_sizes(c, &sizes);
+	find_sizes(c, &sizes, &limits);
 	settle(&a, c, &user);
 	/* reloads replace `c`, but not this */
 	pidfile = strdup(c->pidfile);
@@ -289,6 +289,10 @@ main(int argc, char **argv)
 	start.conf = c;
 	start.sizes = &sizes.segment;
 	conf_warn_later(c);
+	log_info(NULL,
+	    "kernel file descriptor limit: %" PRIu64 " (hard: %" PRIu64
+	    "); max_client_conn: %d, max expected fd use: %" PRIu64,
+	    limits.soft, limits.hard, c->max_client_conn, sizes.descriptors);
 	listen_log();
 	if (supervisor_open(&start, &e) == -1)
 		die(c, &e);

@@ -25,8 +25,8 @@ enum {
 
 struct sizes {
 	struct segment_sizes segment;
-	uint32_t min_slots;      /* what the configuration asks for today */
-	uint64_t descriptors;    /* that each process may come to hold */
+	uint32_t min_slots;       /* what the configuration asks for today */
+	uint64_t descriptors;     /* that each process may come to hold */
 	uint64_t min_descriptors; /* the same with min_slots */
 };
 
