@@ -11,15 +11,19 @@
 # answers are yes, nothing happens.  Asks for root by sudo or doas.
 set -u
 
-CC=${CC:-cc}
+# the caller's compiler, or whichever there is
+for c in "${CC:-cc}" cc gcc clang; do
+	CC=$c
+	command -v "${CC%% *}" >/dev/null 2>&1 && break
+done
 PATH=$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin:/usr/pkg/bin
 export PATH
 
 case $(uname -s) in
-Linux)   column=3 ;;
-FreeBSD) column=4 ;;
-OpenBSD) column=5 ;;
-NetBSD)  column=6 ;;
+Linux)   column=1 ;;
+FreeBSD) column=2 ;;
+OpenBSD) column=3 ;;
+NetBSD)  column=4 ;;
 *)       column=0 ;;
 esac
 
@@ -79,10 +83,8 @@ missing() { # what for
 		[ "$for" = "$1" ] || continue
 		is_met "$question" && continue
 		[ "$column" != 0 ] || { echo "${question#*:}"; continue; }
-		# shellcheck disable=SC2086 # packages are words
-		set -- "$1" "$question" $packages
-		shift $((column - 2))
-		[ "$2" = - ] || echo "$2"
+		package=$(echo "$packages" | awk -v n="$column" '{ print $n }')
+		[ "$package" = - ] || echo "$package"
 	done | LC_ALL=C sort -u
 }
 
@@ -152,10 +154,10 @@ install_debian() { # packages
 
 install_packages() {
 	case $column in
-	3) install_debian "$@" ;;
-	4) as_root env ASSUME_ALWAYS_YES=yes pkg install -y "$@" ;;
-	5) as_root pkg_add -I "$@" ;;
-	6) as_root pkgin -y install "$@" ;;
+	1) install_debian "$@" ;;
+	2) as_root env ASSUME_ALWAYS_YES=yes pkg install -y "$@" ;;
+	3) as_root pkg_add -I "$@" ;;
+	4) as_root pkgin -y install "$@" ;;
 	*)
 		echo "deps: missing, and this system is not known here: $*" >&2
 		return 1 ;;

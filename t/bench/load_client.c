@@ -118,11 +118,15 @@ void
 load_client_wrong(struct load *l, struct load_client *c, const char *what,
     const char *got, size_t len)
 {
-	if (l->stat.wrong++ < WRONG_SHOWN)
+	if (l->stat.wrong++ < WRONG_SHOWN) {
 		fprintf(stderr,
-		    "WRONG ANSWER: client %" PRIu32
-		    " with token %s: %s '%.*s'\n",
-		    number_of(l, c), c->token, what, (int)len, got);
+		    "WRONG ANSWER: client %" PRIu32 " with token %s: %s '",
+		    number_of(l, c), c->token, what);
+		for (size_t i = 0; i < len; i++)
+			fputc(got[i] >= ' ' && got[i] <= '~' ? got[i] : '.',
+			    stderr);
+		fputs("'\n", stderr);
+	}
 	load_client_lost(l, c, "after a wrong answer");
 }
 
