@@ -71,6 +71,7 @@ prove(struct track *t)
 	if (t->doubt == TRACK_DOUBT) {
 		t->doubt = TRACK_SURE;
 		t->extra = 0;
+		t->late = false;
 	}
 }
 
@@ -141,8 +142,10 @@ enqueue(struct track *t, enum token k)
 	}
 	if (push(t, k) == -1)
 		return -1;
-	if (k != END)
-		t->open = k == STEP || k == EXEC;
+	if (k == END)
+		return 0;
+	t->open = k == STEP || k == EXEC;
+	t->late = t->late || (t->doubt == TRACK_DOUBT && !t->skip);
 	return 0;
 }
 
@@ -207,14 +210,16 @@ on_ready(struct track *t, const uint8_t *body, size_t have)
 		return FAIL;
 	if (t->doubt != TRACK_LOST && t->copy != TRACK_COPY_NONE)
 		return violation(t);
-	if (wants_ready(k)) {
+	if (wants_ready(k) && t->late) {
+		lose(t); /* is it for what was sent late, or on top? */
+	} else if (wants_ready(k)) {
 		answer_front(t);
 	} else if (t->doubt == TRACK_DOUBT && t->extra > 0) {
 		/* an early Sync's: the server does not skip any more */
 		if (t->skip)
 			t->skip = t->open = false;
 		if (--t->extra == 0)
-			t->doubt = TRACK_SURE;
+			prove(t);
 	} else if (!greeting && t->doubt != TRACK_LOST) {
 		return violation(t);
 	}

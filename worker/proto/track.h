@@ -71,6 +71,7 @@ struct track {
 	uint8_t doubt;  /* enum track_doubt */
 	bool open;      /* extended messages were sent, and no Sync since */
 	bool skip;      /* the server skips to a Sync that is not sent yet */
+	bool late;      /* in DOUBT: more was sent after what is surely owed */
 	bool dying;     /* FATAL was said, or Terminate sent */
 };
 
