@@ -290,6 +290,23 @@ START_TEST(no_answer_is_a_failure_in_time)
 }
 END_TEST
 
+START_TEST(an_answer_to_a_predecessor_is_none_of_ours)
+{
+	struct msg old;
+
+	ck_assert_int_eq(ask(0, "a"), WAIT);
+	ck_assert(asked());
+	old = answer_of(1);
+	/* the process dies, and another takes over its number */
+	ask_close();
+	calls[0] = 0;
+	ask_open(&mine, 3, &conf);
+	ck_assert_int_eq(ask(0, "b"), WAIT);
+	ask_on_message(&old);
+	ck_assert_int_eq(calls[0], 0);
+}
+END_TEST
+
 static void
 on_answer_cancel_rest(struct ask *a)
 {
@@ -429,6 +446,7 @@ main(void)
 	tcase_add_test(t, several_addresses_take_turns);
 	tcase_add_test(t, a_lost_question_is_sent_again);
 	tcase_add_test(t, no_answer_is_a_failure_in_time);
+	tcase_add_test(t, an_answer_to_a_predecessor_is_none_of_ours);
 	tcase_add_test(t, a_callback_cancels_the_rest);
 	tcase_add_test(t, a_callback_asks_anew);
 	tcase_add_test(t, bad_answers_fail);

@@ -272,6 +272,8 @@ on_replace_others(struct watch *w, unsigned events)
 		close(ends[i].peer);
 		ck_assert_int_eq(
 		    compat_socketpair(AF_UNIX, SOCK_STREAM, fd), 0);
+		/* as memory that was another's: nothing of it is left */
+		memset(&ends[i].w, 0xff, sizeof(ends[i].w));
 		watch_init(&ends[i].w, fd[0], on_any);
 		ends[i].peer = fd[1];
 		ck_assert_int_eq(loop_want(&ends[i].w, LOOP_READ), 0);
