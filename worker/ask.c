@@ -26,7 +26,7 @@
 #include "worker/io/deadline.h"
 #include "worker/io/loop.h"
 
-enum { HOST_MAX = 256, NAMES_MAX = 1024 };
+enum { HOST_MAX = 256, NAMES_MAX = 1024, NOBODY_MS = 250 };
 
 enum name_state { NAME_NEW, NAME_ASKING, NAME_KNOWN, NAME_UNKNOWN };
 
@@ -166,9 +166,9 @@ send_question(struct ask_name *n)
 }
 
 static int
-arm(struct ask_name *n)
+arm(struct ask_name *n, int again_ms)
 {
-	uint64_t again_us = loop_now_us + (uint64_t)ASK_AGAIN_MS * 1000;
+	uint64_t again_us = loop_now_us + (uint64_t)again_ms * 1000;
 
 	return deadline_set(
 	    &n->deadline, again_us < n->until_us ? again_us : n->until_us);
@@ -183,7 +183,7 @@ on_deadline(struct deadline *d)
 		/* a resolver that died over it has a successor by now; who
 		 * still works on it drops the second one */
 		(void)send_question(n);
-		(void)arm(n);
+		(void)arm(n, ASK_AGAIN_MS);
 		return;
 	}
 	fail(n, "no answer in time");
@@ -287,7 +287,7 @@ begin(struct ask_name *n, int port)
 	n->port = port;
 	n->until_us = loop_now_us + (uint64_t)ASK_LIMIT_MS * 1000;
 	n->id = ++last_id;
-	if (arm(n) == -1 || send_question(n) == -1) {
+	if (arm(n, ASK_AGAIN_MS) == -1 || send_question(n) == -1) {
 		deadline_clear(&n->deadline);
 		fail(n, "the resolver cannot be asked");
 		n->state = NAME_NEW;
@@ -361,6 +361,11 @@ ask_on_message(const struct msg *m)
 		n = n->next;
 	if (!n)
 		return; /* too late, or said twice */
+	if (m->status != 0 && m->len == 0) {
+		/* it reached nobody: the resolver is being started anew */
+		(void)arm(n, NOBODY_MS);
+		return;
+	}
 	if (m->status == 0 && is_good(m, &n->addrs)) {
 		n->state = NAME_KNOWN;
 		n->turn = 0;

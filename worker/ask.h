@@ -62,7 +62,10 @@ enum result ask_host(struct ask *a, const char *host, int port,
 /* No longer interested; harmless when it does not wait. */
 void ask_cancel(struct ask *a);
 
-/* A MSG_RESOLVED has come. */
+/*
+ * A MSG_RESOLVED has come.  A failure without a text says that the question
+ * reached nobody: it is sent again soon.
+ */
 void ask_on_message(const struct msg *m);
 
 /* Address `i` of an answer, with a->port; its length, or 0 for no such one. */

@@ -265,6 +265,35 @@ START_TEST(a_lost_question_is_sent_again)
 }
 END_TEST
 
+START_TEST(a_missing_resolver_is_waited_for)
+{
+	struct msg nobody;
+
+	ck_assert_int_eq(ask(0, "a"), WAIT);
+	ck_assert(asked());
+	nobody = answer_of(0);
+	nobody.len = 0;
+	ask_on_message(&nobody);
+	ck_assert_int_eq(calls[0], 0);
+	ck_assert(!asked());
+	pass_ms(500);
+	ck_assert(asked());
+	answer(1);
+	ck_assert_int_eq(asks[0].status, ASK_WELL);
+	/* but not for ever */
+	ck_assert_int_eq(ask(1, "b"), WAIT);
+	for (int ms = 0; ms <= ASK_LIMIT_MS; ms += 250) {
+		while (asked()) {
+			nobody.id = question.id;
+			ask_on_message(&nobody);
+		}
+		pass_ms(250);
+	}
+	ck_assert_int_eq(calls[1], 1);
+	ck_assert_int_eq(asks[1].status, ASK_FAILED);
+}
+END_TEST
+
 START_TEST(no_answer_is_a_failure_in_time)
 {
 	struct msg late;
@@ -445,6 +474,7 @@ main(void)
 	tcase_add_test(t, equal_questions_are_one);
 	tcase_add_test(t, several_addresses_take_turns);
 	tcase_add_test(t, a_lost_question_is_sent_again);
+	tcase_add_test(t, a_missing_resolver_is_waited_for);
 	tcase_add_test(t, no_answer_is_a_failure_in_time);
 	tcase_add_test(t, an_answer_to_a_predecessor_is_none_of_ours);
 	tcase_add_test(t, a_callback_cancels_the_rest);
