@@ -51,7 +51,7 @@ static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
 static struct question *first, *last; /* the queue */
 static uint32_t nqueued, nidle, nthreads;
 
-/* --- the look-up itself ---------------------------------------------------- */
+/* --- the look-up itself -------------------------------------------------- */
 
 /* Copy one address, unless it is of another family or there already. */
 static void
@@ -105,7 +105,7 @@ dns_lookup(const char *host, struct msg_addrs *out, char why[DNS_WHY])
 	return -1;
 }
 
-/* --- threads --------------------------------------------------------------- */
+/* --- threads ------------------------------------------------------------- */
 
 /* With `lock` held. */
 static struct question *
@@ -190,7 +190,7 @@ start_thread(void)
 	return rc == 0 ? 0 : -1;
 }
 
-/* --- the main thread's side ------------------------------------------------ */
+/* --- the main thread's side ---------------------------------------------- */
 
 int
 dns_open(int (*lookup)(const char *, struct msg_addrs *, char *),
