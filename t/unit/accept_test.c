@@ -91,7 +91,7 @@ tear_down(void)
 	segment_drop();
 }
 
-/* --- a worker -------------------------------------------------------------- */
+/* --- a worker ----------------------------------------------------------- */
 
 static void
 on_client(int fd, const struct sockaddr_storage *addr, socklen_t len,
@@ -171,7 +171,7 @@ start_workers(void)
 		start_worker(n);
 }
 
-/* --- the test's side ------------------------------------------------------- */
+/* --- the test's side ---------------------------------------------------- */
 
 static void
 one_client(void)
@@ -273,7 +273,7 @@ START_TEST(nobody_waits_for_a_stopped_worker)
 }
 END_TEST
 
-/* --- one worker, in the test's own process ---------------------------------- */
+/* --- one worker, in the test's own process ------------------------------- */
 
 static int taken[64], ntaken;
 
