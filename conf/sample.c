@@ -87,11 +87,11 @@ write_entry_keys(FILE *out, enum key_scope scope)
 	const struct conf_key *keys = keys_of(scope, &n);
 	char lead[40], text[300];
 
-	snprintf(lead, sizeof(lead), ";;%29s", "");
+	snprintf(lead, sizeof(lead), ";;%30s", "");
 	for (size_t i = 0; i < n; i++) {
 		snprintf(text, sizeof(text), "%s%s", keys[i].doc,
 		    mark(&keys[i]));
-		fprintf(out, ";;   %-26s", keys[i].name);
+		fprintf(out, ";;   %-27s", keys[i].name);
 		fold(out, lead, text, strlen(lead));
 	}
 	fputs("\n", out);
@@ -117,6 +117,7 @@ write_global(FILE *out)
 
 	for (size_t i = 0; i < n; i++) {
 		const struct conf_key *key = &keys[i];
+		const char *dflt;
 
 		if (key->group != NULL)
 			fprintf(out, "\n;;;\n;;; %s\n;;;\n", key->group);
@@ -125,9 +126,11 @@ write_global(FILE *out)
 		fold(out, ";;", text, 2);
 		if (key->type == KEY_CHOICE)
 			write_choices(out, key);
+		dflt = key->dflt != NULL   ? key->dflt
+		    : key->type == KEY_STR ? ""
+					   : "0";
 		fprintf(out, ";%s =%s%s\n", key->name,
-		    key->dflt == NULL || key->dflt[0] == '\0' ? "" : " ",
-		    key->dflt == NULL ? "" : key->dflt);
+		    dflt[0] == '\0' ? "" : " ", dflt);
 	}
 }
 

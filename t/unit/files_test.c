@@ -1,0 +1,231 @@
+/* files_test.c - read from disk once: what, in which order, what is refused. */
+#include "conf/files.h"
+
+#include <sys/stat.h>
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/files_test.XXXXXX";
+static struct conf_files files;
+static struct err e;
+
+/* The tests work in a directory of their own: includes are relative to it. */
+static void
+setup(void)
+{
+	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(chdir(dir), 0);
+	conf_files_init(&files);
+	err_clear(&e);
+}
+
+static void
+teardown(void)
+{
+	char cmd[100];
+
+	conf_files_free(&files);
+	ck_assert_int_eq(chdir("/"), 0);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	ck_assert_int_eq(system(cmd), 0);
+}
+
+static void
+put(const char *name, const char *text)
+{
+	FILE *f = fopen(name, "w");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(fputs(text, f), 0);
+	fclose(f);
+}
+
+START_TEST(all_files)
+{
+	put("main.ini", "%include a.ini\n[pooler]\nauth_file = first\n"
+			"[databases]\nauth_file = not-this-one\n");
+	put("a.ini", "%include b.ini\n%include b.ini\n");
+	put("b.ini", "[pgbouncer]\nauth_file = zero\n");
+	put("first", "\"a\" \"b\"\n");
+	put("zero", "never read");
+	ck_assert_int_eq(conf_files_read(&files, "main.ini", &e), 0);
+	ck_assert_uint_eq(files.count, 4);
+	ck_assert_str_eq(files.v[0].name, "main.ini");
+	ck_assert_str_eq(conf_files_find(&files, "a.ini")->bytes,
+	    "%include b.ini\n%include b.ini\n");
+	ck_assert_ptr_nonnull(conf_files_find(&files, "b.ini"));
+	ck_assert_str_eq(conf_files_find(&files, "first")->bytes,
+	    "\"a\" \"b\"\n");
+	ck_assert_ptr_null(conf_files_find(&files, "zero"));
+	ck_assert_uint_eq(files.bytes, files.v[0].len + files.v[1].len +
+	    files.v[2].len + files.v[3].len);
+	/* the bytes are those of that moment */
+	put("main.ini", "changed");
+	ck_assert_ptr_nonnull(strstr(files.v[0].bytes, "auth_file = first"));
+	ck_assert_int_eq(conf_files_read(&files, "main.ini", &e), -1);
+}
+END_TEST
+
+START_TEST(exact_bytes)
+{
+	FILE *f = fopen("main.ini", "w");
+
+	ck_assert_uint_eq(fwrite("a\0b\r\n", 1, 5, f), 5);
+	fclose(f);
+	ck_assert_int_eq(conf_files_read(&files, "main.ini", &e), 0);
+	ck_assert_uint_eq(files.v[0].len, 5);
+	ck_assert_mem_eq(files.v[0].bytes, "a\0b\r\n\0", 6);
+	put("empty", "");
+	ck_assert_int_eq(conf_files_add(&files, "empty", &e), 0);
+	ck_assert_uint_eq(conf_files_find(&files, "empty")->len, 0);
+}
+END_TEST
+
+START_TEST(what_is_missing)
+{
+	ck_assert_int_eq(conf_files_read(&files, "gone.ini", &e), -1);
+	ck_assert_str_eq(e.log, "gone.ini: No such file or directory");
+	conf_files_free(&files);
+	put("main.ini", "[pooler]\n%include gone.ini\n");
+	ck_assert_int_eq(conf_files_read(&files, "main.ini", &e), -1);
+	ck_assert_str_eq(e.log, "gone.ini: No such file or directory");
+	conf_files_free(&files);
+	/* an auth_file is told later, with the rest that is wrong */
+	put("main.ini", "[pooler]\nauth_file = gone\n");
+	ck_assert_int_eq(conf_files_read(&files, "main.ini", &e), 0);
+	ck_assert_uint_eq(files.count, 1);
+}
+END_TEST
+
+START_TEST(what_is_no_file)
+{
+	char longer[5000];
+
+	ck_assert_int_eq(mkdir("d", 0700), 0);
+	ck_assert_int_eq(conf_files_read(&files, "d", &e), -1);
+	ck_assert_str_eq(e.log, "d: not a regular file");
+	/* a FIFO without a writer would hold up who opens it */
+	ck_assert_int_eq(mkfifo("p", 0600), 0);
+	ck_assert_int_eq(conf_files_read(&files, "p", &e), -1);
+	ck_assert_int_eq(conf_files_read(&files, "/dev/zero", &e), -1);
+	memset(longer, 'x', sizeof(longer));
+	longer[sizeof(longer) - 1] = '\0';
+	ck_assert_int_eq(conf_files_read(&files, longer, &e), -1);
+	ck_assert_uint_eq(files.count, 0);
+}
+END_TEST
+
+START_TEST(loops_end)
+{
+	put("main.ini", "%include main.ini\n[pooler]\nauth_file = u\n");
+	put("u", "x");
+	ck_assert_int_eq(conf_files_read(&files, "main.ini", &e), 0);
+	ck_assert_uint_eq(files.count, 2);
+}
+END_TEST
+
+START_TEST(bounds)
+{
+	char name[16];
+
+	put("big", "");
+	ck_assert_int_eq(truncate("big", CONF_FILES_MAX_BYTES + 1), 0);
+	ck_assert_int_eq(conf_files_read(&files, "big", &e), -1);
+	ck_assert_str_eq(e.log, "big: too large");
+	ck_assert_int_eq(truncate("big", CONF_FILES_MAX_BYTES / 2 + 1), 0);
+	ck_assert_int_eq(conf_files_add(&files, "big", &e), 0);
+	/* known by its name, it is read once */
+	ck_assert_int_eq(conf_files_add(&files, "big", &e), 0);
+	ck_assert_int_eq(link("big", "big2"), 0);
+	ck_assert_int_eq(conf_files_add(&files, "big2", &e), -1);
+	ck_assert_str_eq(e.log,
+	    "big2: the configuration is larger than 64 MB");
+	conf_files_free(&files);
+	for (int i = 0; i <= CONF_FILES_MAX; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		put(name, "");
+		ck_assert_int_eq(conf_files_add(&files, name, &e),
+		    i < CONF_FILES_MAX ? 0 : -1);
+	}
+}
+END_TEST
+
+START_TEST(pins)
+{
+	char name[16];
+
+	ck_assert_int_eq(
+	    conf_files_pin(&files, CONF_PIN_SET, "k", "1", &e), 0);
+	ck_assert_int_eq(
+	    conf_files_pin(&files, CONF_PIN_UNSET, "k", "2", &e), 0);
+	ck_assert_int_eq(
+	    conf_files_pin(&files, CONF_PIN_SET, "k", "three", &e), 0);
+	ck_assert_uint_eq(files.n_pins, 2);
+	ck_assert_str_eq(files.pins[0].value, "three");
+	ck_assert_str_eq(files.pins[1].value, "2");
+	for (int i = 2; i <= CONF_FILES_MAX; i++) {
+		snprintf(name, sizeof(name), "k%d", i);
+		ck_assert_int_eq(
+		    conf_files_pin(&files, CONF_PIN_SET, name, "", &e),
+		    i < CONF_FILES_MAX ? 0 : -1);
+	}
+}
+END_TEST
+
+/* Which auth_file is read: the pin that is set, the files, the other pin. */
+START_TEST(pinned_auth_file)
+{
+	put("main.ini", "[pooler]\nauth_file = named\n");
+	put("bare.ini", "[pooler]\n");
+	put("named", "1");
+	put("pinned", "2");
+	conf_files_pin(&files, CONF_PIN_UNSET, "auth_file", "pinned", &e);
+	ck_assert_int_eq(conf_files_read(&files, "main.ini", &e), 0);
+	ck_assert_ptr_nonnull(conf_files_find(&files, "named"));
+	ck_assert_ptr_null(conf_files_find(&files, "pinned"));
+	conf_files_free(&files);
+	conf_files_pin(&files, CONF_PIN_UNSET, "auth_file", "pinned", &e);
+	ck_assert_int_eq(conf_files_read(&files, "bare.ini", &e), 0);
+	ck_assert_ptr_nonnull(conf_files_find(&files, "pinned"));
+	conf_files_free(&files);
+	conf_files_pin(&files, CONF_PIN_SET, "auth_file", "pinned", &e);
+	ck_assert_int_eq(conf_files_read(&files, "main.ini", &e), 0);
+	ck_assert_ptr_nonnull(conf_files_find(&files, "pinned"));
+	ck_assert_ptr_null(conf_files_find(&files, "named"));
+	conf_files_free(&files);
+	/* a pin that comes after the files were read */
+	ck_assert_int_eq(conf_files_read(&files, "bare.ini", &e), 0);
+	conf_files_pin(&files, CONF_PIN_UNSET, "auth_file", "pinned", &e);
+	ck_assert_int_eq(conf_files_read_users(&files, &e), 0);
+	ck_assert_ptr_nonnull(conf_files_find(&files, "pinned"));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("files");
+	TCase *tc = tcase_create("files");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, tc);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, all_files);
+	tcase_add_test(tc, exact_bytes);
+	tcase_add_test(tc, what_is_missing);
+	tcase_add_test(tc, what_is_no_file);
+	tcase_add_test(tc, loops_end);
+	tcase_add_test(tc, bounds);
+	tcase_add_test(tc, pins);
+	tcase_add_test(tc, pinned_auth_file);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed != 0;
+}
