@@ -27,6 +27,7 @@ struct self {
 	uint64_t conf_number;
 	struct chan chan;        /* to the supervisor */
 	uint8_t *scratch;        /* SELF_SCRATCH bytes */
+	int fd_limit;            /* descriptors from here on are backends' */
 };
 
 extern struct self self;

@@ -12,6 +12,7 @@
 #include "conf/clock.h"
 #include "shm/crash.h"
 #include "shm/limits.h"
+#include "shm/poolconf.h"
 #include "shm/proc.h"
 #include "shm/queue.h"
 #include "shm/segment.h"
@@ -126,31 +127,16 @@ lend_refresh(struct lend *l)
 	l->conf_number = self.conf_number;
 }
 
-static uint32_t
-or_unlimited(int n)
-{
-	return n <= 0 ? POOL_UNLIMITED : (uint32_t)n;
-}
-
 struct lend *
 lend_join(const struct conf_db *db, const char *dbname, const char *user,
     bool is_forced, bool *busy)
 {
-	struct conf_pool set;
 	struct pool_limits lim;
 	struct lend *l;
 	uint32_t pool;
 
 	*busy = false;
-	conf_pool_resolve(self.conf, db, user, is_forced, &set);
-	lim.size = or_unlimited(set.pool_size);
-	lim.min_size = (uint32_t)set.min_pool_size;
-	lim.reserve = (uint32_t)set.reserve_pool_size;
-	lim.mode = (uint32_t)set.pool_mode;
-	lim.forced = is_forced;
-	lim.db_max = or_unlimited(set.max_db_connections);
-	lim.user_max = or_unlimited(set.max_user_connections);
-	lim.lifetime_ms = (uint64_t)set.server_lifetime_ms;
+	poolconf_limits(self.conf, db, user, is_forced, &lim);
 	pool = pool_join(self.me, dbname, user, &lim, busy);
 	if (pool == POOL_NONE)
 		return NULL;

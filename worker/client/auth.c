@@ -1,0 +1,284 @@
+/*
+ * auth.c - prove the user: trust, any, plain, md5, SCRAM-SHA-256.
+ *
+ * A user who does not exist is asked like one who does and fails at the end:
+ * nobody learns names here.  Keys derived from plain-text secrets are kept,
+ * since deriving them is the one slow step.
+ *
+ * Data: this process's own cache of derived keys, wiped at the end.
+ */
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/compat.h"
+#include "conf/conf.h"
+#include "conf/users.h"
+#include "shm/segment.h"
+#include "worker/client/greet.h"
+#include "worker/proto/digest.h"
+#include "worker/proto/field.h"
+#include "worker/proto/report.h"
+#include "worker/self.h"
+
+enum { OUT_MAX = 2048, DERIVED = 256 };
+
+/* --- keys of plain-text secrets ------------------------------------------- */
+
+static struct derived {
+	char user[STARTUP_USER_MAX + 1];
+	uint8_t of[SHA256_DIGEST_LENGTH]; /* the secret they come from */
+	struct scram_keys keys;
+} derived[DERIVED];
+
+void
+auth_fini(void)
+{
+	compat_bzero(derived, sizeof(derived));
+}
+
+static struct derived *
+place_of(const char *user)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *user != '\0'; user++)
+		h = (h ^ (uint8_t)*user) * 16777619u;
+	return &derived[h % DERIVED];
+}
+
+static int
+derive(const char *user, const char *secret, struct scram_keys *out)
+{
+	struct derived *d = place_of(user);
+	uint32_t iterations = (uint32_t)self.conf->scram_iterations;
+	uint8_t of[SHA256_DIGEST_LENGTH], salt[SCRAM_SALT];
+
+	SHA256((const unsigned char *)secret, strlen(secret), of);
+	if (strcmp(d->user, user) != 0 ||
+	    d->keys.iterations != iterations ||
+	    !compat_memeq_ct(d->of, of, sizeof(of))) {
+		if (RAND_bytes(salt, sizeof(salt)) != 1 ||
+		    scram_keys_derive(&d->keys, secret, salt, sizeof(salt),
+			iterations) == -1) {
+			compat_bzero(d, sizeof(*d));
+			return -1;
+		}
+		compat_strlcpy(d->user, user, sizeof(d->user));
+		memcpy(d->of, of, sizeof(of));
+	}
+	*out = d->keys;
+	compat_bzero(of, sizeof(of));
+	return 0;
+}
+
+/* --- what is asked ------------------------------------------------------------ */
+
+static int
+failed(const struct greet *g, struct err *e)
+{
+	char say[sizeof(e->say)];
+
+	snprintf(say, sizeof(say),
+	    "password authentication failed for user \"%.64s\"", g->user);
+	return err_set(e, "28P01", say, "%s", say);
+}
+
+static int
+ask_scram(struct greet *g, const struct user *u, struct wire *w,
+    struct err *e)
+{
+	static const char *const mechanisms[] = { SCRAM_MECHANISM };
+	uint8_t random[SCRAM_NONCE];
+	struct scram_keys keys;
+	int r;
+
+	memset(&keys, 0, sizeof(keys));
+	if (u != NULL && u->kind == USER_SCRAM)
+		r = scram_keys_parse(&keys, u->secret);
+	else if (u != NULL && u->kind == USER_PLAIN)
+		r = derive(g->user, u->secret, &keys);
+	else
+		r = -1;
+	if (r == -1) {
+		g->is_unknown = true;
+		r = scram_keys_mock(&keys, seg->mock_secret,
+		    sizeof(seg->mock_secret), g->user);
+	}
+	if (r == -1 || RAND_bytes(random, sizeof(random)) != 1)
+		return err_set(e, "58000", "login failed", "libcrypto failed");
+	scram_server_init(&g->scram, &keys, g->is_unknown, random);
+	scram_keys_wipe(&keys);
+	g->has_scram = true;
+	report_auth_sasl(w, mechanisms, 1);
+	return 0;
+}
+
+/* What this user is asked for, by auth_type and the kind of secret. */
+static enum greet_method
+method_for(const struct user *u)
+{
+	switch ((enum auth_type)self.conf->auth_type) {
+	case AUTH_ANY:
+	case AUTH_TRUST:
+		return GREET_TRUST;
+	case AUTH_PLAIN:
+		return GREET_PLAIN;
+	case AUTH_MD5:
+		return u != NULL && u->kind == USER_SCRAM ? GREET_SCRAM :
+		                                            GREET_MD5;
+	default:
+		return GREET_SCRAM;
+	}
+}
+
+enum result
+auth_start(struct client *c, struct greet *g, struct err *e)
+{
+	const struct user *u = users_find(self.conf->users, g->user);
+	char say[sizeof(e->say)];
+	uint8_t bytes[OUT_MAX];
+	struct wire w;
+
+	if (self.conf->auth_type == AUTH_ANY || auth_is_self(c, g))
+		return DONE;
+	g->is_unknown = u == NULL;
+	g->method = method_for(u);
+	wire_init(&w, bytes, sizeof(bytes));
+	switch (g->method) {
+	case GREET_TRUST:
+		if (u != NULL)
+			return DONE;
+		snprintf(say, sizeof(say), "role \"%.64s\" does not exist",
+		    g->user);
+		return err_set(e, "28000", say, "%s", say), FAIL;
+	case GREET_PLAIN:
+		report_auth_cleartext(&w);
+		break;
+	case GREET_MD5:
+		if (RAND_bytes(g->salt, sizeof(g->salt)) != 1)
+			return err_set(e, "58000", "login failed",
+			    "no random bytes"), FAIL;
+		report_auth_md5(&w, g->salt);
+		break;
+	case GREET_SCRAM:
+		if (ask_scram(g, u, &w, e) == -1)
+			return FAIL;
+		break;
+	}
+	client_set_state(c, CLIENT_AUTH);
+	/* a broken connection has closed the client: nothing more to say */
+	(void)client_send_wire(c, &w);
+	return WAIT;
+}
+
+/* --- what is answered ----------------------------------------------------------- */
+
+/* A password in clear against a verifier: derived with its salt. */
+static bool
+is_password_of(const char *verifier, const char *said)
+{
+	struct scram_keys want, got;
+	bool is_right;
+
+	memset(&got, 0, sizeof(got));
+	is_right = scram_keys_parse(&want, verifier) == 0 &&
+	    scram_keys_derive(&got, said, want.salt, want.salt_len,
+		want.iterations) == 0 &&
+	    compat_memeq_ct(got.stored, want.stored, sizeof(got.stored));
+	scram_keys_wipe(&got);
+	scram_keys_wipe(&want);
+	return is_right;
+}
+
+static enum result
+on_password(struct greet *g, struct field *f, struct err *e)
+{
+	const struct user *u = users_find(self.conf->users, g->user);
+	const char *said = field_str(f);
+	bool is_right;
+
+	if (!field_is_done(f))
+		return err_set(e, "08P01", "invalid password packet",
+		    "invalid password packet"), FAIL;
+	if (u == NULL || u->kind == USER_NONE)
+		is_right = false;
+	else if (g->method == GREET_MD5)
+		is_right = digest_md5_check(u->secret, g->user, g->salt, said);
+	else if (u->kind == USER_SCRAM)
+		is_right = is_password_of(u->secret, said);
+	else
+		is_right = digest_plain_check(u->secret, g->user, said);
+	if (!is_right || g->is_unknown)
+		return failed(g, e), FAIL;
+	return DONE;
+}
+
+static enum result
+on_scram(struct client *c, struct greet *g, struct field *f, struct err *e)
+{
+	uint8_t bytes[OUT_MAX];
+	struct wire w;
+	enum result r;
+
+	if (g->scram.state == SCRAM_FIRST) {
+		const char *mechanism = field_str(f);
+		int32_t len = field_int32(f);
+
+		if (f->bad || len < 0 || (size_t)len != f->left ||
+		    strcmp(mechanism, SCRAM_MECHANISM) != 0)
+			return err_set(e, "08P01",
+			    "client selected an invalid SASL mechanism",
+			    "invalid SASLInitialResponse"), FAIL;
+	}
+	r = scram_server_run(&g->scram, f->p, f->left, e);
+	if (r == FAIL) {
+		if (strcmp(e->sqlstate, "28P01") == 0)
+			failed(g, e);
+		return FAIL;
+	}
+	wire_init(&w, bytes, sizeof(bytes));
+	if (r == WAIT)
+		report_auth_sasl_continue(&w, g->scram.out, g->scram.out_len);
+	else
+		report_auth_sasl_final(&w, g->scram.out, g->scram.out_len);
+	g->has_keys = r == DONE;
+	return client_send_wire(c, &w) == -1 ? WAIT : r;
+}
+
+enum result
+auth_on_message(struct client *c, struct greet *g, const uint8_t *body,
+    size_t len, struct err *e)
+{
+	struct field f;
+
+	field_init(&f, body, len);
+	return g->method == GREET_SCRAM ? on_scram(c, g, &f, e) :
+	                                  on_password(g, &f, e);
+}
+
+/* --- the console ------------------------------------------------------------------ */
+
+bool
+auth_is_self(const struct client *c, const struct greet *g)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return g->is_console && c->is_unix &&
+	    (strcmp(g->user, "pgbouncer") == 0 ||
+		strcmp(g->user, "pooler") == 0) &&
+	    compat_getpeereid(c->watch.fd, &uid, &gid) == 0 &&
+	    uid == geteuid();
+}
+
+bool
+auth_console(const struct client *c, const struct greet *g, bool *is_admin)
+{
+	*is_admin = auth_is_self(c, g) ||
+	    conf_list_has(self.conf->admin_users, g->user);
+	return *is_admin || self.conf->auth_type == AUTH_ANY ||
+	    conf_list_has(self.conf->stats_users, g->user);
+}

@@ -1,0 +1,585 @@
+/*
+ * client.c - client connections: open, watch, send, close.
+ *
+ * Data: this process's own; the client's row in the segment is written here
+ * and nowhere else but for repair.  Never blocks.
+ */
+#include "worker/client/client.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/clock.h"
+#include "conf/compat.h"
+#include "shm/crash.h"
+#include "shm/proc.h"
+#include "shm/segment.h"
+#include "worker/backend/params.h"
+#include "worker/backend/scan.h"
+#include "worker/backend/target.h"
+#include "worker/io/tune.h"
+#include "worker/proto/report.h"
+#include "worker/self.h"
+
+enum {
+	HOLD_MAX = 64 * 1024, /* a waiting client is read no further */
+	ERROR_MAX = 1024,
+};
+
+static struct client *all;
+static uint32_t number;
+static struct client **by_row; /* of this worker's range */
+
+static void on_event(struct watch *w, unsigned events);
+static void on_deadline(struct deadline *d);
+
+struct client *
+client_first(void)
+{
+	return all;
+}
+
+uint32_t
+client_number(void)
+{
+	return number;
+}
+
+struct client *
+client_at_row(uint32_t row)
+{
+	uint32_t first = clientrow_first(self.me);
+
+	if (by_row == NULL || row < first || row - first >= seg->nclients)
+		return NULL;
+	return by_row[row - first];
+}
+
+/* --- names and rows ---------------------------------------------------------- */
+
+static void
+peer_text(const struct clientrow_info *i, char *out, size_t size)
+{
+	struct slot_addr a = { 0 };
+	struct sockaddr_in in4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+
+	if (i->peer.family == 1) {
+		snprintf(out, size, "unix(%d):%d", (int)i->remote_pid,
+		    self.conf->listen_port);
+		return;
+	}
+	if (i->peer.family == 4) {
+		memcpy(&in4.sin_addr, i->peer.addr, 4);
+		in4.sin_port = htons(i->peer.port);
+		memcpy(a.sa, &in4, sizeof(in4));
+		a.len = sizeof(in4);
+	} else {
+		memcpy(&in6.sin6_addr, i->peer.addr, 16);
+		in6.sin6_port = htons(i->peer.port);
+		memcpy(a.sa, &in6, sizeof(in6));
+		a.len = sizeof(in6);
+	}
+	target_text(&a, out);
+}
+
+void
+client_who(const struct client *c, struct log_who *who)
+{
+	struct clientrow_info i;
+	char peer[TARGET_TEXT];
+	const char *db = "(nodb)", *user = "(nouser)";
+
+	if (!clientrow_info_look(c->row, &i)) {
+		log_who_set(who, "C-?");
+		return;
+	}
+	if (c->lend != NULL)
+		db = pool_db_name(c->lend->row);
+	else if (c->state == CLIENT_CONSOLE)
+		db = "pgbouncer";
+	else if (c->greet != NULL)
+		db = greet_database(c);
+	if (i.user[0] != '\0')
+		user = i.user;
+	peer_text(&i, peer, sizeof(peer));
+	log_who_set(who, "C-0x%llx: %s/%s@%s", (unsigned long long)i.id, db,
+	    user, peer);
+}
+
+static void
+row_address(struct clientrow_info *i, const struct sockaddr_storage *ss,
+    bool is_peer)
+{
+	const struct sockaddr_in *in4 = (const void *)ss;
+	const struct sockaddr_in6 *in6 = (const void *)ss;
+
+	if (ss->ss_family == AF_INET && is_peer) {
+		i->peer.family = 4;
+		i->peer.port = ntohs(in4->sin_port);
+		memcpy(i->peer.addr, &in4->sin_addr, 4);
+	} else if (ss->ss_family == AF_INET) {
+		i->local.family = 4;
+		i->local.port = ntohs(in4->sin_port);
+		memcpy(i->local.addr, &in4->sin_addr, 4);
+	} else if (ss->ss_family == AF_INET6 && is_peer) {
+		i->peer.family = 6;
+		i->peer.port = ntohs(in6->sin6_port);
+		memcpy(i->peer.addr, &in6->sin6_addr, 16);
+	} else if (ss->ss_family == AF_INET6) {
+		i->local.family = 6;
+		i->local.port = ntohs(in6->sin6_port);
+		memcpy(i->local.addr, &in6->sin6_addr, 16);
+	}
+}
+
+static void
+describe(struct client *c, int fd, const struct sockaddr_storage *peer)
+{
+	struct clientrow_info i = { .id = segment_next_id(),
+		.connect_wall_us = clock_wall_us() };
+	struct sockaddr_storage local;
+	socklen_t len = sizeof(local);
+
+	if (c->is_unix) {
+		i.peer.family = i.local.family = 1;
+		i.remote_pid = compat_peer_pid(fd);
+	} else {
+		row_address(&i, peer, true);
+		if (getsockname(fd, (struct sockaddr *)&local, &len) == 0)
+			row_address(&i, &local, false);
+	}
+	clientrow_info_write(c->row, &i);
+}
+
+void
+client_set_state(struct client *c, enum client_state state)
+{
+	static const uint8_t shown[] = {
+		[CLIENT_STARTUP] = CLIENTROW_LOGIN,
+		[CLIENT_AUTH] = CLIENTROW_LOGIN,
+		[CLIENT_WELCOME] = CLIENTROW_LOGIN,
+		[CLIENT_IDLE] = CLIENTROW_IDLE,
+		[CLIENT_QUEUED] = CLIENTROW_WAITING,
+		[CLIENT_SYNC] = CLIENTROW_ACTIVE,
+		[CLIENT_LENT] = CLIENTROW_ACTIVE,
+		[CLIENT_CONSOLE] = CLIENTROW_ACTIVE,
+		[CLIENT_GONE] = CLIENTROW_IDLE,
+	};
+	struct clientrow *r = clientrow_at(c->row);
+	uint32_t slot = c->backend == NULL ? 0 : c->backend->slot + 1;
+
+	c->state = (uint8_t)state;
+	atomic_store_explicit(&r->state, shown[state], memory_order_relaxed);
+	atomic_store_explicit(&r->slot, slot, memory_order_relaxed);
+	atomic_store_explicit(&r->request_us, loop_now_us,
+	    memory_order_relaxed);
+}
+
+/* --- the way in ----------------------------------------------------------------- */
+
+static void
+refuse(int fd, const char *why)
+{
+	uint8_t bytes[ERROR_MAX];
+	struct wire w;
+
+	wire_init(&w, bytes, sizeof(bytes));
+	report_error(&w, "FATAL", "53300", why);
+	(void)send(fd, bytes, w.len, MSG_NOSIGNAL);
+	close(fd);
+}
+
+static bool
+take_row(struct client *c)
+{
+	if (by_row == NULL)
+		by_row = calloc(seg->nclients, sizeof(struct client *));
+	if (by_row == NULL)
+		return false;
+	c->row = clientrow_take();
+	if (c->row == CLIENTROW_NONE)
+		return false;
+	by_row[c->row - clientrow_first(self.me)] = c;
+	return true;
+}
+
+void
+client_open(int fd, const struct sockaddr_storage *peer, socklen_t len,
+    uint32_t listener)
+{
+	uint64_t limit_us = (uint64_t)self.conf->client_login_timeout_ms * 1000;
+	struct client *c = fd >= self.fd_limit ? NULL : calloc(1, sizeof(*c));
+
+	(void)listener;
+	(void)len;
+	if (c == NULL || !take_row(c)) {
+		free(c);
+		refuse(fd, "no more connections allowed");
+		return;
+	}
+	c->is_unix = peer->ss_family == AF_UNIX;
+	tune_socket(fd, peer->ss_family, self.conf);
+	watch_init(&c->watch, fd, on_event);
+	deadline_init(&c->deadline, on_deadline);
+	c->since_us = loop_now_us;
+	c->next = all;
+	if (all != NULL)
+		all->prev = c;
+	all = c;
+	number++;
+	c->is_counted = true;
+	atomic_fetch_add(&proc_at(self.me)->clients, 1);
+	CRASH_POINT("client.open");
+	describe(c, fd, peer);
+	client_set_state(c, CLIENT_STARTUP);
+	relay_init(c);
+	greet_start(c);
+	if ((limit_us > 0 &&
+		deadline_set(&c->deadline, loop_now_us + limit_us) == -1) ||
+	    loop_want(&c->watch, LOOP_READ) == -1)
+		client_fail(c, "53200", "out of memory");
+}
+
+/* --- bytes ------------------------------------------------------------------------- */
+
+void
+client_rewatch(struct client *c)
+{
+	unsigned want = LOOP_READ;
+
+	if (c->state == CLIENT_GONE)
+		return;
+	if (c->backend != NULL && backend_is_full(c->backend))
+		want = 0;
+	else if (buf_len(&c->in) >= HOLD_MAX || c->is_asking)
+		want = 0;
+	if (buf_len(&c->out) > 0)
+		want |= LOOP_WRITE;
+	if (loop_want(&c->watch, want) == -1)
+		client_fail(c, "53200", "out of memory");
+}
+
+bool
+client_recv(struct client *c, uint8_t **p, size_t *len)
+{
+	size_t held = buf_len(&c->in), room = SELF_SCRATCH - SELF_HOLD;
+	uint8_t *at = self.scratch + SELF_HOLD;
+	ssize_t n;
+
+	/* what is held goes in front; more than fits there is a rare case */
+	if (held > SELF_HOLD) {
+		at = self.scratch + held;
+		room = SELF_SCRATCH - held;
+	}
+	n = recv(c->watch.fd, at, room, 0);
+	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK ||
+		errno == EINTR))
+		return false;
+	if (n <= 0) {
+		struct err e;
+
+		err_set(&e, "08006", "", "client unexpected eof");
+		client_close(c, &e);
+		return false;
+	}
+	if (held > 0) {
+		memcpy(at - held, c->in.p + c->in.from, held);
+		buf_wipe(&c->in);
+	}
+	*p = at - held;
+	*len = (size_t)n + held;
+	if (c->lend != NULL)
+		count_add(c->lend->count, COUNT_RECEIVED, (uint64_t)n);
+	return true;
+}
+
+int
+client_hold(struct client *c, const uint8_t *p, size_t len)
+{
+	if (buf_put(&c->in, p, len) == 0)
+		return 0;
+	client_fail(c, "53200", "out of memory");
+	return -1;
+}
+
+int
+client_send(struct client *c, const void *p, size_t len)
+{
+	const uint8_t *from = p;
+	ssize_t n = 0;
+
+	if (len == 0)
+		return 0;
+	if (c->lend != NULL)
+		count_add(c->lend->count, COUNT_SENT, len);
+	if (buf_len(&c->out) == 0) {
+		n = send(c->watch.fd, from, len, MSG_NOSIGNAL);
+		if (n == -1 && errno != EAGAIN && errno != EWOULDBLOCK &&
+		    errno != EINTR) {
+			struct err e;
+
+			err_set(&e, "08006", "", "client write: %s",
+			    strerror(errno));
+			client_close(c, &e);
+			return -1;
+		}
+		if (n == -1)
+			n = 0;
+	}
+	if ((size_t)n == len)
+		return 0;
+	if (buf_put(&c->out, from + n, len - (size_t)n) == -1) {
+		client_fail(c, "53200", "out of memory");
+		return -1;
+	}
+	if (c->backend != NULL)
+		backend_want_read(c->backend, false);
+	client_rewatch(c);
+	return c->state == CLIENT_GONE ? -1 : 0;
+}
+
+int
+client_send_wire(struct client *c, const struct wire *w)
+{
+	if (w->full) {
+		client_fail(c, "53400", "answer is too long");
+		return -1;
+	}
+	return client_send(c, w->p, w->len);
+}
+
+/* --- events --------------------------------------------------------------------------- */
+
+static void
+on_writable(struct client *c)
+{
+	ssize_t left = buf_flush(&c->out, c->watch.fd);
+
+	if (left == -1) {
+		struct err e;
+
+		err_set(&e, "08006", "", "client write: %s", strerror(errno));
+		client_close(c, &e);
+		return;
+	}
+	if (left > 0)
+		return;
+	if (c->backend != NULL)
+		backend_want_read(c->backend, true);
+	client_rewatch(c);
+}
+
+static void
+on_readable(struct client *c)
+{
+	switch ((enum client_state)c->state) {
+	case CLIENT_STARTUP:
+	case CLIENT_AUTH:
+	case CLIENT_WELCOME:
+		greet_on_bytes(c);
+		return;
+	case CLIENT_IDLE:
+	case CLIENT_QUEUED:
+	case CLIENT_SYNC:
+	case CLIENT_LENT:
+		relay_on_bytes(c);
+		return;
+	case CLIENT_CONSOLE:
+		admin_on_bytes(c);
+		return;
+	case CLIENT_GONE:
+		return;
+	}
+}
+
+static void
+on_event(struct watch *w, unsigned events)
+{
+	struct client *c = (struct client *)(void *)w;
+
+	if (events & LOOP_WRITE && buf_len(&c->out) > 0) {
+		on_writable(c);
+		if (c->state == CLIENT_GONE)
+			return;
+	}
+	if (c->watch.want & LOOP_READ) {
+		if (events & (LOOP_READ | LOOP_HANGUP))
+			on_readable(c);
+	} else if (events & LOOP_HANGUP) {
+		struct err e;
+
+		err_set(&e, "08006", "", "client unexpected eof");
+		client_close(c, &e);
+	}
+}
+
+static void
+on_deadline(struct deadline *d)
+{
+	struct client *c = (struct client *)(void *)((char *)d -
+	    offsetof(struct client, deadline));
+
+	if (c->state == CLIENT_WELCOME && greet_again(c))
+		return;
+	client_fail(c, "08P01", "client_login_timeout");
+}
+
+/* --- the door out ------------------------------------------------------------------------ */
+
+/* The backend stays clean for others, or it goes with its client. */
+static void
+part(struct client *c)
+{
+	struct backend *b = c->backend;
+
+	if (b == NULL)
+		return;
+	c->backend = NULL;
+	b->user = NULL;
+	if (c->state == CLIENT_LENT && scan_is_boundary(b) &&
+	    b->up_remain == 0)
+		backend_give(b);
+	else
+		backend_close(b, "client disconnected while in use");
+}
+
+static void
+say_why(struct client *c, const struct err *e)
+{
+	uint8_t bytes[ERROR_MAX];
+	struct wire w;
+
+	/* never into the middle of another message */
+	if (e == NULL || e->say[0] == '\0' || c->is_dying ||
+	    buf_len(&c->out) > 0 ||
+	    (c->backend != NULL && c->state == CLIENT_LENT &&
+		c->backend->remain > 0))
+		return;
+	wire_init(&w, bytes, sizeof(bytes));
+	report_fatal(&w, e);
+	if (!w.full)
+		(void)send(c->watch.fd, bytes, w.len, MSG_NOSIGNAL);
+}
+
+static void
+log_close(const struct client *c, const struct err *e)
+{
+	struct log_who who;
+	const char *why = "client close request";
+
+	if (e != NULL)
+		why = e->log[0] ? e->log : e->say;
+	if (e != NULL && e->say[0] != '\0') {
+		if (!self.conf->log_pooler_errors)
+			return;
+		client_who(c, &who);
+		log_warn(&who, "pooler error: %s", why);
+	} else if (!self.conf->log_disconnections) {
+		return;
+	}
+	client_who(c, &who);
+	log_info(&who, "closing because: %s (age=%llus)", why,
+	    (unsigned long long)((loop_now_us - c->since_us) / 1000000));
+}
+
+static void
+free_client(void *p)
+{
+	struct client *c = p;
+
+	buf_wipe(&c->in);
+	buf_fini(&c->out);
+	free(c);
+}
+
+/* Everything but the socket. */
+static void
+let_go(struct client *c)
+{
+	loop_remove(&c->watch);
+	deadline_clear(&c->deadline);
+	lend_forget(&c->waiter);
+	greet_free(c);
+	part(c);
+	c->state = CLIENT_GONE;
+	if (c->lend != NULL)
+		lend_leave(c->lend);
+	c->lend = NULL;
+	params_drop(c->params);
+	c->params = NULL;
+	CRASH_POINT("client.close");
+	if (c->is_counted)
+		atomic_fetch_sub(&proc_at(self.me)->clients, 1);
+	by_row[c->row - clientrow_first(self.me)] = NULL;
+	clientrow_free(c->row);
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		all = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	number--;
+	loop_defer(c, free_client);
+}
+
+void
+client_close(struct client *c, const struct err *e)
+{
+	int fd = c->watch.fd;
+
+	if (c->state == CLIENT_GONE)
+		return;
+	log_close(c, e);
+	say_why(c, e);
+	let_go(c);
+	close(fd);
+}
+
+void
+client_fail(struct client *c, const char *sqlstate, const char *say)
+{
+	struct err e;
+
+	err_set(&e, sqlstate, say, "%s", say);
+	client_close(c, &e);
+}
+
+int
+client_detach(struct client *c)
+{
+	int fd = c->watch.fd;
+
+	let_go(c);
+	return fd;
+}
+
+void
+client_drain(bool is_all)
+{
+	struct client *c, *next;
+
+	for (c = all; c != NULL; c = next) {
+		next = c->next;
+		if (c->state == CLIENT_CONSOLE && !is_all)
+			continue;
+		if (is_all || c->backend == NULL)
+			client_fail(c, "57P01", "server shutting down");
+	}
+}
+
+void
+client_fini(void)
+{
+	while (all != NULL) {
+		struct client *c = all;
+
+		let_go(c);
+	}
+	free(by_row);
+	by_row = NULL;
+}

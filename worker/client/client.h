@@ -1,0 +1,159 @@
+/*
+ * client.h - one client connection: its states, its way in, its way out.
+ *
+ *   STARTUP -> AUTH -> WELCOME -> IDLE <-> LENT      IDLE -> QUEUED -> LENT
+ *      |         `-> CONSOLE                          LENT via SYNC, when
+ *      `-> gone (cancel request)                      parameters differ
+ *
+ * A state is named for what the client waits for, or has:
+ *   STARTUP  its startup packet          IDLE    nothing: no backend
+ *   AUTH     its proof                   QUEUED  waits for a backend
+ *   WELCOME  the pool's greeting         SYNC    its parameters are being set
+ *   CONSOLE  a console command           LENT    a backend serves it
+ *
+ * An idle client owns this struct, a row in the segment, and no buffer.  The
+ * only door out is client_close(): it logs, counts, releases; the memory is
+ * freed at the end of the loop's turn.
+ *
+ * Never blocks.
+ */
+#ifndef WORKER_CLIENT_CLIENT_H
+#define WORKER_CLIENT_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "conf/err.h"
+#include "conf/log.h"
+#include "shm/clientrow.h"
+#include "shm/msg.h"
+#include "worker/backend/lend.h"
+#include "worker/io/buf.h"
+#include "worker/io/deadline.h"
+#include "worker/io/loop.h"
+#include "worker/proto/frame.h"
+
+struct greet;
+struct params;
+
+enum client_state {
+	CLIENT_STARTUP,
+	CLIENT_AUTH,
+	CLIENT_WELCOME,
+	CLIENT_IDLE,
+	CLIENT_QUEUED,
+	CLIENT_SYNC,
+	CLIENT_LENT,
+	CLIENT_CONSOLE,
+	CLIENT_GONE,
+};
+
+struct client {
+	struct watch watch;
+	struct deadline deadline; /* of the login */
+	struct waiter waiter;
+	struct lessee lessee;
+	struct lend *lend;        /* its pool; NULL before WELCOME, console */
+	struct backend *backend;  /* in SYNC, LENT */
+	struct greet *greet;      /* only until it is in */
+	struct params *params;    /* what it wants to be set */
+	struct buf in;            /* read, and not yet passed on */
+	struct buf out;           /* what it did not take yet */
+	struct client *next, *prev; /* all of this worker */
+	uint64_t since_us;        /* when it was accepted */
+	uint64_t query_us, xact_us; /* when these began; 0: none runs */
+	uint32_t row;
+	uint32_t drop_remain;     /* bytes of a stray message to throw away */
+	uint8_t state;            /* enum client_state */
+	bool is_counted;          /* in the process's number of clients */
+	bool is_admin;            /* console: may do everything */
+	bool is_unix;
+	bool is_dying;            /* its server has said FATAL: say no more */
+	bool is_asking;           /* console: waits for the supervisor */
+};
+
+/* A socket that accept.c took; owns `fd`. */
+void client_open(int fd, const struct sockaddr_storage *peer, socklen_t len,
+    uint32_t listener);
+
+/*
+ * The only way out.  `e` (or NULL: as it should be) is told to the client as
+ * FATAL and logged as the reason.
+ */
+void client_close(struct client *c, const struct err *e);
+/* The same with a fresh error; `say` is also what is logged. */
+void client_fail(struct client *c, const char *sqlstate, const char *say);
+
+/* Without closing the socket, whose descriptor it returns: it has become
+ * somebody else's (cancel requests). */
+int client_detach(struct client *c);
+
+/*
+ * Send; what is not taken is kept, and the backend is not read meanwhile.
+ * -1: the connection is broken and the client has been closed.
+ */
+int client_send(struct client *c, const void *p, size_t len);
+int client_send_wire(struct client *c, const struct wire *w);
+
+/* Interest as its state and buffers demand. */
+void client_rewatch(struct client *c);
+
+/*
+ * Receive into the scratch buffer behind what c->in holds: *p, *len are all
+ * bytes in hand, and c->in is empty.  false: nothing came, or it is closed.
+ */
+bool client_recv(struct client *c, uint8_t **p, size_t *len);
+
+/* Keep bytes for later.  -1: no memory, and the client has been closed. */
+int client_hold(struct client *c, const uint8_t *p, size_t len);
+
+/* One function stores the state, here and in the row. */
+void client_set_state(struct client *c, enum client_state state);
+
+/* How a log line calls it. */
+void client_who(const struct client *c, struct log_who *who);
+
+/* All clients of this worker. */
+struct client *client_first(void);
+uint32_t client_number(void);
+struct client *client_at_row(uint32_t row); /* NULL: none of ours */
+
+/* Memory of the tables (at the end). */
+void client_fini(void);
+
+/* Shutting down: close those that have no backend (WAIT_SERVERS), or all. */
+void client_drain(bool all);
+
+/* --- what the other files of this folder do --- */
+
+/* greet.c: bytes in STARTUP and AUTH. */
+void greet_start(struct client *c);
+void greet_on_bytes(struct client *c);
+void greet_free(struct client *c);
+/* What it asked for, until it is in. */
+const char *greet_database(const struct client *c);
+/* In WELCOME, its deadline: true: it was only time to try again. */
+bool greet_again(struct client *c);
+
+/* relay.c: bytes in IDLE, QUEUED, SYNC, LENT. */
+void relay_init(struct client *c);
+void relay_on_bytes(struct client *c);
+/* It has come in with bytes already in hand: go on with them. */
+void relay_resume(struct client *c);
+/* A cancel request for a client that waits for a backend. */
+void relay_cancel_queued(struct client *c);
+/* Its application_name, for SHOW. */
+void relay_show_app(struct client *c);
+
+/* admin.c: the console. */
+void admin_welcome(struct client *c);
+void admin_on_bytes(struct client *c);
+/* As relay_resume(). */
+void admin_resume(struct client *c);
+/* The supervisor's answer to this worker's question `m->id` (a client id). */
+void admin_on_done(const struct msg *m);
+void admin_fini(void);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * greet.h - from the startup packet to the first ReadyForQuery.
+ *
+ * What is known of a client before it is in; freed, and wiped, when it is.
+ * Nothing here survives the login: names are looked up again when they are
+ * needed, since the configuration may be replaced meanwhile.
+ *
+ * Source: PostgreSQL protocol, "Start-up".
+ */
+#ifndef WORKER_CLIENT_GREET_H
+#define WORKER_CLIENT_GREET_H
+
+#include "worker/backend/params.h"
+#include "worker/client/client.h"
+#include "worker/proto/scram.h"
+#include "worker/proto/startup.h"
+
+enum greet_method {
+	GREET_TRUST,
+	GREET_PLAIN,
+	GREET_MD5,
+	GREET_SCRAM,
+};
+
+struct greet {
+	char database[STARTUP_DATABASE_MAX + 1];
+	char user[STARTUP_USER_MAX + 1];
+	bool was_ssl, was_gss; /* already asked for, and refused */
+	bool is_console;
+	bool is_newer;         /* NegotiateProtocolVersion has been sent */
+	enum greet_method method;
+	bool is_unknown;       /* no such user: fails whatever is said */
+	bool has_scram;        /* `scram` is in use */
+	bool has_keys;         /* `scram.keys` hold the client's key */
+	uint8_t salt[4];       /* of md5 */
+	struct scram_server scram;
+	struct params_edit params;
+};
+
+/*
+ * Ask for a proof, or see that none is needed.  WAIT: the client has been
+ * asked.  DONE: it is who it says.  FAIL: *e.
+ */
+enum result auth_start(struct client *c, struct greet *g, struct err *e);
+
+/* The body of a password message.  As auth_start(). */
+enum result auth_on_message(struct client *c, struct greet *g,
+    const uint8_t *body, size_t len, struct err *e);
+
+/* May this user use the console?  *is_admin: may do everything. */
+bool auth_console(const struct client *c, const struct greet *g,
+    bool *is_admin);
+
+/* A console client on a Unix socket, of our own user, by the name of the
+ * console itself: needs no password. */
+bool auth_is_self(const struct client *c, const struct greet *g);
+
+/* Forget derived keys (at the end). */
+void auth_fini(void);
+
+#endif
