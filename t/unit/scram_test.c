@@ -1,0 +1,483 @@
+/*
+ * scram_test.c - RFC 7677's example, both roles against each other, and
+ * peers that lie.
+ */
+#include "worker/proto/scram.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/proto/digest.h"
+
+#define CNONCE "rOprNGfwEbeRWgbNEkqO"
+#define NONCE  CNONCE "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+#define FIRST  "r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+#define FINAL \
+	"c=biws,r=" NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+#define SIGNED "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+
+static const uint8_t cr[SCRAM_NONCE] = "client-nonce-bytes";
+static const uint8_t sr[SCRAM_NONCE] = "server-nonce-bytes";
+static const uint8_t salt[SCRAM_SALT] = "sixteen bytes...";
+
+static struct scram_client c;
+static struct scram_server s;
+static struct err e;
+
+/* The RFC's client, before its server-first. */
+static void
+rfc_client(const char *password)
+{
+	scram_client_init(&c, password, NULL, cr);
+	strcpy(c.nonce, CNONCE);
+	strcpy(c.auth, "n=user,r=" CNONCE);
+}
+
+static enum result
+to_client(const char *text)
+{
+	return scram_client_run(&c, text, strlen(text), &e);
+}
+
+static enum result
+to_server(const char *text)
+{
+	return scram_server_run(&s, text, strlen(text), &e);
+}
+
+START_TEST(test_rfc_client)
+{
+	rfc_client("pencil");
+	ck_assert_int_eq(to_client(FIRST), WAIT);
+	ck_assert_uint_eq(c.out_len, strlen(FINAL));
+	ck_assert_mem_eq(c.out, FINAL, c.out_len);
+	ck_assert_int_eq(to_client(SIGNED), DONE);
+	ck_assert(c.keys.has_client);
+	scram_client_fini(&c);
+}
+END_TEST
+
+START_TEST(test_rfc_server)
+{
+	struct scram_keys k;
+	uint8_t bytes[16];
+
+	ck_assert_int_eq(
+	    digest_base64_decode("W22ZaJ0SNY7soEsUEjb6gQ==", 24, bytes, 16),
+	    16);
+	ck_assert_int_eq(scram_keys_derive(&k, "pencil", bytes, 16, 4096), 0);
+	scram_server_init(&s, &k, false, sr);
+	s.state = SCRAM_FINAL;
+	s.gs2 = 'n';
+	strcpy(s.nonce, NONCE);
+	strcpy(s.auth, "n=user,r=" CNONCE "," FIRST);
+	ck_assert_int_eq(to_server(FINAL), DONE);
+	ck_assert_uint_eq(s.out_len, strlen(SIGNED));
+	ck_assert_mem_eq(s.out, SIGNED, s.out_len);
+	ck_assert_mem_eq(s.keys.client, k.client, SCRAM_KEY);
+	scram_server_fini(&s);
+}
+END_TEST
+
+/* A whole login between c and s, both set up; what the server said last. */
+static enum result
+converse(void)
+{
+	enum result rc = scram_server_run(&s, c.out, c.out_len, &e);
+
+	if (rc != WAIT || scram_client_run(&c, s.out, s.out_len, &e) != WAIT)
+		return FAIL;
+	rc = scram_server_run(&s, c.out, c.out_len, &e);
+	if (rc == DONE && scram_client_run(&c, s.out, s.out_len, &e) != DONE)
+		return FAIL;
+	return rc;
+}
+
+/* Keys as auth_file has them: with no ClientKey. */
+static void
+verifier_of(struct scram_keys *k, const char *password)
+{
+	char text[256] = "SCRAM-SHA-256$4096:", part[64];
+
+	ck_assert_int_eq(
+	    scram_keys_derive(k, password, salt, SCRAM_SALT, 4096), 0);
+	digest_base64_encode(k->salt, k->salt_len, part, sizeof(part));
+	strcat(strcat(text, part), "$");
+	digest_base64_encode(k->stored, SCRAM_KEY, part, sizeof(part));
+	strcat(strcat(text, part), ":");
+	digest_base64_encode(k->server, SCRAM_KEY, part, sizeof(part));
+	strcat(text, part);
+	ck_assert(scram_is_verifier(text));
+	ck_assert_int_eq(scram_keys_parse(k, text), 0);
+	ck_assert(!k->has_client);
+}
+
+START_TEST(test_both_roles)
+{
+	static const char *const password[] = { "pencil", "", "p\xc3\xa4ss",
+		"\xff\xfe",
+		"a much longer password, with, commas = and $igns" };
+	struct scram_keys k;
+
+	for (size_t i = 0; i < sizeof(password) / sizeof(*password); i++) {
+		verifier_of(&k, password[i]);
+		scram_client_init(&c, password[i], NULL, cr);
+		scram_server_init(&s, &k, false, sr);
+		ck_assert_int_eq(converse(), DONE);
+		scram_client_init(&c, "wrong", NULL, cr);
+		scram_server_init(&s, &k, false, sr);
+		ck_assert_int_eq(converse(), FAIL);
+		ck_assert_str_eq(e.sqlstate, "28P01");
+		ck_assert_int_eq(s.keys.has_client, false);
+	}
+}
+END_TEST
+
+/* The key that a client's login gave logs in elsewhere, password unknown. */
+START_TEST(test_pass_through)
+{
+	struct scram_keys verifier, keys;
+
+	verifier_of(&verifier, "pencil");
+	scram_client_init(&c, "pencil", NULL, cr);
+	scram_server_init(&s, &verifier, false, sr);
+	ck_assert_int_eq(converse(), DONE);
+	keys = s.keys;
+	ck_assert(keys.has_client);
+	scram_client_init(&c, NULL, &keys, sr);
+	scram_server_init(&s, &verifier, false, cr);
+	ck_assert_int_eq(converse(), DONE);
+	/* a verifier alone is not enough */
+	scram_client_init(&c, NULL, &verifier, sr);
+	scram_server_init(&s, &verifier, false, cr);
+	ck_assert_int_eq(converse(), FAIL);
+	/* another salt: the keys do not fit, the password does */
+	ck_assert_int_eq(scram_keys_derive(&verifier, "pencil",
+			     (const uint8_t *)"other", 5, 1000),
+	    0);
+	scram_client_init(&c, NULL, &keys, sr);
+	scram_server_init(&s, &verifier, false, cr);
+	ck_assert_int_eq(converse(), FAIL);
+	ck_assert_int_eq(c.state, SCRAM_FAILED);
+	scram_client_init(&c, "pencil", &keys, sr);
+	scram_server_init(&s, &verifier, false, cr);
+	ck_assert_int_eq(converse(), DONE);
+	ck_assert_uint_eq(c.keys.iterations, 1000);
+}
+END_TEST
+
+/* Nobody gets in as a user who is not there, and nobody learns of it. */
+START_TEST(test_mock)
+{
+	struct scram_keys a, b;
+
+	ck_assert_int_eq(
+	    scram_keys_mock(&a, (const uint8_t *)"key", 3, "joe"), 0);
+	ck_assert_int_eq(
+	    scram_keys_mock(&b, (const uint8_t *)"key", 3, "joe"), 0);
+	ck_assert_mem_eq(&a.salt, &b.salt, SCRAM_SALT);
+	ck_assert_uint_eq(a.salt_len, SCRAM_SALT);
+	ck_assert_uint_eq(a.iterations, SCRAM_ITERATIONS);
+	ck_assert_int_eq(
+	    scram_keys_mock(&b, (const uint8_t *)"key", 3, "jim"), 0);
+	ck_assert_mem_ne(&a.salt, &b.salt, SCRAM_SALT);
+	scram_client_init(&c, "pencil", NULL, cr);
+	scram_server_init(&s, &a, true, sr);
+	ck_assert_int_eq(converse(), FAIL);
+	ck_assert_str_eq(e.sqlstate, "28P01");
+	ck_assert_str_eq(e.say, "password authentication failed");
+	/* doomed even when the proof is right */
+	verifier_of(&a, "pencil");
+	scram_client_init(&c, "pencil", NULL, cr);
+	scram_server_init(&s, &a, true, sr);
+	ck_assert_int_eq(converse(), FAIL);
+	ck_assert_str_eq(e.say, "password authentication failed");
+	ck_assert(!s.keys.has_client);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	enum result want;
+	const char *sqlstate;
+} first[] = {
+	{ "n,,n=,r=abc", WAIT, "" },
+	{ "y,,n=,r=abc", WAIT, "" },
+	{ "n,,n=joe,r=abc,x=ignored", WAIT, "" },
+	{ "p=tls-server-end-point,,n=,r=abc", FAIL, "08P01" },
+	{ "n,a=joe,n=,r=abc", FAIL, "0A000" },
+	{ "n,b=joe,n=,r=abc", FAIL, "08P01" },
+	{ "n", FAIL, "08P01" },
+	{ "n,", FAIL, "08P01" },
+	{ "n,,", FAIL, "08P01" },
+	{ "n,,n", FAIL, "08P01" },
+	{ "n,,n=", FAIL, "08P01" },
+	{ "n,,n=,r=", FAIL, "08P01" },
+	{ "n,,n=,r=a b", FAIL, "08P01" },
+	{ "n,,n=,r=a\x7f", FAIL, "08P01" },
+	{ "n,,n=,r=a\xff", FAIL, "08P01" },
+	{ "n,,m=x,n=,r=abc", FAIL, "08P01" },
+	{ "n,,r=abc,n=", FAIL, "08P01" },
+	{ "x,,n=,r=abc", FAIL, "08P01" },
+	{ "", FAIL, "08P01" },
+};
+
+START_TEST(test_first)
+{
+	struct scram_keys k;
+
+	verifier_of(&k, "pencil");
+	scram_server_init(&s, &k, false, sr);
+	ck_assert_int_eq(to_server(first[_i].text), first[_i].want);
+	if (first[_i].want == FAIL) {
+		ck_assert_str_eq(e.sqlstate, first[_i].sqlstate);
+		ck_assert_uint_eq(s.out_len, 0);
+		ck_assert_int_eq(to_server("n,,n=,r=abc"), FAIL);
+	}
+}
+END_TEST
+
+/* client-final with one thing wrong each; the proof is right but for that. */
+START_TEST(test_final)
+{
+	static const struct {
+		const char *from, *to;
+	} lie[] = { { "c=biws", "c=eSws" }, { "c=biws", "c=" },
+		{ "c=biws", "d=biws" }, { "c=biws,", "" }, { ",r=", ",R=" },
+		{ ",r=", ",r=x" }, { ",p=", ",q=" }, { ",p=", ",x=1,p=" },
+		{ ",p=", ",p=A" }, { ",p=", "p=" }, { ",p=", ",p=AAAA" } };
+	struct scram_keys k;
+
+	verifier_of(&k, "pencil");
+	for (size_t i = 0; i < sizeof(lie) / sizeof(*lie); i++) {
+		char text[SCRAM_OUT_MAX + 8], *at;
+		size_t head;
+
+		scram_client_init(&c, "pencil", NULL, cr);
+		scram_server_init(&s, &k, false, sr);
+		ck_assert_int_eq(
+		    scram_server_run(&s, c.out, c.out_len, &e), WAIT);
+		ck_assert_int_eq(
+		    scram_client_run(&c, s.out, s.out_len, &e), WAIT);
+		at = strstr(c.out, lie[i].from);
+		ck_assert_ptr_nonnull(at);
+		head = (size_t)(at - c.out);
+		snprintf(text, sizeof(text), "%.*s%s%s", (int)head, c.out,
+		    lie[i].to, at + strlen(lie[i].from));
+		ck_assert_msg(to_server(text) == FAIL, "%s", text);
+		ck_assert(!s.keys.has_client);
+	}
+}
+END_TEST
+
+/* Cut at each byte, or changed in it: never in. */
+START_TEST(test_torn)
+{
+	struct scram_keys k;
+	size_t len = 1;
+
+	verifier_of(&k, "pencil");
+	for (size_t i = 0; i < 2 * len; i++) {
+		uint8_t *p;
+		size_t n;
+
+		scram_client_init(&c, NULL, NULL, cr);
+		ck_assert_int_eq(scram_keys_derive(
+				     &c.keys, "pencil", salt, SCRAM_SALT, 4096),
+		    0);
+		scram_server_init(&s, &k, false, sr);
+		ck_assert_int_eq(
+		    scram_server_run(&s, c.out, c.out_len, &e), WAIT);
+		ck_assert_int_eq(
+		    scram_client_run(&c, s.out, s.out_len, &e), WAIT);
+		len = c.out_len;
+		n = i < len ? i : len;
+		p = malloc(n + 1);
+		memcpy(p, c.out, n);
+		if (i >= len)
+			p[i - len] ^= 1;
+		ck_assert_int_eq(scram_server_run(&s, p, n, &e), FAIL);
+		free(p);
+	}
+}
+END_TEST
+
+static const char *const server_first[] = { "",
+	"r=" CNONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+	"r=rOprNGfwEbeRWgbNEkqPxyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+	"r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=0",
+	"r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=",
+	"r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=-1",
+	"r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096x",
+	"r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=100001",
+	"r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4294971392",
+	"r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=99999999999999999999",
+	"r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==", "r=" NONCE ",s=,i=4096",
+	"r=" NONCE ",s=!,i=4096", "r=" NONCE ",i=4096,s=W22Z",
+	"m=x,r=" NONCE ",s=W22Z,i=4096", "e=other-error", "r=", "s=W22Z,i=1",
+	"r=" NONCE " ,s=W22Z,i=1" };
+
+START_TEST(test_hostile_server)
+{
+	rfc_client("pencil");
+	ck_assert_int_eq(to_client(server_first[_i]), FAIL);
+	ck_assert_uint_eq(c.out_len, 0);
+	ck_assert_int_eq(to_client(FIRST), FAIL);
+}
+END_TEST
+
+/* Long nonces, as in CVE-2026-6665, and long salts, at every length. */
+START_TEST(test_long)
+{
+	static char text[4096], salt_text[512];
+	struct scram_keys k;
+
+	ck_assert_int_eq(
+	    scram_keys_derive(&k, "pencil", salt, SCRAM_SALT, 1), 0);
+	for (int n = 0; n < 2000; n++) {
+		bool fits = n + 40 <= SCRAM_IN_MAX;
+
+		scram_client_init(&c, "pencil", NULL, cr);
+		snprintf(
+		    text, sizeof(text), "r=%s%0*d,s=AAAA,i=1", c.nonce, n, 0);
+		if ((to_client(text) == WAIT) != (strlen(text) <= SCRAM_IN_MAX))
+			ck_abort_msg("server's nonce + %d", n);
+		scram_server_init(&s, &k, false, sr);
+		snprintf(text, sizeof(text), "n,,n=,r=%0*d", n, 0);
+		if ((to_server(text) == WAIT) != (strlen(text) <= SCRAM_IN_MAX))
+			ck_abort_msg("client's nonce of %d", n);
+		ck_assert(!fits || s.out_len < sizeof(s.out));
+	}
+	for (size_t n = 1; n < 100; n++) {
+		memset(salt_text, 'A', 4 * n);
+		salt_text[4 * n] = '\0';
+		rfc_client("pencil");
+		snprintf(text, sizeof(text), "r=%s,s=%s,i=1", NONCE, salt_text);
+		ck_assert_int_eq(
+		    to_client(text), 3 * n <= SCRAM_SALT_MAX ? WAIT : FAIL);
+	}
+	rfc_client("pencil");
+	ck_assert_int_eq(scram_client_run(&c, "r=\0", 3, &e), FAIL);
+	rfc_client("pencil");
+	ck_assert_int_eq(scram_client_run(&c, NULL, 0, &e), FAIL);
+	rfc_client("pencil");
+	ck_assert_int_eq(scram_client_run(&c, "", SIZE_MAX, &e), FAIL);
+	ck_assert_int_eq(scram_server_run(&s, "", SIZE_MAX, &e), FAIL);
+}
+END_TEST
+
+START_TEST(test_server_lies)
+{
+	static const char *const last[] = { "", "v=", "v=AAAA", "e=no",
+		"v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "x" SIGNED,
+		SIGNED "=" };
+
+	for (size_t i = 0; i < sizeof(last) / sizeof(*last); i++) {
+		rfc_client("pencil");
+		ck_assert_int_eq(to_client(FIRST), WAIT);
+		ck_assert_int_eq(to_client(last[i]), FAIL);
+		ck_assert(!c.keys.has_client);
+		ck_assert_int_eq(to_client(SIGNED), FAIL);
+	}
+}
+END_TEST
+
+START_TEST(test_verifier)
+{
+	static const char *const bad[] = { "", "SCRAM-SHA-256",
+		"SCRAM-SHA-256$", "SCRAM-SHA-256$4096",
+		"SCRAM-SHA-256$4096:", "SCRAM-SHA-256$4096:AAAA",
+		"SCRAM-SHA-256$4096:AAAA$AAAA:AAAA",
+		"md5e4de2bbf9a31ca28e4d6e7b4b5ea5ec2" };
+	static const char good[] =
+	    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
+	    "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+	    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+	struct scram_keys k, derived;
+	char text[sizeof(good)];
+
+	ck_assert_int_eq(scram_keys_parse(&k, good), 0);
+	ck_assert_int_eq(scram_keys_derive(&derived, "pencil", k.salt,
+			     k.salt_len, k.iterations),
+	    0);
+	ck_assert_mem_eq(k.stored, derived.stored, SCRAM_KEY);
+	ck_assert_mem_eq(k.server, derived.server, SCRAM_KEY);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		ck_assert(!scram_is_verifier(bad[i]));
+	for (size_t i = 0; i < sizeof(good) - 1; i++) {
+		memcpy(text, good, sizeof(good));
+		text[i] = '\0';
+		ck_assert(!scram_is_verifier(text));
+		text[i] = '!';
+		ck_assert(!scram_is_verifier(text));
+	}
+	ck_assert(!scram_is_verifier("SCRAM-SHA-256$0" /* iterations */
+				     ":W22ZaJ0SNY7soEsUEjb6gQ==$"
+				     "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT"
+				     "4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrm"
+				     "fPwDl2dU="));
+	ck_assert_int_eq(scram_keys_derive(&k, "x", salt, 0, 4096), -1);
+	ck_assert_int_eq(scram_keys_derive(&k, "x", salt, 16, 0), -1);
+	ck_assert_int_eq(scram_keys_derive(&k, "x", salt, SIZE_MAX, 1), -1);
+	ck_assert_int_eq(
+	    scram_keys_derive(&k, "x", salt, 16, SCRAM_ITERATIONS_MAX + 1), -1);
+}
+END_TEST
+
+START_TEST(test_noise)
+{
+	struct scram_keys k;
+
+	srandom(13);
+	ck_assert_int_eq(
+	    scram_keys_derive(&k, "pencil", salt, SCRAM_SALT, 1), 0);
+	for (int i = 0; i < 30000; i++) {
+		size_t len = (size_t)random() % 80;
+		char *p = malloc(len + 1);
+
+		for (size_t j = 0; j < len; j++)
+			p[j] = "n,y,a=,r=c=p=s=i=1A="[random() % 20];
+		scram_server_init(&s, &k, false, sr);
+		if (i % 2 == 0)
+			to_server("n,,n=,r=abc");
+		if (scram_server_run(&s, p, len, &e) == DONE)
+			ck_abort_msg("in by noise");
+		scram_client_init(&c, "pencil", &k, cr);
+		if (scram_client_run(&c, p, len, &e) != FAIL)
+			ck_abort_msg("noise taken for our nonce");
+		free(p);
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("scram");
+	TCase *tc = tcase_create("scram");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_rfc_client);
+	tcase_add_test(tc, test_rfc_server);
+	tcase_add_test(tc, test_both_roles);
+	tcase_add_test(tc, test_pass_through);
+	tcase_add_test(tc, test_mock);
+	tcase_add_loop_test(tc, test_first, 0, sizeof(first) / sizeof(*first));
+	tcase_add_test(tc, test_final);
+	tcase_add_test(tc, test_torn);
+	tcase_add_loop_test(tc, test_hostile_server, 0,
+	    sizeof(server_first) / sizeof(*server_first));
+	tcase_add_test(tc, test_long);
+	tcase_add_test(tc, test_server_lies);
+	tcase_add_test(tc, test_verifier);
+	tcase_add_test(tc, test_noise);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
