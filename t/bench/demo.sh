@@ -196,7 +196,7 @@ if [ -n "${KEEP:-}" ]; then
 		  psql -h 127.0.0.1 -p $pooler_port -U app pooler    its console: SHOW WORKERS;
 		  psql -h 127.0.0.1 -p $pg_port -U app app       straight at PostgreSQL
 		To end it:
-		  kill $peer_pid $pg_pid; sleep 2; rm -rf $work
+		  kill -QUIT $peer_pid; kill -INT $pg_pid; sleep 2; rm -rf $work
 	EOF
 fi
 [ -z "$broken" ] || die "not as promised${broken}"

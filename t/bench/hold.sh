@@ -26,11 +26,15 @@ hold() { # workers
 	    2>"$work/load.err" &
 	driver=$!
 	pids="$pids $driver"
-	killer_rc=0
 	sh "$here/killer.sh" "$((SECONDS_EACH - 2))" "$EVERY" "$LIMIT" \
-	    >"$work/killer.out" || killer_rc=1
+	    >"$work/killer.out" &
+	killer=$!
+	pids="$pids $killer"
+	wait "$killer"
+	killer_rc=$?
 	wait "$driver"
 	load_rc=$?
+	pids=
 	after=$(settle)
 	stop_peer
 	cat "$work/load.err" >&2

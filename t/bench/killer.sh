@@ -23,6 +23,7 @@ limit=$3
 watch_backends "$seconds" >"$work/watch.out" &
 watcher=$!
 trap 'kill $watcher 2>/dev/null' EXIT
+trap 'exit 143' TERM
 kills=0
 clients=0
 while is_alive "$watcher"; do

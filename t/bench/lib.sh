@@ -216,6 +216,7 @@ write_conf() { # pool_size workers
 start_peer() { # direct|forwarder|pgbouncer|poolerN pool_size
 	peer=$1
 	peer_pid=0
+	peer_job=
 	peer_port=$pg_port
 	peer_to=${PEER_TO:-$work}
 	[ "$peer" != direct ] || return 0
@@ -226,7 +227,8 @@ start_peer() { # direct|forwarder|pgbouncer|poolerN pool_size
 		[ "${TRANSPORT:-tcp}" = tcp ] || where=$work
 		become "$peer_bin/forwarder" "$where" "$peer_port" \
 		    "$peer_to" "$pg_port" >"$work/peer.out" 2>&1 &
-		peer_pid=$! ;;
+		peer_job=$!
+		peer_pid=$peer_job ;;
 	pgbouncer)
 		start_pooler "$(find_pgbouncer)" "$2" "" ;;
 	pooler*)
@@ -258,7 +260,7 @@ start_pooler() { # program pool_size workers
 	chmod 644 "$work/peer.ini"
 	rm -f "$work/peer.pid"
 	become "$1" "$work/peer.ini" >"$work/peer.out" 2>&1 &
-	pids="$pids $!"
+	peer_job=$!
 	tries=200
 	while ! [ -s "$work/peer.pid" ]; do
 		tries=$((tries - 1))
@@ -293,13 +295,16 @@ peer_host() {
 }
 
 stop_peer() {
-	[ "${peer_pid:-0}" != 0 ] || return 0
+	# one that never wrote its id is known by its job alone
+	[ "${peer_pid:-0}" != 0 ] || peer_pid=${peer_job:-0}
+	[ "$peer_pid" != 0 ] || return 0
 	case $peer in
 	pooler*) kill -QUIT "$peer_pid" 2>/dev/null ;;
 	*) kill -TERM "$peer_pid" 2>/dev/null ;;
 	esac
 	await_end "$peer_pid" 5
 	peer_pid=0
+	peer_job=
 }
 
 # The load driver at the peer of now; load_exec is for the background, where
