@@ -126,25 +126,29 @@ shown(rlim_t r)
 }
 
 int
-daemon_descriptors(uint64_t need, uint64_t *soft, uint64_t *hard, struct err *e)
+daemon_descriptors(
+    uint64_t need, uint64_t want, uint64_t *soft, uint64_t *hard, struct err *e)
 {
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) == -1)
 		return err_set(e, "53000", "cannot read the descriptor limit",
 		    "getrlimit: %s", strerror(errno));
-	if (shown(r.rlim_cur) < need) {
-		struct rlimit want = r;
+	if (shown(r.rlim_max) < need) {
+		struct rlimit more = { .rlim_cur = (rlim_t)need,
+			.rlim_max = (rlim_t)need };
 
-		want.rlim_cur = (rlim_t)need;
-		if (shown(r.rlim_max) < need)
-			want.rlim_max = (rlim_t)need;
-		/* the hard limit is root's to raise; the soft one is ours */
-		if (setrlimit(RLIMIT_NOFILE, &want) == -1) {
-			want.rlim_cur = want.rlim_max = r.rlim_max;
-			(void)setrlimit(RLIMIT_NOFILE, &want);
-		}
-		(void)getrlimit(RLIMIT_NOFILE, &r);
+		/* the hard limit is root's to raise */
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			r = more;
+	}
+	if (shown(r.rlim_cur) < want) {
+		struct rlimit more = r;
+
+		more.rlim_cur =
+		    shown(r.rlim_max) < want ? r.rlim_max : (rlim_t)want;
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			r = more;
 	}
 	*soft = shown(r.rlim_cur);
 	*hard = shown(r.rlim_max);

@@ -42,11 +42,12 @@ int daemon_detach(struct err *e);
 void daemon_ready(void);
 
 /*
- * Allow this process and its children `need` descriptors: raise the soft
- * limit, and the hard one where we may.  *soft and *hard say what holds then.
- * -1: the hard limit is below the need.
+ * Allow this process and its children `need` descriptors, and `want` of them
+ * where that costs nothing: raise the soft limit, and the hard one to the
+ * need where we may.  *soft and *hard say what holds then.  -1: the hard limit
+ * is below the need.
  */
-int daemon_descriptors(
-    uint64_t need, uint64_t *soft, uint64_t *hard, struct err *e);
+int daemon_descriptors(uint64_t need, uint64_t want, uint64_t *soft,
+    uint64_t *hard, struct err *e);
 
 #endif

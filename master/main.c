@@ -220,7 +220,10 @@ find_sizes(const struct conf *c, struct sizes *s, struct limits *l)
 
 	(void)getrlimit(RLIMIT_NOFILE, &r);
 	sizes_of(c, r.rlim_max == RLIM_INFINITY ? UINT64_MAX : r.rlim_max, s);
-	if (daemon_descriptors(s->descriptors, &l->soft, &l->hard, &e) == -1)
+	/* clients' numbers end below those kept for backends, which may have
+	   low ones too: with twice the need nobody is turned away early */
+	if (daemon_descriptors(s->descriptors, 2 * s->descriptors, &l->soft,
+		&l->hard, &e) == -1)
 		fatal("%s; or lower max_client_conn (%d), workers (%d) or the "
 		      "pool sizes (%" PRIu32 " server connections)",
 		    e.log, c->max_client_conn, c->workers, s->min_slots);
