@@ -148,7 +148,7 @@ FNR == 1 {
 
 END {
 	if (faults > 0) {
-		printf "layers: %d fault%s\n", faults, faults > 1 ? "s" : ""
+		printf "layers: %d fault%s\n", faults, (faults > 1 ? "s" : "")
 		exit 1
 	}
 	printf "layers: no include runs up\n"
