@@ -271,7 +271,7 @@ on_second(struct deadline *d)
 	deadline_set(d, loop_now_us + SECOND_US / 2);
 	proc_alive(self.me);
 	lend_rescan();
-	compat_title("pooler: worker %u (%u clients)", (unsigned)self.me,
+	compat_title("worker %u (%u clients)", (unsigned)self.me,
 	    (unsigned)client_number());
 }
 
