@@ -82,8 +82,7 @@ compat_pipe(int fd[2])
 int
 compat_socketpair(int domain, int type, int fd[2])
 {
-	return socketpair(
-	    domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd);
+	return socketpair(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd);
 }
 
 int
@@ -116,8 +115,8 @@ compat_reopen_nonblock(int fd)
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path,
-	    O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return open(
+	    path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 #else
 	/* /dev/fd duplicates there: the flag would be everybody's */
 	(void)fd;
@@ -234,6 +233,9 @@ extern char **environ;
 
 static char *title_area; /* argv[0] to the end of the environment's strings */
 static size_t title_size;
+/* argv's copy: main() may forget it, and a leak checker then complains; only
+ * what is volatile is really kept */
+static char **volatile title_args;
 
 /* The end of the strings that lie one behind the other from `end` on. */
 static char *
@@ -279,7 +281,7 @@ compat_title_init(int argc, char ***argv)
 	end = title_extend(end, environ);
 	title_area = start;
 	title_size = (size_t)(end - start);
-	*argv = args;
+	*argv = title_args = args;
 	environ = env;
 }
 

@@ -58,8 +58,7 @@ set_global(struct loading *l, const char *name, const char *value,
 	}
 	l->spots[key - keys_global] = *where;
 	if (keys_set(key, l->c, value, &l->c->arena, why) == -1)
-		conf_faults_add(l->faults, where->file, where->line, "%s",
-		    why);
+		conf_faults_add(l->faults, where->file, where->line, "%s", why);
 }
 
 static void
@@ -81,11 +80,12 @@ on_section(struct loading *l, const char *name, const struct spot *where)
 }
 
 static void
-on_pair(struct loading *l, const struct lex_event *ev,
-    const struct spot *where)
+on_pair(struct loading *l, const struct lex_event *ev, const struct spot *where)
 {
-	struct entry_at at = { .file = where->file, .line = where->line,
-		.arena = &l->c->arena, .faults = l->faults };
+	struct entry_at at = { .file = where->file,
+		.line = where->line,
+		.arena = &l->c->arena,
+		.faults = l->faults };
 
 	switch (l->section) {
 	case SECTION_NONE:
@@ -151,8 +151,8 @@ load_files(struct loading *l)
 	for (lex_next(&lex, &ev); ev.kind != LEX_END; lex_next(&lex, &ev)) {
 		where = spot_here(l, &ev);
 		if (ev.kind == LEX_FAULT)
-			conf_faults_add(l->faults, where.file, where.line,
-			    "%s", ev.value);
+			conf_faults_add(
+			    l->faults, where.file, where.line, "%s", ev.value);
 		else if (ev.kind == LEX_SECTION)
 			on_section(l, ev.section, &where);
 		else
@@ -257,7 +257,8 @@ load_users(struct loading *l)
 	if (f == NULL)
 		conf_faults_add(l->faults, at->file, at->line,
 		    "the auth_file \"%.100s\" cannot be read: does it exist, "
-		    "and may this user read it?", name);
+		    "and may this user read it?",
+		    name);
 	else
 		l->c->users = users_new(f->bytes, f->len, f->name, l->faults);
 }
@@ -289,8 +290,8 @@ conf_load(const struct conf_files *files, struct conf_faults *faults)
 	}
 	l.c = calloc(1, sizeof(*l.c));
 	if (l.c != NULL)
-		l.spots = arena_alloc(&l.c->arena,
-		    keys_n_global * sizeof(*l.spots));
+		l.spots =
+		    arena_alloc(&l.c->arena, keys_n_global * sizeof(*l.spots));
 	if (l.spots == NULL) {
 		conf_faults_add(faults, NULL, 0, "out of memory");
 		conf_free(l.c);
@@ -329,11 +330,11 @@ conf_reload(const struct conf *running, struct conf_files *files,
 		if (value == NULL)
 			value = "";
 		if (key->when == KEY_START)
-			rc = conf_files_pin(files, CONF_PIN_KEEP, key->name,
-			    value, &e);
+			rc = conf_files_pin(
+			    files, CONF_PIN_KEEP, key->name, value, &e);
 		else if (key->dflt == NULL)
-			rc = conf_files_pin(files, CONF_PIN_UNSET, key->name,
-			    value, &e);
+			rc = conf_files_pin(
+			    files, CONF_PIN_UNSET, key->name, value, &e);
 		if (rc == -1) {
 			conf_faults_add(faults, NULL, 0, "%s", e.log);
 			return NULL;

@@ -21,8 +21,8 @@
  * NULL when there was any fault.  Warnings alone do not refuse.  What `files`
  * holds is copied; `faults` is added to.
  */
-struct conf *conf_load(const struct conf_files *files,
-    struct conf_faults *faults);
+struct conf *
+conf_load(const struct conf_files *files, struct conf_faults *faults);
 
 /*
  * The same for files that have just been read to replace those of `running`:

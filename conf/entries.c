@@ -6,8 +6,8 @@
 
 /* The array with room for one more of `size` bytes; NULL: no memory, told. */
 static void *
-room_for(const struct entry_at *at, void *v, size_t n, size_t *room,
-    size_t size)
+room_for(
+    const struct entry_at *at, void *v, size_t n, size_t *room, size_t size)
 {
 	size_t more = *room == 0 ? 16 : *room * 2;
 	void *grown = v;
@@ -17,8 +17,8 @@ room_for(const struct entry_at *at, void *v, size_t n, size_t *room,
 	if (more <= SIZE_MAX / size)
 		grown = realloc(v, more * size);
 	if (more > SIZE_MAX / size || grown == NULL) {
-		conf_faults_add(at->faults, at->file, at->line,
-		    "out of memory");
+		conf_faults_add(
+		    at->faults, at->file, at->line, "out of memory");
 		return NULL;
 	}
 	*room = more;
@@ -30,8 +30,8 @@ entries_db(struct entries *e, const struct entry_at *at, const char *name,
     const char *value)
 {
 	struct conf *c = e->c;
-	struct conf_db *v = room_for(at, c->dbs, c->n_dbs, &e->room_dbs,
-	    sizeof(*v));
+	struct conf_db *v =
+	    room_for(at, c->dbs, c->n_dbs, &e->room_dbs, sizeof(*v));
 
 	if (v == NULL)
 		return -1;
@@ -48,8 +48,8 @@ entries_user(struct entries *e, const struct entry_at *at, const char *name,
     const char *value)
 {
 	struct conf *c = e->c;
-	struct conf_user *v = room_for(at, c->user_rows, c->n_user_rows, &e->room_users,
-	    sizeof(*v));
+	struct conf_user *v = room_for(
+	    at, c->user_rows, c->n_user_rows, &e->room_users, sizeof(*v));
 
 	if (v == NULL)
 		return -1;
@@ -66,8 +66,8 @@ entries_peer(struct entries *e, const struct entry_at *at, const char *name,
     const char *value)
 {
 	struct conf *c = e->c;
-	struct conf_peer *v = room_for(at, c->peers, c->n_peers, &e->room_peers,
-	    sizeof(*v));
+	struct conf_peer *v =
+	    room_for(at, c->peers, c->n_peers, &e->room_peers, sizeof(*v));
 
 	if (v == NULL)
 		return -1;
@@ -154,10 +154,9 @@ entries_sort(struct entries *e)
 {
 	struct conf *c = e->c;
 
-	c->n_dbs = sort_last(c->dbs, c->n_dbs, sizeof(*c->dbs), by_db,
-	    same_db);
+	c->n_dbs = sort_last(c->dbs, c->n_dbs, sizeof(*c->dbs), by_db, same_db);
 	c->n_user_rows = sort_last(c->user_rows, c->n_user_rows,
 	    sizeof(*c->user_rows), by_user, same_user);
-	c->n_peers = sort_last(c->peers, c->n_peers, sizeof(*c->peers),
-	    by_peer, same_peer);
+	c->n_peers = sort_last(
+	    c->peers, c->n_peers, sizeof(*c->peers), by_peer, same_peer);
 }

@@ -24,10 +24,10 @@ struct entries {
 /* Parse and add.  0, or -1 with the fault told and nothing added. */
 int entries_db(struct entries *e, const struct entry_at *at, const char *name,
     const char *value);
-int entries_user(struct entries *e, const struct entry_at *at,
-    const char *name, const char *value);
-int entries_peer(struct entries *e, const struct entry_at *at,
-    const char *name, const char *value);
+int entries_user(struct entries *e, const struct entry_at *at, const char *name,
+    const char *value);
+int entries_peer(struct entries *e, const struct entry_at *at, const char *name,
+    const char *value);
 
 void entries_sort(struct entries *e);
 

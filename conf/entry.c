@@ -198,8 +198,8 @@ uri_strip(const struct entry_at *at, char *uri, struct conf_db *db)
 /* --- [databases] ---------------------------------------------------------- */
 
 static int
-take_option(const struct entry_at *at, const PQconninfoOption *o,
-    struct conf_db *db)
+take_option(
+    const struct entry_at *at, const PQconninfoOption *o, struct conf_db *db)
 {
 	const char *value = o->val;
 
@@ -227,8 +227,8 @@ take_conninfo(const struct entry_at *at, const char *text, struct conf_db *db)
 
 	if (opts == NULL) {
 		/* libpq's sentence may repeat the password */
-		fault(at, "database", db->name,
-		    "not a valid connection string");
+		fault(
+		    at, "database", db->name, "not a valid connection string");
 		PQfreemem(message);
 		return -1;
 	}

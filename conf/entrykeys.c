@@ -10,18 +10,16 @@
 #include "conf/keys.h"
 #include "conf/settings.h"
 
-const struct value_choice keys_load_balance[] = {
-	{ "round-robin", LOAD_ROUND_ROBIN }, { "disable", LOAD_DISABLE },
-	{ NULL, 0 }
-};
+const struct value_choice keys_load_balance[] = { { "round-robin",
+						      LOAD_ROUND_ROBIN },
+	{ "disable", LOAD_DISABLE }, { NULL, 0 } };
 
 #define ROW(s, k, field, t) \
 	.name = #k, .type = (t), .at = offsetof(struct s, field)
 #define SIZE(s, k) ROW(s, k, k, KEY_INT), .min = -1, .max = INT_MAX
 #define TIME(s, k) ROW(s, k, k##_ms, KEY_TIME)
 #define STR(s, k)  ROW(s, k, k, KEY_STR)
-#define PORT(s) \
-	ROW(s, port, port, KEY_INT), .min = 1, .max = 65535
+#define PORT(s)    ROW(s, port, port, KEY_INT), .min = 1, .max = 65535
 #define MODE(s) \
 	ROW(s, pool_mode, pool_mode, KEY_CHOICE), .choices = keys_pool_mode
 
@@ -38,10 +36,8 @@ const struct conf_key keys_db[] = {
 	    .doc = "User for all servers, whoever the client is." },
 	{ STR(conf_db, password), .secret = true,
 	    .doc = "That user's password. None: from auth_file." },
-	{ SIZE(conf_db, pool_size),
-	    .doc = "In place of default_pool_size." },
-	{ SIZE(conf_db, min_pool_size),
-	    .doc = "In place of the general one." },
+	{ SIZE(conf_db, pool_size), .doc = "In place of default_pool_size." },
+	{ SIZE(conf_db, min_pool_size), .doc = "In place of the general one." },
 	{ SIZE(conf_db, reserve_pool_size),
 	    .doc = "In place of the general one." },
 	{ SIZE(conf_db, max_db_connections),
@@ -65,8 +61,7 @@ const struct conf_key keys_db[] = {
 	    .choices = keys_load_balance, .dflt = "round-robin",
 	    .doc = "round-robin over the hosts, or disable: the next one only "
 		   "when one fails." },
-	{ STR(conf_db, client_encoding),
-	    .doc = "Set at login to the server." },
+	{ STR(conf_db, client_encoding), .doc = "Set at login to the server." },
 	{ STR(conf_db, datestyle), .doc = "Set at login to the server." },
 	{ STR(conf_db, timezone), .doc = "Set at login to the server." },
 	{ STR(conf_db, application_name),
@@ -102,8 +97,7 @@ const size_t keys_n_user = sizeof(keys_user) / sizeof(*keys_user);
 const struct conf_key keys_peer[] = {
 	{ STR(conf_peer, host), .doc = "Where the peer listens." },
 	{ PORT(conf_peer), .dflt = "6432", .doc = "Port of the peer." },
-	{ SIZE(conf_peer, pool_size),
-	    .doc = "Most connections to this peer." },
+	{ SIZE(conf_peer, pool_size), .doc = "Most connections to this peer." },
 };
 
 const size_t keys_n_peer = sizeof(keys_peer) / sizeof(*keys_peer);

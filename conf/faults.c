@@ -37,8 +37,7 @@ add(struct conf_faults *f, bool is_warning, const char *file, unsigned line,
 	if (f->count >= CONF_FAULTS_MAX)
 		return;
 	if ((f->count & (f->count - 1)) == 0) {
-		v = realloc(
-		    v, (f->count == 0 ? 1 : f->count * 2) * sizeof(*v));
+		v = realloc(v, (f->count == 0 ? 1 : f->count * 2) * sizeof(*v));
 		if (v == NULL)
 			return;
 		f->v = v;

@@ -11,7 +11,7 @@
 #include "conf/compat.h"
 #include "conf/lex.h"
 
-#define STATE "F0000" /* config_file_error */
+#define STATE          "F0000" /* config_file_error */
 #define NAME_MAX_BYTES 4096
 
 static const char say[] = "the configuration cannot be read";
@@ -60,8 +60,7 @@ conf_files_find(const struct conf_files *files, const char *name)
  * are too many files, bytes or neither memory for them.
  */
 static struct conf_file *
-add_file(struct conf_files *files, const char *name, size_t len,
-    struct err *e)
+add_file(struct conf_files *files, const char *name, size_t len, struct err *e)
 {
 	struct conf_file *v, f = { .len = len };
 
@@ -197,7 +196,8 @@ find_auth_file(struct reading *r, char *path, size_t size)
 {
 	const struct conf_file *main_file = &r->files->v[0];
 	struct lex_text text = { .name = main_file->name,
-		.bytes = main_file->bytes, .len = main_file->len };
+		.bytes = main_file->bytes,
+		.len = main_file->len };
 	struct lex_event ev;
 	struct lex l;
 	bool is_ours, is_pinned = false;
@@ -250,8 +250,8 @@ conf_files_read_users(struct conf_files *files, struct err *e)
 }
 
 int
-conf_files_pin(struct conf_files *files, enum conf_pin_how how,
-    const char *key, const char *value, struct err *e)
+conf_files_pin(struct conf_files *files, enum conf_pin_how how, const char *key,
+    const char *value, struct err *e)
 {
 	struct conf_pin *pins, *p = NULL;
 	char *copy = strdup(value);

@@ -23,7 +23,7 @@
 #define CONF_FILES_MAX       1024               /* files, and pins */
 
 struct conf_file {
-	char *name; /* as it was written, relative to the working directory */
+	char *name;  /* as it was written, relative to the working directory */
 	char *bytes; /* `len`, and a NUL that does not count */
 	size_t len;
 };
@@ -67,8 +67,8 @@ int conf_files_add(struct conf_files *files, const char *path, struct err *e);
 int conf_files_read_users(struct conf_files *files, struct err *e);
 
 /* The bytes of a file, by the name that it was read under, or NULL. */
-const struct conf_file *conf_files_find(const struct conf_files *files,
-    const char *name);
+const struct conf_file *
+conf_files_find(const struct conf_files *files, const char *name);
 
 /* Set a pin; a former one of the same key and manner is replaced. */
 int conf_files_pin(struct conf_files *files, enum conf_pin_how how,

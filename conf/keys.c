@@ -9,24 +9,20 @@
  * field, range and default, what is special about it, and its sentence.
  */
 
-const struct value_choice keys_pool_mode[] = {
-	{ "session", POOL_SESSION }, { "transaction", POOL_TRANSACTION },
-	{ "statement", POOL_STATEMENT }, { NULL, 0 }
-};
+const struct value_choice keys_pool_mode[] = { { "session", POOL_SESSION },
+	{ "transaction", POOL_TRANSACTION }, { "statement", POOL_STATEMENT },
+	{ NULL, 0 } };
 
-const struct value_choice keys_auth_type[] = {
-	{ "any", AUTH_ANY }, { "trust", AUTH_TRUST }, { "plain", AUTH_PLAIN },
-	{ "md5", AUTH_MD5 }, { "scram-sha-256", AUTH_SCRAM },
-	{ "cert", AUTH_CERT }, { "hba", AUTH_HBA }, { "ldap", AUTH_LDAP },
-	{ "pam", AUTH_PAM }, { NULL, 0 }
-};
+const struct value_choice keys_auth_type[] = { { "any", AUTH_ANY },
+	{ "trust", AUTH_TRUST }, { "plain", AUTH_PLAIN }, { "md5", AUTH_MD5 },
+	{ "scram-sha-256", AUTH_SCRAM }, { "cert", AUTH_CERT },
+	{ "hba", AUTH_HBA }, { "ldap", AUTH_LDAP }, { "pam", AUTH_PAM },
+	{ NULL, 0 } };
 
-const struct value_choice keys_sslmode[] = {
-	{ "disable", SSLMODE_DISABLE }, { "allow", SSLMODE_ALLOW },
-	{ "prefer", SSLMODE_PREFER }, { "require", SSLMODE_REQUIRE },
-	{ "verify-ca", SSLMODE_VERIFY_CA },
-	{ "verify-full", SSLMODE_VERIFY_FULL }, { NULL, 0 }
-};
+const struct value_choice keys_sslmode[] = { { "disable", SSLMODE_DISABLE },
+	{ "allow", SSLMODE_ALLOW }, { "prefer", SSLMODE_PREFER },
+	{ "require", SSLMODE_REQUIRE }, { "verify-ca", SSLMODE_VERIFY_CA },
+	{ "verify-full", SSLMODE_VERIFY_FULL }, { NULL, 0 } };
 
 #define ROW(k, field, t) \
 	.name = #k, .type = (t), .at = offsetof(struct conf, field)
@@ -121,13 +117,11 @@ const struct conf_key keys_global[] = {
 	    .doc = "A worker without a sign of life for this long is killed "
 		   "and replaced. 0: never." },
 
-	{ CHOICE(auth_type, keys_auth_type, "md5"),
-	    .group = "Authentication",
+	{ CHOICE(auth_type, keys_auth_type, "md5"), .group = "Authentication",
 	    .doc = "How clients prove who they are: any, trust, plain, md5 "
 		   "or scram-sha-256. md5 takes SCRAM for users with a SCRAM "
 		   "secret." },
-	{ STR(auth_hba_file, ""), LATER,
-	    .doc = "Rules for auth_type = hba." },
+	{ STR(auth_hba_file, ""), LATER, .doc = "Rules for auth_type = hba." },
 	{ STR(auth_ident_file, NONE), LATER,
 	    .doc = "Maps of system users for the rules of auth_hba_file." },
 	{ STR(auth_file, NONE),
@@ -146,10 +140,8 @@ const struct conf_key keys_global[] = {
 	{ STR(auth_ldap_options, NONE), LATER,
 	    .doc = "Options for auth_type = ldap." },
 
-	{ BOOL(syslog, "0"), .group = "Log",
-	    .doc = "Log to syslog too." },
-	{ STR(syslog_ident, "pgbouncer"),
-	    .doc = "Program's name in syslog." },
+	{ BOOL(syslog, "0"), .group = "Log", .doc = "Log to syslog too." },
+	{ STR(syslog_ident, "pgbouncer"), .doc = "Program's name in syslog." },
 	{ STR(syslog_facility, "daemon"),
 	    .doc = "Facility in syslog: daemon, user, local0 to local7, and "
 		   "so on." },
@@ -217,8 +209,7 @@ const struct conf_key keys_global[] = {
 	    .doc = "Notice to each client that logs in." },
 
 	{ CHOICE(client_tls_sslmode, keys_sslmode, "disable"), LATER,
-	    .group = "TLS",
-	    .doc = "Whether clients may or must use TLS." },
+	    .group = "TLS", .doc = "Whether clients may or must use TLS." },
 	{ STR(client_tls_key_file, ""), LATER,
 	    .doc = "Private key for clients." },
 	{ STR(client_tls_cert_file, ""), LATER,
@@ -255,8 +246,7 @@ const struct conf_key keys_global[] = {
 	{ STR(server_tls13_ciphers, NONE), LATER,
 	    .doc = "Cipher suites for servers in TLS 1.3." },
 
-	{ TIME(query_timeout, "0"), LATER,
-	    .group = "Times that end what lives",
+	{ TIME(query_timeout, "0"), LATER, .group = "Times that end what lives",
 	    .doc = "A query that runs longer is cancelled and its client "
 		   "dropped. 0: never." },
 	{ TIME(query_wait_timeout, "120"),

@@ -59,8 +59,8 @@ int keys_set(const struct conf_key *key, void *base, const char *text,
  * The field's value as text: in `buf`, or where it stands.  NULL for a string
  * that is empty and has no default.
  */
-const char *keys_show(const struct conf_key *key, const void *base,
-    char buf[32]);
+const char *
+keys_show(const struct conf_key *key, const void *base, char buf[32]);
 
 /* Is the field different from its default? */
 bool keys_is_changed(const struct conf_key *key, const void *base);

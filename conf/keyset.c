@@ -229,7 +229,7 @@ keys_is_changed(const struct conf_key *key, const void *base)
 
 	if (key->type == KEY_STR)
 		return strcmp(*(const char *const *)const_field(key, base),
-		    key->dflt == NULL ? "" : key->dflt) != 0;
+			   key->dflt == NULL ? "" : key->dflt) != 0;
 	if (key->dflt != NULL)
 		(void)parse(key, key->dflt, &v);
 	return fetch(key, base) != v;

@@ -45,8 +45,8 @@ push(struct lex *l, const struct lex_text *text)
 }
 
 void
-lex_init(struct lex *l, const struct lex_text *text, lex_find_fn *find,
-    void *arg)
+lex_init(
+    struct lex *l, const struct lex_text *text, lex_find_fn *find, void *arg)
 {
 	memset(l, 0, sizeof(*l));
 	l->depth = -1;
@@ -110,8 +110,9 @@ take_key(struct lex *l, struct span *s)
 		}
 		i++;
 	} else {
-		while (i < s->len && (isalnum((unsigned char)s->p[i]) ||
-		    (s->p[i] != '\0' && strchr("_.-*", s->p[i]) != NULL)))
+		while (i < s->len &&
+		    (isalnum((unsigned char)s->p[i]) ||
+			(s->p[i] != '\0' && strchr("_.-*", s->p[i]) != NULL)))
 			l->buf[n++] = s->p[i++];
 	}
 	if (n == 0)
@@ -132,7 +133,8 @@ pair(struct lex *l, struct span s, struct lex_event *ev)
 		return;
 	}
 	if ((n = take_key(l, &s)) == 0) {
-		fault(ev, "syntax error: a line is a [section], a key = value, "
+		fault(ev,
+		    "syntax error: a line is a [section], a key = value, "
 		    "a comment or an %include");
 		return;
 	}

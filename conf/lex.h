@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LEX_DEPTH   10 /* files within files */
+#define LEX_DEPTH       10 /* files within files */
 #define LEX_SECTION_MAX 64
 
 struct lex_text {
@@ -63,8 +63,8 @@ struct lex {
 };
 
 /* `find` may be NULL: every %include is then a fault. */
-void lex_init(struct lex *l, const struct lex_text *text, lex_find_fn *find,
-    void *arg);
+void lex_init(
+    struct lex *l, const struct lex_text *text, lex_find_fn *find, void *arg);
 void lex_next(struct lex *l, struct lex_event *ev);
 void lex_fini(struct lex *l); /* wipes */
 

@@ -72,16 +72,15 @@ static const struct {
 	[LOG_AT_FATAL] = { "FATAL", LOG_CRIT },
 };
 
-static const struct value_choice facilities[] = {
-	{ "auth", LOG_AUTH }, { "authpriv", LOG_AUTHPRIV },
-	{ "cron", LOG_CRON }, { "daemon", LOG_DAEMON }, { "ftp", LOG_FTP },
-	{ "lpr", LOG_LPR }, { "mail", LOG_MAIL }, { "news", LOG_NEWS },
-	{ "syslog", LOG_SYSLOG }, { "user", LOG_USER }, { "uucp", LOG_UUCP },
-	{ "local0", LOG_LOCAL0 }, { "local1", LOG_LOCAL1 },
-	{ "local2", LOG_LOCAL2 }, { "local3", LOG_LOCAL3 },
-	{ "local4", LOG_LOCAL4 }, { "local5", LOG_LOCAL5 },
-	{ "local6", LOG_LOCAL6 }, { "local7", LOG_LOCAL7 }, { NULL, 0 }
-};
+static const struct value_choice facilities[] = { { "auth", LOG_AUTH },
+	{ "authpriv", LOG_AUTHPRIV }, { "cron", LOG_CRON },
+	{ "daemon", LOG_DAEMON }, { "ftp", LOG_FTP }, { "lpr", LOG_LPR },
+	{ "mail", LOG_MAIL }, { "news", LOG_NEWS }, { "syslog", LOG_SYSLOG },
+	{ "user", LOG_USER }, { "uucp", LOG_UUCP }, { "local0", LOG_LOCAL0 },
+	{ "local1", LOG_LOCAL1 }, { "local2", LOG_LOCAL2 },
+	{ "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 },
+	{ "local5", LOG_LOCAL5 }, { "local6", LOG_LOCAL6 },
+	{ "local7", LOG_LOCAL7 }, { NULL, 0 } };
 
 bool
 log_is_facility(const char *name)
@@ -127,7 +126,9 @@ escape(char *to, size_t size, const char *from)
 			if (size - n < 5)
 				break;
 			n += (size_t)snprintf(to + n, size - n,
-			    c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\x%02x",
+			    c == '\n'       ? "\\n"
+				: c == '\t' ? "\\t"
+					    : "\\x%02x",
 			    c);
 		}
 	}
@@ -193,8 +194,8 @@ put_syslog(enum log_level level, const char *text)
 	if (strftime(day, sizeof(day), "%b %e %H:%M:%S", &tm) == 0)
 		day[0] = '\0';
 	len = snprintf(line, sizeof(line), "<%d>%s %s[%ld]: %s %s",
-	    lg.facility | levels[level].priority, day, lg.ident,
-	    (long)getpid(), levels[level].name, text);
+	    lg.facility | levels[level].priority, day, lg.ident, (long)getpid(),
+	    levels[level].name, text);
 	if (len >= (int)sizeof(line))
 		len = (int)sizeof(line) - 1;
 	(void)pthread_mutex_lock(&lock);
@@ -211,8 +212,8 @@ put_all(enum log_level level, const char *text)
 	int n = snprintf(line, sizeof(line), "%s [%ld] %s %s",
 	    clock_text(when, clock_wall_us(), 1), (long)getpid(),
 	    levels[level].name, text);
-	size_t len = (size_t)n < sizeof(line) - 1 ? (size_t)n
-						  : sizeof(line) - 2;
+	size_t len =
+	    (size_t)n < sizeof(line) - 1 ? (size_t)n : sizeof(line) - 2;
 
 	line[len++] = '\n';
 	if (lg.err.fd != -1 && !lg.is_quiet)
@@ -365,8 +366,7 @@ set_file(const char *path)
 	char was[PATH_MAX];
 
 	(void)compat_strlcpy(was, lg.path, sizeof(was));
-	if (compat_strlcpy(lg.path, path, sizeof(lg.path)) >=
-	    sizeof(lg.path)) {
+	if (compat_strlcpy(lg.path, path, sizeof(lg.path)) >= sizeof(lg.path)) {
 		errno = ENAMETOOLONG;
 		log_error(NULL, "the name of the logfile is too long");
 	} else if (path[0] == '\0') {

@@ -53,20 +53,20 @@ bool log_is_on(enum log_level level);
 #define log_error(who, ...) log_at(LOG_AT_ERROR, (who), __VA_ARGS__)
 #define log_warn(who, ...)  log_at(LOG_AT_WARNING, (who), __VA_ARGS__)
 #define log_info(who, ...)  log_at(LOG_AT_LOG, (who), __VA_ARGS__)
-#define log_debug(who, ...) \
-	do { \
-		if (log_is_on(LOG_AT_DEBUG)) \
+#define log_debug(who, ...)                                       \
+	do {                                                      \
+		if (log_is_on(LOG_AT_DEBUG))                      \
 			log_at(LOG_AT_DEBUG, (who), __VA_ARGS__); \
 	} while (0)
-#define log_noise(who, ...) \
-	do { \
-		if (log_is_on(LOG_AT_NOISE)) \
+#define log_noise(who, ...)                                       \
+	do {                                                      \
+		if (log_is_on(LOG_AT_NOISE))                      \
 			log_at(LOG_AT_NOISE, (who), __VA_ARGS__); \
 	} while (0)
 
 /* Start-up only: write a FATAL line and exit(1). */
-_Noreturn void fatal(const char *fmt, ...)
-    __attribute__((format(printf, 1, 2)));
+_Noreturn void
+fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Nothing to standard error from now on (-q, a daemon); or again. */
 void log_quiet(bool quiet);

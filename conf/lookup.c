@@ -113,35 +113,34 @@ conf_pool_resolve(const struct conf *c, const struct conf_db *db,
 		u = &none;
 	out->pool_size = (int)first(forced ? CONF_UNSET : u->pool_size,
 	    db->pool_size, c->default_pool_size);
-	out->reserve_pool_size = (int)first(
-	    forced ? CONF_UNSET : u->reserve_pool_size, db->reserve_pool_size,
-	    c->reserve_pool_size);
-	out->min_pool_size = (int)first(CONF_UNSET, db->min_pool_size,
-	    c->min_pool_size);
-	out->pool_mode = (enum pool_mode)first(u->pool_mode, db->pool_mode,
-	    c->pool_mode);
-	out->max_db_connections = (int)first(CONF_UNSET,
-	    db->max_db_connections, c->max_db_connections);
+	out->reserve_pool_size =
+	    (int)first(forced ? CONF_UNSET : u->reserve_pool_size,
+		db->reserve_pool_size, c->reserve_pool_size);
+	out->min_pool_size =
+	    (int)first(CONF_UNSET, db->min_pool_size, c->min_pool_size);
+	out->pool_mode =
+	    (enum pool_mode)first(u->pool_mode, db->pool_mode, c->pool_mode);
+	out->max_db_connections = (int)first(
+	    CONF_UNSET, db->max_db_connections, c->max_db_connections);
 	out->max_db_client_connections = (int)first(CONF_UNSET,
 	    db->max_db_client_connections, c->max_db_client_connections);
-	out->max_user_connections = (int)first(u->max_user_connections,
-	    CONF_UNSET, c->max_user_connections);
+	out->max_user_connections = (int)first(
+	    u->max_user_connections, CONF_UNSET, c->max_user_connections);
 	out->max_user_client_connections =
 	    (int)first(u->max_user_client_connections, CONF_UNSET,
 		c->max_user_client_connections);
-	out->server_lifetime_ms = first(CONF_UNSET, db->server_lifetime_ms,
-	    c->server_lifetime_ms);
+	out->server_lifetime_ms =
+	    first(CONF_UNSET, db->server_lifetime_ms, c->server_lifetime_ms);
 	out->query_wait_timeout_ms = first(u->query_wait_timeout_ms,
 	    db->query_wait_timeout_ms, c->query_wait_timeout_ms);
-	out->query_timeout_ms = first(u->query_timeout_ms, CONF_UNSET,
-	    c->query_timeout_ms);
-	out->idle_transaction_timeout_ms =
-	    first(u->idle_transaction_timeout_ms, CONF_UNSET,
-		c->idle_transaction_timeout_ms);
-	out->transaction_timeout_ms = first(u->transaction_timeout_ms,
-	    CONF_UNSET, c->transaction_timeout_ms);
-	out->client_idle_timeout_ms = first(u->client_idle_timeout_ms,
-	    CONF_UNSET, c->client_idle_timeout_ms);
+	out->query_timeout_ms =
+	    first(u->query_timeout_ms, CONF_UNSET, c->query_timeout_ms);
+	out->idle_transaction_timeout_ms = first(u->idle_transaction_timeout_ms,
+	    CONF_UNSET, c->idle_transaction_timeout_ms);
+	out->transaction_timeout_ms = first(
+	    u->transaction_timeout_ms, CONF_UNSET, c->transaction_timeout_ms);
+	out->client_idle_timeout_ms = first(
+	    u->client_idle_timeout_ms, CONF_UNSET, c->client_idle_timeout_ms);
 }
 
 /* --- SHOW CONFIG ------------------------------------------------------------ */

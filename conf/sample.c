@@ -75,8 +75,9 @@ fold(FILE *out, const char *lead, const char *text, size_t at)
 static const char *
 mark(const struct conf_key *key)
 {
-	return key->later ? " (not yet)"
-	    : key->when == KEY_START ? " (restart)" : "";
+	return key->later            ? " (not yet)"
+	    : key->when == KEY_START ? " (restart)"
+				     : "";
 }
 
 /* ";;   name        sentence", for the keys of an entry. */
@@ -89,8 +90,8 @@ write_entry_keys(FILE *out, enum key_scope scope)
 
 	snprintf(lead, sizeof(lead), ";;%30s", "");
 	for (size_t i = 0; i < n; i++) {
-		snprintf(text, sizeof(text), "%s%s", keys[i].doc,
-		    mark(&keys[i]));
+		snprintf(
+		    text, sizeof(text), "%s%s", keys[i].doc, mark(&keys[i]));
 		fprintf(out, ";;   %-27s", keys[i].name);
 		fold(out, lead, text, strlen(lead));
 	}

@@ -216,7 +216,7 @@ struct conf {
 	int tcp_socket_buffer;
 	int tcp_keepalive;
 	int tcp_keepcnt;
-	int tcp_keepidle;   /* seconds; so is the next */
+	int tcp_keepidle; /* seconds; so is the next */
 	int tcp_keepintvl;
 	int tcp_user_timeout; /* milliseconds */
 

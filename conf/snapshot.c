@@ -262,8 +262,8 @@ conf_files_restore(struct conf_files *files, int fd, struct err *e)
 
 	conf_files_init(files);
 	if (fstat(fd, &st) == -1)
-		return err_set(e, "58030", say, "snapshot: %s",
-		    strerror(errno));
+		return err_set(
+		    e, "58030", say, "snapshot: %s", strerror(errno));
 	if (st.st_size < 0 || (uintmax_t)st.st_size > SNAPSHOT_MAX)
 		return err_set(e, "F0000", say, "the snapshot is too large");
 	size = (size_t)st.st_size;

@@ -43,8 +43,9 @@ base64(const char *text, size_t len, uint8_t *out, size_t size)
 		    text[i] != '/')
 			return -1;
 	n = len / 4 * 3 - pad;
-	if (n <= size && EVP_DecodeBlock(raw, (const unsigned char *)text,
-	    (int)len) == (int)(len / 4 * 3)) {
+	if (n <= size &&
+	    EVP_DecodeBlock(raw, (const unsigned char *)text, (int)len) ==
+		(int)(len / 4 * 3)) {
 		memcpy(out, raw, n);
 		rc = (int)n;
 	}
@@ -77,13 +78,13 @@ users_parse_scram(const char *secret, struct user_scram *out)
 	salt++;
 	stored++;
 	server++;
-	len = base64(salt, (size_t)(stored - 1 - salt), out->salt,
-	    sizeof(out->salt));
+	len = base64(
+	    salt, (size_t)(stored - 1 - salt), out->salt, sizeof(out->salt));
 	if (len < 1 ||
 	    base64(stored, (size_t)(server - 1 - stored), out->stored_key,
-	    USERS_KEY) != USERS_KEY ||
+		USERS_KEY) != USERS_KEY ||
 	    base64(server, strlen(server), out->server_key, USERS_KEY) !=
-	    USERS_KEY)
+		USERS_KEY)
 		return -1;
 	out->iterations = (uint32_t)n;
 	out->salt_len = (uint32_t)len;
@@ -130,8 +131,8 @@ place(const struct users *u, const char *name)
 {
 	size_t i = hash(name) & u->mask;
 
-	while (u->table[i] != 0 &&
-	    strcmp(u->v[u->table[i] - 1].name, name) != 0)
+	while (
+	    u->table[i] != 0 && strcmp(u->v[u->table[i] - 1].name, name) != 0)
 		i = (i + 1) & u->mask;
 	return &u->table[i];
 }
@@ -245,8 +246,7 @@ take_word(struct users *u, struct line *l, const char *what, size_t max)
 	}
 	word = arena_alloc(&u->arena, l->len);
 	if (word == NULL) {
-		conf_faults_add(l->faults, l->file, l->number,
-		    "out of memory");
+		conf_faults_add(l->faults, l->file, l->number, "out of memory");
 		return NULL;
 	}
 	for (i = 1; i < l->len && !closed; i++) {
@@ -297,7 +297,8 @@ take_user(struct users *u, struct line *l)
 	if (user.kind == USER_NONE && user.secret[0] != '\0')
 		conf_faults_warn(l->faults, l->file, l->number,
 		    "the SCRAM verifier of \"%s\" is malformed: nobody can "
-		    "log in with it", user.name);
+		    "log in with it",
+		    user.name);
 	if (user.kind == USER_SCRAM) {
 		scram = arena_alloc(&u->arena, sizeof(*scram));
 		if (scram == NULL)
@@ -332,8 +333,8 @@ take_line(struct line *l, const char **text, size_t *left)
 }
 
 struct users *
-users_new(const char *bytes, size_t len, const char *file,
-    struct conf_faults *faults)
+users_new(
+    const char *bytes, size_t len, const char *file, struct conf_faults *faults)
 {
 	struct users *u = calloc(1, sizeof(*u));
 	struct line l = { .file = file, .faults = faults };
@@ -349,8 +350,8 @@ users_new(const char *bytes, size_t len, const char *file,
 		if (l.len == 0 || l.p[0] == ';')
 			continue;
 		if (memchr(l.p, '\0', l.len) != NULL) {
-			conf_faults_add(faults, file, l.number,
-			    "a NUL byte in the line");
+			conf_faults_add(
+			    faults, file, l.number, "a NUL byte in the line");
 			failed = true;
 		} else if (take_user(u, &l) == -1) {
 			failed = true;

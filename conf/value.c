@@ -73,11 +73,9 @@ value_int(const char *text, int64_t min, int64_t max, int64_t *out)
 int
 value_bool(const char *text, int *out)
 {
-	static const struct value_choice words[] = {
-		{ "0", 0 }, { "1", 1 }, { "no", 0 }, { "yes", 1 },
-		{ "off", 0 }, { "on", 1 }, { "false", 0 }, { "true", 1 },
-		{ NULL, 0 }
-	};
+	static const struct value_choice words[] = { { "0", 0 }, { "1", 1 },
+		{ "no", 0 }, { "yes", 1 }, { "off", 0 }, { "on", 1 },
+		{ "false", 0 }, { "true", 1 }, { NULL, 0 } };
 
 	return value_choice(text, words, out);
 }

@@ -33,8 +33,8 @@ int value_time(const char *text, int64_t *out_ms);
 int value_size(const char *text, int64_t max, int64_t *out);
 
 /* One of `choices`, in any case. */
-int value_choice(const char *text, const struct value_choice *choices,
-    int *out);
+int
+value_choice(const char *text, const struct value_choice *choices, int *out);
 
 /* The name of a value; NULL when it is none of them. */
 const char *value_choice_name(const struct value_choice *choices, int value);

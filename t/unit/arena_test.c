@@ -15,8 +15,7 @@ START_TEST(pieces)
 	for (size_t i = 0; i < 500; i++) {
 		p[i] = arena_alloc(&a, i + 1);
 		ck_assert_ptr_nonnull(p[i]);
-		ck_assert_uint_eq(
-		    (uintptr_t)p[i] % _Alignof(max_align_t), 0);
+		ck_assert_uint_eq((uintptr_t)p[i] % _Alignof(max_align_t), 0);
 		for (size_t k = 0; k <= i; k++)
 			ck_assert_uint_eq(p[i][k], 0);
 		memset(p[i], (int)(i % 251), i + 1);

@@ -254,8 +254,8 @@ START_TEST(pins)
 {
 	struct conf *c;
 
-	text_add(&files, "main.ini",
-	    "[pooler]\nverbose = 1\nlisten_port = 7000\n");
+	text_add(
+	    &files, "main.ini", "[pooler]\nverbose = 1\nlisten_port = 7000\n");
 	conf_files_pin(&files, CONF_PIN_UNSET, "verbose", "2", NULL);
 	conf_files_pin(&files, CONF_PIN_UNSET, "auth_user", "au", NULL);
 	conf_files_pin(&files, CONF_PIN_SET, "user", "nobody", NULL);
@@ -356,9 +356,9 @@ END_TEST
 /* A child born after a reload builds the same from the snapshot. */
 START_TEST(reload_travels)
 {
-	struct conf *c = reload(
-	    "[pooler]\nlisten_port = 7000\nverbose = 1\nuser = u\n",
-	    "[pooler]\nlisten_port = 7001\nmax_client_conn = 3\n");
+	struct conf *c =
+	    reload("[pooler]\nlisten_port = 7000\nverbose = 1\nuser = u\n",
+		"[pooler]\nlisten_port = 7001\nmax_client_conn = 3\n");
 	struct conf_files child;
 	struct conf *d;
 	struct conf_shown x, y;
@@ -435,8 +435,8 @@ START_TEST(many_entries)
 	ck_assert_uint_eq(c->n_dbs, 2000);
 	for (int i = 0; i < 2000; i++) {
 		snprintf(name, sizeof(name), "db%d", i);
-		ck_assert_int_eq(conf_db_find(c, name)->pool_size,
-		    i < 1000 ? i + 2000 : i);
+		ck_assert_int_eq(
+		    conf_db_find(c, name)->pool_size, i < 1000 ? i + 2000 : i);
 	}
 	conf_free(c);
 	free(text);
@@ -467,8 +467,8 @@ START_TEST(hostile)
 
 			memcpy(copy, text, sizeof(text));
 			copy[i] = bytes[k];
-			text_add_len(&files, "main.ini", copy,
-			    sizeof(text) - 1);
+			text_add_len(
+			    &files, "main.ini", copy, sizeof(text) - 1);
 			text_add(&files, "more", "d = host=h\n");
 			c = conf_load(&files, &faults);
 			ck_assert_int_eq(c == NULL, faults.faults > 0);

@@ -12,8 +12,8 @@
 
 /* One more file of `len` bytes. */
 static inline void
-text_add_len(struct conf_files *files, const char *name, const char *bytes,
-    size_t len)
+text_add_len(
+    struct conf_files *files, const char *name, const char *bytes, size_t len)
 {
 	struct conf_file *f;
 
@@ -42,9 +42,9 @@ text_faults(const struct conf_faults *f)
 
 	all[0] = '\0';
 	for (size_t i = 0; i < f->count && n < sizeof(all) - 400; i++)
-		n += (size_t)snprintf(all + n, sizeof(all) - n,
-		    "%s%s:%u: %s\n", f->v[i].is_warning ? "w " : "",
-		    f->v[i].file, f->v[i].line, f->v[i].text);
+		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s:%u: %s\n",
+		    f->v[i].is_warning ? "w " : "", f->v[i].file, f->v[i].line,
+		    f->v[i].text);
 	return all;
 }
 

@@ -18,8 +18,9 @@ setup(void)
 	arena_init(&conf.arena);
 	conf_faults_init(&faults);
 	e = (struct entries){ .c = &conf };
-	at = (struct entry_at){ .file = "f", .line = 1, .arena = &conf.arena,
-		.faults = &faults };
+	at = (struct entry_at){
+		.file = "f", .line = 1, .arena = &conf.arena, .faults = &faults
+	};
 }
 
 static void
@@ -62,15 +63,16 @@ START_TEST(last_of_a_name)
 		ck_assert_int_ge(conf.dbs[i].pool_size, 50);
 		ck_assert_int_ge(conf.user_rows[i].pool_size, 50);
 		ck_assert_int_ge(conf.peers[i].port, 51);
-		ck_assert_int_eq(1 + conf.dbs[i].pool_size * 7 % 50,
-		    atoi(conf.dbs[i].name));
+		ck_assert_int_eq(
+		    1 + conf.dbs[i].pool_size * 7 % 50, atoi(conf.dbs[i].name));
 		ck_assert_int_eq(conf.peers[i].id, (int)i + 1);
 		if (i == 0)
 			continue;
 		ck_assert_int_lt(
 		    strcmp(conf.dbs[i - 1].name, conf.dbs[i].name), 0);
-		ck_assert_int_lt(strcmp(conf.user_rows[i - 1].name,
-		    conf.user_rows[i].name), 0);
+		ck_assert_int_lt(
+		    strcmp(conf.user_rows[i - 1].name, conf.user_rows[i].name),
+		    0);
 	}
 }
 END_TEST

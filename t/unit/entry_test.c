@@ -8,8 +8,9 @@
 
 static struct arena arena;
 static struct conf_faults faults;
-static struct entry_at at = { .file = "f.ini", .line = 7, .arena = &arena,
-	.faults = &faults };
+static struct entry_at at = {
+	.file = "f.ini", .line = 7, .arena = &arena, .faults = &faults
+};
 
 static void
 setup(void)
@@ -47,8 +48,8 @@ refused(const char *name, const char *value, const char *want)
 	ck_assert_uint_eq(faults.faults, 1);
 	ck_assert_uint_eq(faults.v[0].line, 7);
 	ck_assert_str_eq(faults.v[0].file, "f.ini");
-	ck_assert_msg(strstr(faults.v[0].text, want) != NULL, "%s",
-	    faults.v[0].text);
+	ck_assert_msg(
+	    strstr(faults.v[0].text, want) != NULL, "%s", faults.v[0].text);
 	conf_faults_free(&faults);
 }
 
@@ -141,8 +142,9 @@ START_TEST(uris)
 	ck_assert_int_eq(d.port, 5432);
 	d = db_of("x", "postgres://");
 	ck_assert_str_eq(d.host, "");
-	d = db_of("x", "postgres://h/d?pool_size=5&application_name=a%20b&"
-		       "connect_query=select%201&pool_mode=transaction");
+	d = db_of("x",
+	    "postgres://h/d?pool_size=5&application_name=a%20b&"
+	    "connect_query=select%201&pool_mode=transaction");
 	ck_assert_int_eq(d.pool_size, 5);
 	ck_assert_str_eq(d.application_name, "a b");
 	ck_assert_str_eq(d.connect_query, "select 1");
@@ -217,8 +219,8 @@ START_TEST(many_faults)
 {
 	struct conf_db d;
 
-	ck_assert_int_eq(entry_db(&at, "x", "a=1 pool_size=x port=z b=2", &d),
-	    -1);
+	ck_assert_int_eq(
+	    entry_db(&at, "x", "a=1 pool_size=x port=z b=2", &d), -1);
 	ck_assert_uint_eq(faults.faults, 4);
 }
 END_TEST
@@ -227,11 +229,15 @@ START_TEST(users)
 {
 	struct conf_user u;
 
-	ck_assert_int_eq(entry_user(&at, "joe",
-	    "pool_size=1 reserve_pool_size=2 pool_mode=session "
-	    "max_user_connections=3 max_user_client_connections=4 "
-	    "query_timeout=5 query_wait_timeout=6 idle_transaction_timeout=7 "
-	    "transaction_timeout=8 client_idle_timeout=9.5", &u), 0);
+	ck_assert_int_eq(
+	    entry_user(&at, "joe",
+		"pool_size=1 reserve_pool_size=2 pool_mode=session "
+		"max_user_connections=3 max_user_client_connections=4 "
+		"query_timeout=5 query_wait_timeout=6 "
+		"idle_transaction_timeout=7 "
+		"transaction_timeout=8 client_idle_timeout=9.5",
+		&u),
+	    0);
 	ck_assert_str_eq(u.name, "joe");
 	ck_assert_int_eq(u.pool_size, 1);
 	ck_assert_int_eq(u.reserve_pool_size, 2);

@@ -11,7 +11,8 @@ START_TEST(fills)
 
 	memset(&e, 'x', sizeof(e));
 	ck_assert_int_eq(err_set(&e, "08006", "server is not reachable",
-	    "connect to %s: %d", "db", 7), -1);
+			     "connect to %s: %d", "db", 7),
+	    -1);
 	ck_assert_str_eq(e.sqlstate, "08006");
 	ck_assert_str_eq(e.say, "server is not reachable");
 	ck_assert_str_eq(e.log, "connect to db: 7");

@@ -46,8 +46,9 @@ put(const char *name, const char *text)
 
 START_TEST(all_files)
 {
-	put("main.ini", "%include a.ini\n[pooler]\nauth_file = first\n"
-			"[databases]\nauth_file = not-this-one\n");
+	put("main.ini",
+	    "%include a.ini\n[pooler]\nauth_file = first\n"
+	    "[databases]\nauth_file = not-this-one\n");
 	put("a.ini", "%include b.ini\n%include b.ini\n");
 	put("b.ini", "[pgbouncer]\nauth_file = zero\n");
 	put("first", "\"a\" \"b\"\n");
@@ -58,11 +59,11 @@ START_TEST(all_files)
 	ck_assert_str_eq(conf_files_find(&files, "a.ini")->bytes,
 	    "%include b.ini\n%include b.ini\n");
 	ck_assert_ptr_nonnull(conf_files_find(&files, "b.ini"));
-	ck_assert_str_eq(conf_files_find(&files, "first")->bytes,
-	    "\"a\" \"b\"\n");
+	ck_assert_str_eq(
+	    conf_files_find(&files, "first")->bytes, "\"a\" \"b\"\n");
 	ck_assert_ptr_null(conf_files_find(&files, "zero"));
-	ck_assert_uint_eq(files.bytes, files.v[0].len + files.v[1].len +
-	    files.v[2].len + files.v[3].len);
+	ck_assert_uint_eq(files.bytes,
+	    files.v[0].len + files.v[1].len + files.v[2].len + files.v[3].len);
 	/* the bytes are those of that moment */
 	put("main.ini", "changed");
 	ck_assert_ptr_nonnull(strstr(files.v[0].bytes, "auth_file = first"));
@@ -142,8 +143,7 @@ START_TEST(bounds)
 	ck_assert_int_eq(conf_files_add(&files, "big", &e), 0);
 	ck_assert_int_eq(link("big", "big2"), 0);
 	ck_assert_int_eq(conf_files_add(&files, "big2", &e), -1);
-	ck_assert_str_eq(e.log,
-	    "big2: the configuration is larger than 64 MB");
+	ck_assert_str_eq(e.log, "big2: the configuration is larger than 64 MB");
 	conf_files_free(&files);
 	for (int i = 0; i <= CONF_FILES_MAX; i++) {
 		snprintf(name, sizeof(name), "f%d", i);
@@ -158,8 +158,7 @@ START_TEST(pins)
 {
 	char name[16];
 
-	ck_assert_int_eq(
-	    conf_files_pin(&files, CONF_PIN_SET, "k", "1", &e), 0);
+	ck_assert_int_eq(conf_files_pin(&files, CONF_PIN_SET, "k", "1", &e), 0);
 	ck_assert_int_eq(
 	    conf_files_pin(&files, CONF_PIN_UNSET, "k", "2", &e), 0);
 	ck_assert_int_eq(

@@ -47,8 +47,9 @@ START_TEST(rows_are_sound)
 			ck_assert_int_eq(
 			    k->type == KEY_CHOICE, k->choices != NULL);
 			if (k->dflt != NULL)
-				ck_assert_msg(keys_set(k, base, k->dflt,
-				    &arena, why) == 0, "%s: %s", k->name, why);
+				ck_assert_msg(keys_set(k, base, k->dflt, &arena,
+						  why) == 0,
+				    "%s: %s", k->name, why);
 		}
 		arena_fini(&arena);
 		free(base);
@@ -83,13 +84,18 @@ START_TEST(as_in_pgbouncer)
 		const char *name, *dflt;
 		int is_fixed;
 	} want[] = {
-		{ "logfile", "", 0 }, { "pidfile", "", 1 },
-		{ "listen_addr", "", 1 }, { "listen_port", "6432", 1 },
+		{ "logfile", "", 0 },
+		{ "pidfile", "", 1 },
+		{ "listen_addr", "", 1 },
+		{ "listen_port", "6432", 1 },
 		{ "unix_socket_dir", "/tmp", 1 },
 		{ "unix_socket_mode", "0777", 1 },
-		{ "unix_socket_group", "", 1 }, { "user", NULL, 1 },
-		{ "pool_mode", "session", 0 }, { "max_client_conn", "100", 0 },
-		{ "default_pool_size", "20", 0 }, { "min_pool_size", "0", 0 },
+		{ "unix_socket_group", "", 1 },
+		{ "user", NULL, 1 },
+		{ "pool_mode", "session", 0 },
+		{ "max_client_conn", "100", 0 },
+		{ "default_pool_size", "20", 0 },
+		{ "min_pool_size", "0", 0 },
 		{ "reserve_pool_size", "0", 0 },
 		{ "reserve_pool_timeout", "5", 0 },
 		{ "max_db_connections", "0", 0 },
@@ -98,26 +104,36 @@ START_TEST(as_in_pgbouncer)
 		{ "max_user_client_connections", "0", 0 },
 		{ "server_round_robin", "0", 0 },
 		{ "track_extra_parameters", "IntervalStyle", 1 },
-		{ "ignore_startup_parameters", "", 0 }, { "peer_id", "0", 0 },
+		{ "ignore_startup_parameters", "", 0 },
+		{ "peer_id", "0", 0 },
 		{ "disable_pqexec", "0", 1 },
 		{ "application_name_add_host", "0", 0 },
-		{ "conffile", NULL, 0 }, { "job_name", "pgbouncer", 1 },
+		{ "conffile", NULL, 0 },
+		{ "job_name", "pgbouncer", 1 },
 		{ "stats_period", "60", 0 },
 		{ "max_prepared_statements", "200", 0 },
-		{ "scram_iterations", "4096", 0 }, { "auth_type", "md5", 0 },
-		{ "auth_hba_file", "", 0 }, { "auth_ident_file", NULL, 0 },
-		{ "auth_file", NULL, 0 }, { "auth_user", NULL, 0 },
+		{ "scram_iterations", "4096", 0 },
+		{ "auth_type", "md5", 0 },
+		{ "auth_hba_file", "", 0 },
+		{ "auth_ident_file", NULL, 0 },
+		{ "auth_file", NULL, 0 },
+		{ "auth_user", NULL, 0 },
 		{ "auth_query",
 		    "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN "
 		    "NULL ELSE rolpassword END FROM pg_authid WHERE "
-		    "rolname=$1 AND rolcanlogin", 0 },
-		{ "auth_dbname", NULL, 0 }, { "auth_ldap_options", NULL, 0 },
-		{ "syslog", "0", 0 }, { "syslog_ident", "pgbouncer", 0 },
+		    "rolname=$1 AND rolcanlogin",
+		    0 },
+		{ "auth_dbname", NULL, 0 },
+		{ "auth_ldap_options", NULL, 0 },
+		{ "syslog", "0", 0 },
+		{ "syslog_ident", "pgbouncer", 0 },
 		{ "syslog_facility", "daemon", 0 },
 		{ "log_connections", "1", 0 },
 		{ "log_disconnections", "1", 0 },
-		{ "log_pooler_errors", "1", 0 }, { "log_stats", "1", 0 },
-		{ "verbose", NULL, 0 }, { "admin_users", "", 0 },
+		{ "log_pooler_errors", "1", 0 },
+		{ "log_stats", "1", 0 },
+		{ "verbose", NULL, 0 },
+		{ "admin_users", "", 0 },
 		{ "stats_users", "", 0 },
 		{ "server_reset_query", "DISCARD ALL", 0 },
 		{ "server_reset_query_always", "0", 0 },
@@ -130,9 +146,11 @@ START_TEST(as_in_pgbouncer)
 		{ "server_login_retry", "15", 0 },
 		{ "client_login_timeout", "60", 0 },
 		{ "autodb_idle_timeout", "3600", 0 },
-		{ "pool_idle_timeout", "0", 0 }, { "dns_max_ttl", "15", 0 },
+		{ "pool_idle_timeout", "0", 0 },
+		{ "dns_max_ttl", "15", 0 },
 		{ "dns_nxdomain_ttl", "15", 0 },
-		{ "dns_zone_check_period", "0", 0 }, { "resolv_conf", "", 1 },
+		{ "dns_zone_check_period", "0", 0 },
+		{ "resolv_conf", "", 1 },
 		{ "query_wait_notify", "5", 0 },
 		{ "login_notify_message", "", 0 },
 		{ "client_tls_sslmode", "disable", 0 },
@@ -151,18 +169,25 @@ START_TEST(as_in_pgbouncer)
 		{ "server_tls_protocols", "secure", 0 },
 		{ "server_tls_ciphers", "default", 0 },
 		{ "server_tls13_ciphers", NULL, 0 },
-		{ "query_timeout", "0", 0 }, { "query_wait_timeout", "120", 0 },
+		{ "query_timeout", "0", 0 },
+		{ "query_wait_timeout", "120", 0 },
 		{ "cancel_wait_timeout", "10", 0 },
 		{ "client_idle_timeout", "0", 0 },
 		{ "idle_transaction_timeout", "0", 0 },
 		{ "transaction_timeout", "0", 0 },
-		{ "suspend_timeout", "10", 0 }, { "pkt_buf", "4096", 1 },
+		{ "suspend_timeout", "10", 0 },
+		{ "pkt_buf", "4096", 1 },
 		{ "max_packet_size", "2147483647", 0 },
-		{ "listen_backlog", "128", 1 }, { "sbuf_loopcnt", "5", 0 },
-		{ "so_reuseport", "0", 1 }, { "tcp_defer_accept", "1", 0 },
-		{ "tcp_socket_buffer", "0", 0 }, { "tcp_keepalive", "1", 0 },
-		{ "tcp_keepcnt", "0", 0 }, { "tcp_keepidle", "0", 0 },
-		{ "tcp_keepintvl", "0", 0 }, { "tcp_user_timeout", "0", 0 },
+		{ "listen_backlog", "128", 1 },
+		{ "sbuf_loopcnt", "5", 0 },
+		{ "so_reuseport", "0", 1 },
+		{ "tcp_defer_accept", "1", 0 },
+		{ "tcp_socket_buffer", "0", 0 },
+		{ "tcp_keepalive", "1", 0 },
+		{ "tcp_keepcnt", "0", 0 },
+		{ "tcp_keepidle", "0", 0 },
+		{ "tcp_keepintvl", "0", 0 },
+		{ "tcp_user_timeout", "0", 0 },
 	};
 	size_t n = sizeof(want) / sizeof(*want);
 
@@ -172,8 +197,8 @@ START_TEST(as_in_pgbouncer)
 
 		ck_assert_msg(k != NULL, "%s", want[i].name);
 		ck_assert_pstr_eq(k->dflt, want[i].dflt);
-		ck_assert_msg((k->when == KEY_START) == want[i].is_fixed,
-		    "%s", want[i].name);
+		ck_assert_msg((k->when == KEY_START) == want[i].is_fixed, "%s",
+		    want[i].name);
 	}
 	/* and ours */
 	ck_assert_uint_eq(keys_n_global, n + 2);
@@ -185,10 +210,10 @@ END_TEST
 
 START_TEST(names)
 {
-	ck_assert_str_eq(keys_find(KEY_GLOBAL, "service_name")->name,
-	    "job_name");
-	ck_assert_str_eq(keys_find(KEY_DB, "reserve_pool")->name,
-	    "reserve_pool_size");
+	ck_assert_str_eq(
+	    keys_find(KEY_GLOBAL, "service_name")->name, "job_name");
+	ck_assert_str_eq(
+	    keys_find(KEY_DB, "reserve_pool")->name, "reserve_pool_size");
 	ck_assert_ptr_null(keys_find(KEY_GLOBAL, "reserve_pool"));
 	ck_assert_ptr_null(keys_find(KEY_GLOBAL, "Listen_Port"));
 	ck_assert_ptr_null(keys_find(KEY_GLOBAL, ""));
@@ -250,17 +275,17 @@ START_TEST(changed)
 		for (size_t i = 0; i < n; i++) {
 			const struct conf_key *k = &keys[i];
 			const char *text = k->type == KEY_STR ? "other"
-			    : k->type == KEY_CHOICE	      ? NULL
+			    : k->type == KEY_CHOICE           ? NULL
 							      : "7";
 
-			ck_assert_msg(!keys_is_changed(k, base), "%s",
-			    k->name);
+			ck_assert_msg(!keys_is_changed(k, base), "%s", k->name);
 			if (text == NULL)
 				text = k->choices[k->dflt != NULL &&
-				    strcmp(k->choices[0].name, k->dflt) == 0]
+					    strcmp(k->choices[0].name,
+						k->dflt) == 0]
 					   .name;
-			ck_assert_msg(keys_set(k, base, text, &arena, why) ==
-			    0, "%s: %s", k->name, why);
+			ck_assert_msg(keys_set(k, base, text, &arena, why) == 0,
+			    "%s: %s", k->name, why);
 			ck_assert_msg(keys_is_changed(k, base), "%s", k->name);
 		}
 		arena_fini(&arena);
@@ -284,8 +309,8 @@ set_and_show(const char *name, const char *text, const char *want)
 		ck_assert_ptr_nonnull(strstr(why, name));
 		ck_assert(!keys_is_changed(k, &c));
 	} else {
-		ck_assert_msg(keys_set(k, &c, text, &arena, why) == 0, "%s",
-		    why);
+		ck_assert_msg(
+		    keys_set(k, &c, text, &arena, why) == 0, "%s", why);
 		ck_assert_str_eq(keys_show(k, &c, buf), want);
 	}
 	arena_fini(&arena);

@@ -50,8 +50,8 @@ run(const char *bytes, size_t len, char *out, size_t size)
 			    "P%s%u %s.%s=%.60s! ", from, ev.line, ev.section,
 			    ev.key, ev.value);
 		else
-			n += (size_t)snprintf(out + n, size - n, "F%s%u ",
-			    from, ev.line);
+			n += (size_t)snprintf(
+			    out + n, size - n, "F%s%u ", from, ev.line);
 	}
 	/* the end stays the end */
 	lex_next(&l, &ev);
@@ -229,8 +229,8 @@ expect_pairs(const char *text, const char *want, int end)
 
 	snprintf(copy, sizeof(copy), "%s", text);
 	while ((more = lex_pair(&p, &key, &value)) == 1)
-		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s=%s|", key,
-		    value);
+		n += (size_t)snprintf(
+		    out + n, sizeof(out) - n, "%s=%s|", key, value);
 	ck_assert_int_eq(more, end);
 	ck_assert_str_eq(out, want);
 }

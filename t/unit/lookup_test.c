@@ -64,19 +64,17 @@ START_TEST(moved)
 	char text[100];
 
 	for (size_t i = 0; i < sizeof(moves) / sizeof(*moves); i++) {
-		snprintf(text, sizeof(text), "[databases]\nx = %s\n",
-		    moves[i]);
+		snprintf(text, sizeof(text), "[databases]\nx = %s\n", moves[i]);
 		is = load(text);
-		ck_assert_msg(conf_db_is_moved(was->dbs, is->dbs), "%s",
-		    moves[i]);
+		ck_assert_msg(
+		    conf_db_is_moved(was->dbs, is->dbs), "%s", moves[i]);
 		conf_free(is);
 	}
 	for (size_t i = 0; i < sizeof(stays) / sizeof(*stays); i++) {
-		snprintf(text, sizeof(text), "[databases]\nx = %s\n",
-		    stays[i]);
+		snprintf(text, sizeof(text), "[databases]\nx = %s\n", stays[i]);
 		is = load(text);
-		ck_assert_msg(!conf_db_is_moved(was->dbs, is->dbs), "%s",
-		    stays[i]);
+		ck_assert_msg(
+		    !conf_db_is_moved(was->dbs, is->dbs), "%s", stays[i]);
 		conf_free(is);
 	}
 	conf_free(was);

@@ -116,8 +116,8 @@ START_TEST(every_key_and_no_long_line)
 			snprintf(row, sizeof(row),
 			    scope == KEY_GLOBAL ? "\n;%s =" : "\n;;   %s ",
 			    keys[i].name);
-			ck_assert_msg(strstr(text, row) != NULL, "%s",
-			    keys[i].name);
+			ck_assert_msg(
+			    strstr(text, row) != NULL, "%s", keys[i].name);
 		}
 	}
 	for (char *p = text; *p != '\0'; p += strcspn(p, "\n") + 1)

@@ -46,8 +46,7 @@ ck_same(const struct conf_files *a, const struct conf_files *b)
 	for (size_t i = 0; i < a->count; i++) {
 		ck_assert_str_eq(a->v[i].name, b->v[i].name);
 		ck_assert_uint_eq(a->v[i].len, b->v[i].len);
-		ck_assert_mem_eq(a->v[i].bytes, b->v[i].bytes,
-		    a->v[i].len + 1);
+		ck_assert_mem_eq(a->v[i].bytes, b->v[i].bytes, a->v[i].len + 1);
 	}
 	ck_assert_uint_eq(a->n_pins, b->n_pins);
 	for (size_t i = 0; i < a->n_pins; i++) {

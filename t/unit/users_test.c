@@ -90,14 +90,14 @@ END_TEST
 
 START_TEST(kinds)
 {
-	struct users *u = load(
-	    "\"p\" \"word\"\n"
-	    "\"m\" \"md50123456789abcdefABCDEF0123456789\"\n"
-	    "\"m31\" \"md50123456789abcdefABCDEF012345678\"\n"
-	    "\"m33\" \"md50123456789abcdefABCDEF01234567890\"\n"
-	    "\"mx\" \"md5x123456789abcdefABCDEF0123456789\"\n"
-	    "\"s\" \"" SCRAM "\"\n"
-	    "\"torn\" \"SCRAM-SHA-256$4096:" SALT "$" STORED "\"\n");
+	struct users *u =
+	    load("\"p\" \"word\"\n"
+		 "\"m\" \"md50123456789abcdefABCDEF0123456789\"\n"
+		 "\"m31\" \"md50123456789abcdefABCDEF012345678\"\n"
+		 "\"m33\" \"md50123456789abcdefABCDEF01234567890\"\n"
+		 "\"mx\" \"md5x123456789abcdefABCDEF0123456789\"\n"
+		 "\"s\" \"" SCRAM "\"\n"
+		 "\"torn\" \"SCRAM-SHA-256$4096:" SALT "$" STORED "\"\n");
 	const struct user *s;
 
 	ck_assert_ptr_nonnull(u);
@@ -129,8 +129,8 @@ END_TEST
 
 START_TEST(bad_scram)
 {
-	static const char *const bad[] = { "", "SCRAM-SHA-256", "SCRAM-SHA-256$",
-		"SCRAM-SHA-256$:" SALT "$" STORED ":" SERVER,
+	static const char *const bad[] = { "", "SCRAM-SHA-256",
+		"SCRAM-SHA-256$", "SCRAM-SHA-256$:" SALT "$" STORED ":" SERVER,
 		"SCRAM-SHA-256$0:" SALT "$" STORED ":" SERVER,
 		"SCRAM-SHA-256$-1:" SALT "$" STORED ":" SERVER,
 		"SCRAM-SHA-256$ 1:" SALT "$" STORED ":" SERVER,
@@ -154,8 +154,8 @@ START_TEST(bad_scram)
 	struct user_scram out;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		ck_assert_msg(users_parse_scram(bad[i], &out) == -1, "%s",
-		    bad[i]);
+		ck_assert_msg(
+		    users_parse_scram(bad[i], &out) == -1, "%s", bad[i]);
 	ck_assert_int_eq(users_parse_scram(SCRAM, &out), 0);
 	/* a salt of 128 bytes fits, one of 129 does not */
 	for (int i = 0; i < 42; i++)
@@ -225,8 +225,7 @@ START_TEST(long_secrets)
 	text[5 + USERS_SECRET_MAX] = '"';
 	u = load_len(text, 6 + USERS_SECRET_MAX);
 	ck_assert_ptr_nonnull(u);
-	ck_assert_uint_eq(strlen(users_find(u, "u")->secret),
-	    USERS_SECRET_MAX);
+	ck_assert_uint_eq(strlen(users_find(u, "u")->secret), USERS_SECRET_MAX);
 	users_free(u);
 	text[5 + USERS_SECRET_MAX] = 'x';
 	text[6 + USERS_SECRET_MAX] = '"';
@@ -242,8 +241,8 @@ START_TEST(many)
 	struct users *u;
 
 	for (int i = 0; i < 20000; i++)
-		n += (size_t)snprintf(text + n, size - n,
-		    "\"user%d\" \"secret%d\"\n", i, i);
+		n += (size_t)snprintf(
+		    text + n, size - n, "\"user%d\" \"secret%d\"\n", i, i);
 	u = load_len(text, n);
 	ck_assert_uint_eq(users_count(u), 20000);
 	for (int i = 0; i < 20000; i++) {

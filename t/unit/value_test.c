@@ -12,12 +12,18 @@ START_TEST(ints)
 		const char *text;
 		int64_t want;
 	} good[] = {
-		{ "0", 0 }, { "42", 42 }, { "+7", 7 }, { "-1", -1 },
-		{ "0777", 511 }, { "0x1F", 31 }, { "0Xff", 255 }, { "00", 0 },
+		{ "0", 0 },
+		{ "42", 42 },
+		{ "+7", 7 },
+		{ "-1", -1 },
+		{ "0777", 511 },
+		{ "0x1F", 31 },
+		{ "0Xff", 255 },
+		{ "00", 0 },
 		{ "2147483647", INT_MAX },
 	};
-	static const char *const bad[] = { "", "-", "+", "0x", "08", "1a",
-		" 1", "1 ", "1.0", "--1", "0x-1", "2147483648", "-2",
+	static const char *const bad[] = { "", "-", "+", "0x", "08", "1a", " 1",
+		"1 ", "1.0", "--1", "0x-1", "2147483648", "-2",
 		"99999999999999999999", "0xffffffffffffffffffff" };
 	int64_t n;
 
@@ -27,8 +33,8 @@ START_TEST(ints)
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		n = 12345;
-		ck_assert_msg(value_int(bad[i], -1, INT_MAX, &n) == -1, "%s",
-		    bad[i]);
+		ck_assert_msg(
+		    value_int(bad[i], -1, INT_MAX, &n) == -1, "%s", bad[i]);
 		ck_assert_int_eq(n, 12345);
 	}
 	ck_assert_int_eq(value_int("5", 5, 5, &n), 0);
@@ -64,9 +70,16 @@ START_TEST(times)
 		const char *text;
 		int64_t want;
 	} good[] = {
-		{ "0", 0 }, { "15", 15000 }, { "0.5", 500 }, { ".25", 250 },
-		{ "1.", 1000 }, { "1.2345", 1234 }, { "0.0001", 1 },
-		{ "0.0000", 0 }, { "007", 7000 }, { "3600", 3600000 },
+		{ "0", 0 },
+		{ "15", 15000 },
+		{ "0.5", 500 },
+		{ ".25", 250 },
+		{ "1.", 1000 },
+		{ "1.2345", 1234 },
+		{ "0.0001", 1 },
+		{ "0.0000", 0 },
+		{ "007", 7000 },
+		{ "3600", 3600000 },
 		{ "2147483647", INT64_C(2147483647000) },
 	};
 	static const char *const bad[] = { "", ".", "-1", "+1", "1e3", "1s",
@@ -76,8 +89,8 @@ START_TEST(times)
 	int64_t ms;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
-		ck_assert_msg(value_time(good[i].text, &ms) == 0, "%s",
-		    good[i].text);
+		ck_assert_msg(
+		    value_time(good[i].text, &ms) == 0, "%s", good[i].text);
 		ck_assert_int_eq(ms, good[i].want);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
@@ -123,8 +136,7 @@ START_TEST(sizes)
 	ck_assert_int_eq(value_size("-1", INT64_MAX, &n), -1);
 	ck_assert_int_eq(value_size("1025", 1024, &n), -1);
 	ck_assert_int_eq(value_size("2k", 2047, &n), -1);
-	ck_assert_int_eq(value_size("9223372036854775807G", INT64_MAX, &n),
-	    -1);
+	ck_assert_int_eq(value_size("9223372036854775807G", INT64_MAX, &n), -1);
 	ck_assert_int_eq(n, 1 << 30);
 }
 END_TEST
