@@ -14,6 +14,8 @@
  *             CLOSING(w) -> FREE
  *                    \-> RESERVED(w') -> LOGIN(w'), or FREE
  *
+ *   IDLE -> GRANTED(w') too: who has made one idle finds a waiter after all.
+ *
  * Moves into and out of FREE, and CLOSING -> RESERVED, go through limits.c,
  * which holds the limits lock; so does LOGIN's new generation.
  *
