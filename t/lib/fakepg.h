@@ -21,7 +21,8 @@ struct fakepg {
 		_Atomic int opened;  /* connections taken, of any kind */
 		_Atomic int logins;  /* startup messages read */
 		_Atomic int cancels; /* cancel requests read */
-		_Atomic int queries; /* messages that fake_serve() answered */
+		_Atomic int queries; /* that fake_serve() answered */
+		_Atomic int mark[2]; /* the test's own */
 	} *count;
 };
 
