@@ -59,7 +59,7 @@ START_TEST(arrows)
 		[SLOT_FREE] = ".......",
 		[SLOT_LOGIN] = "..x...x",
 		[SLOT_ACTIVE] = "...xx.x",
-		[SLOT_IDLE] = "..x....",
+		[SLOT_IDLE] = "..x.x..",
 		[SLOT_GRANTED] = "..xx...",
 		[SLOT_RESERVED] = ".x.....",
 		[SLOT_CLOSING] = "......x",
