@@ -225,7 +225,7 @@ compat_cpus(void)
 	return n < 1 ? 1 : n > 4096 ? 4096 : (int)n;
 }
 
-/* --- the process's title -------------------------------------------------- */
+/* --- the process's title ------------------------------------------------ */
 
 #if defined(__linux__)
 

@@ -35,7 +35,7 @@ struct loading {
 	struct entries entries;
 };
 
-/* --- one pair --------------------------------------------------------------- */
+/* --- one pair ----------------------------------------------------------- */
 
 /* Where key `key` was given, for a fault about it. */
 static const struct spot *
@@ -109,7 +109,7 @@ on_pair(struct loading *l, const struct lex_event *ev, const struct spot *where)
 	}
 }
 
-/* --- the files ---------------------------------------------------------------- */
+/* --- the files ---------------------------------------------------------- */
 
 static bool
 find_in_files(void *arg, const char *name, struct lex_text *text)
@@ -194,7 +194,7 @@ apply_pins(struct loading *l, bool is_before)
 	}
 }
 
-/* --- the whole ------------------------------------------------------------------ */
+/* --- the whole ---------------------------------------------------------- */
 
 static void
 check_auth(struct loading *l)
@@ -263,7 +263,7 @@ load_users(struct loading *l)
 		l->c->users = users_new(f->bytes, f->len, f->name, l->faults);
 }
 
-/* --- load, reload, free ----------------------------------------------------------- */
+/* --- load, reload, free ------------------------------------------------- */
 
 void
 conf_free(struct conf *c)

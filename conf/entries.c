@@ -79,7 +79,7 @@ entries_peer(struct entries *e, const struct entry_at *at, const char *name,
 	return 0;
 }
 
-/* --- in order ------------------------------------------------------------- */
+/* --- in order ----------------------------------------------------------- */
 
 typedef int compare_fn(const void *, const void *);
 

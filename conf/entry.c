@@ -107,7 +107,7 @@ set_pairs(const struct entry_at *at, enum key_scope scope, void *base,
 	return rc;
 }
 
-/* --- URIs ----------------------------------------------------------------- */
+/* --- URIs --------------------------------------------------------------- */
 
 static bool
 is_uri(const char *text)
@@ -195,7 +195,7 @@ uri_strip(const struct entry_at *at, char *uri, struct conf_db *db)
 	return rc;
 }
 
-/* --- [databases] ---------------------------------------------------------- */
+/* --- [databases] -------------------------------------------------------- */
 
 static int
 take_option(
@@ -307,7 +307,7 @@ entry_db(const struct entry_at *at, const char *name, const char *value,
 	return 0;
 }
 
-/* --- [users], [peers] ------------------------------------------------------- */
+/* --- [users], [peers] --------------------------------------------------- */
 
 int
 entry_user(const struct entry_at *at, const char *name, const char *value,

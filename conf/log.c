@@ -283,7 +283,7 @@ fatal(const char *fmt, ...)
 	exit(1);
 }
 
-/* --- where lines go ------------------------------------------------------- */
+/* --- where lines go ----------------------------------------------------- */
 
 void
 log_quiet(bool quiet)
@@ -357,6 +357,12 @@ log_reopen(void)
 		(void)close(lg.file.fd);
 	lg.file.fd = fd;
 	return 0;
+}
+
+int
+log_give(uid_t uid, gid_t gid)
+{
+	return lg.file.fd == -1 ? 0 : fchown(lg.file.fd, uid, gid);
 }
 
 /* Make `path` the log's file; the former one stays where that fails. */

@@ -3,7 +3,8 @@
  *
  * A line goes to standard error, to a file, to syslog, or to all three:
  *
- *   2026-01-31 12:00:00.123 UTC [4711] LOG C-0x1f03: app/web@10.0.0.7:51324 closing because: ...
+ *   2026-01-31 12:00:00.123 UTC [4711] LOG C-0x1f03: app/web@10.0.0.7:51324
+ *   closing because: ... (all on one line)
  *
  * The form is PgBouncer's, since tools parse it.  A line is one write(2) to a
  * descriptor in append mode, so that the lines of many processes never mix,
@@ -21,6 +22,7 @@
 #ifndef CONF_LOG_H
 #define CONF_LOG_H
 
+#include <sys/types.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -84,6 +86,12 @@ int log_setup(const struct conf *conf);
 
 /* Open the file again under its name, after it was renamed.  As above. */
 int log_reopen(void);
+
+/*
+ * Make the file another user's, before privileges are dropped: who runs as
+ * that user must be able to open it again.  0, or -1 with errno.
+ */
+int log_give(uid_t uid, gid_t gid);
 
 /* Is there a file or syslog?  A daemon needs one. */
 bool log_is_kept(void);

@@ -12,7 +12,7 @@
 #include "conf/keys.h"
 #include "conf/log.h"
 
-/* --- entries -------------------------------------------------------------- */
+/* --- entries ------------------------------------------------------------ */
 
 static int
 cmp_db(const void *name, const void *db)
@@ -92,7 +92,7 @@ conf_list_has(const char *list, const char *name)
 	return false;
 }
 
-/* --- one pool --------------------------------------------------------------- */
+/* --- one pool ----------------------------------------------------------- */
 
 /* The first that is set. */
 static int64_t
@@ -143,7 +143,7 @@ conf_pool_resolve(const struct conf *c, const struct conf_db *db,
 	    u->client_idle_timeout_ms, CONF_UNSET, c->client_idle_timeout_ms);
 }
 
-/* --- SHOW CONFIG ------------------------------------------------------------ */
+/* --- SHOW CONFIG -------------------------------------------------------- */
 
 size_t
 conf_show_count(void)
@@ -162,7 +162,7 @@ conf_show(const struct conf *c, size_t i, struct conf_shown *out)
 	out->changeable = key->when == KEY_RELOAD;
 }
 
-/* --- not in effect yet ------------------------------------------------------- */
+/* --- not in effect yet -------------------------------------------------- */
 
 /* Append ", name", if it is not there already. */
 static void

@@ -31,7 +31,7 @@ struct snap {
 	size_t left;
 };
 
-/* --- write ---------------------------------------------------------------- */
+/* --- write -------------------------------------------------------------- */
 
 static void
 put(struct snap *s, const void *p, size_t n)
@@ -132,7 +132,7 @@ conf_files_save(const struct conf_files *files, int fd, struct err *e)
 	return rc;
 }
 
-/* --- read ----------------------------------------------------------------- */
+/* --- read --------------------------------------------------------------- */
 
 static int
 get_u32(struct snap *s, uint32_t *out)

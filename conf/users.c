@@ -20,7 +20,7 @@ struct users {
 	struct arena arena;
 };
 
-/* --- secrets -------------------------------------------------------------- */
+/* --- secrets ------------------------------------------------------------ */
 
 /*
  * Strict base64 of `len` characters into at most `size` bytes; how many, or
@@ -112,7 +112,7 @@ users_kind(const char *secret)
 	return n == 35 && secret[n] == '\0' ? USER_MD5 : USER_PLAIN;
 }
 
-/* --- the table ------------------------------------------------------------ */
+/* --- the table ---------------------------------------------------------- */
 
 /* FNV-1a; the names are the operator's, nobody floods it. */
 static size_t
@@ -211,7 +211,7 @@ users_free(struct users *u)
 	free(u);
 }
 
-/* --- the file ------------------------------------------------------------- */
+/* --- the file ----------------------------------------------------------- */
 
 /* One line; what is read of it is cut off its front. */
 struct line {

@@ -197,6 +197,24 @@ START_TEST(bad_file)
 }
 END_TEST
 
+START_TEST(given_away)
+{
+	struct stat st;
+	/* only root may give a file to somebody else */
+	uid_t to = getuid() == 0 ? 12345 : getuid();
+
+	ck_assert_int_eq(log_give(to, getgid()), 0); /* there is none */
+	ck_assert_int_eq(log_setup(&conf), 0);
+	ck_assert_int_eq(log_give(to, getgid()), 0);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_uid, to);
+	if (getuid() != 0) {
+		ck_assert_int_eq(log_give(0, getgid()), -1);
+		ck_assert_int_eq(errno, EPERM);
+	}
+}
+END_TEST
+
 /* A pipe that nobody reads: lines are lost and counted, nothing waits. */
 START_TEST(full_pipe)
 {
@@ -380,6 +398,7 @@ main(void)
 	tcase_add_test(tc, long_lines);
 	tcase_add_test(tc, reopen);
 	tcase_add_test(tc, bad_file);
+	tcase_add_test(tc, given_away);
 	tcase_add_test(tc, full_pipe);
 	tcase_add_test(tc, full_stderr);
 	tcase_add_test(tc, socket_stderr);
