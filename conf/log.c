@@ -289,6 +289,13 @@ void
 log_quiet(bool quiet)
 {
 	lg.is_quiet = quiet;
+	if (!quiet)
+		return;
+	/* who waits for the end of our standard error must see it */
+	if (lg.err.fd > STDERR_FILENO)
+		(void)close(lg.err.fd);
+	lg.err = (struct target){ .fd = STDERR_FILENO, .how = TARGET_POLL };
+	lg.is_set_up = false;
 }
 
 void
@@ -390,7 +397,7 @@ set_file(const char *path)
 int
 log_setup(const struct conf *conf)
 {
-	if (!lg.is_set_up)
+	if (!lg.is_set_up && !lg.is_quiet)
 		open_stderr();
 	log_verbose(conf->verbose);
 	(void)compat_strlcpy(lg.ident, conf->syslog_ident, sizeof(lg.ident));

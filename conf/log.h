@@ -70,7 +70,10 @@ bool log_is_on(enum log_level level);
 _Noreturn void
 fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Nothing to standard error from now on (-q, a daemon); or again. */
+/*
+ * Nothing to standard error from now on (-q, a daemon), which is let go; or
+ * again.
+ */
 void log_quiet(bool quiet);
 
 /* The level by itself, before there is a configuration: -v given n times. */

@@ -1,4 +1,4 @@
-/* entries_test.c - the arrays grow, are sorted, and the last of a name holds. */
+/* entries_test.c - the arrays grow, are sorted; the last of a name holds. */
 #include "conf/entries.h"
 
 #include <check.h>

@@ -272,6 +272,30 @@ START_TEST(full_stderr)
 }
 END_TEST
 
+/* A daemon does not hold the pipe of who started it. */
+START_TEST(quiet_lets_go)
+{
+	char line[300];
+	int p[2];
+
+	ck_assert_int_eq(pipe(p), 0);
+	ck_assert_int_eq(dup2(p[1], STDERR_FILENO), STDERR_FILENO);
+	close(p[1]);
+	conf.logfile = "";
+	log_quiet(false);
+	ck_assert_int_eq(log_setup(&conf), 0);
+	log_info(NULL, "heard");
+	log_quiet(true);
+	log_info(NULL, "not heard");
+	ck_assert_int_eq(log_setup(&conf), 0);
+	close(STDERR_FILENO);
+	memset(line, 0, sizeof(line));
+	ck_assert_int_gt(read(p[0], line, sizeof(line) - 1), 0);
+	ck_assert_str_eq(behind_stamp(line), "LOG heard\n");
+	ck_assert_int_eq(read(p[0], line, sizeof(line)), 0);
+}
+END_TEST
+
 START_TEST(socket_stderr)
 {
 	char line[300];
@@ -401,6 +425,7 @@ main(void)
 	tcase_add_test(tc, given_away);
 	tcase_add_test(tc, full_pipe);
 	tcase_add_test(tc, full_stderr);
+	tcase_add_test(tc, quiet_lets_go);
 	tcase_add_test(tc, socket_stderr);
 	tcase_add_test(tc, to_syslog);
 	tcase_add_test(tc, facilities);
