@@ -118,9 +118,7 @@ START_TEST(test_not_base64)
 {
 	static const char *const bad[] = { "Z", "Zg", "Zg=", "Zg===", "=",
 		"====", "Zg=v", "=g==", "Zm9vZg", "Zh==", "Zm9=", "Zm 9",
-		"Zm9\n", "Z-_v", "Zg==Zg==", "Z===", "Zm9v=",
-		"Zm\xff"
-		"v" };
+		"Zm9\n", "Z-_v", "Zg==Zg==", "Z===", "Zm9v=", "Zm\xff=" };
 	uint8_t out[16];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)

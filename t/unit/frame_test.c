@@ -91,8 +91,22 @@ START_TEST(test_overflow)
 		write_two(&w);
 		ck_assert(w.full);
 		ck_assert_uint_eq(w.len, cap < 12 ? 0 : cap < 29 ? 12 : 29);
-		wire_bytes(&w, "x", SIZE_MAX);
 		free(out);
+	}
+}
+END_TEST
+
+START_TEST(test_huge)
+{
+	uint8_t out[16];
+	struct wire w;
+
+	for (size_t n = SIZE_MAX; n > SIZE_MAX - 8; n--) {
+		wire_init(&w, out, sizeof(out));
+		wire_begin(&w, 'Q');
+		wire_bytes(&w, out, n);
+		ck_assert(w.full);
+		ck_assert_uint_eq(w.len, 0);
 	}
 }
 END_TEST
@@ -121,6 +135,7 @@ main(void)
 	tcase_add_loop_test(tc, test_head, 0, sizeof(head) / sizeof(*head));
 	tcase_add_test(tc, test_wire);
 	tcase_add_test(tc, test_overflow);
+	tcase_add_test(tc, test_huge);
 	tcase_add_test(tc, test_integers);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);

@@ -27,6 +27,7 @@ static const struct {
 	{ BODY("SERR"), -1, "", "", "" },
 	{ BODY("SERROR\0"), -1, "ERROR", "", "" },
 	{ BODY("SERROR\0C42601\0Mto"), -1, "ERROR", "42601", "" },
+	{ BODY("SERROR\0V"), -1, "ERROR", "", "" },
 	{ BODY("SERROR\0\0more"), -1, "ERROR", "", "" },
 	{ BODY("SERROR\0Hhint\0Ddetail\0?odd\0Mm\0\0"), 0, "ERROR", "", "m" },
 	{ BODY("SA_VERY_LONG_SEVERITY\0C4260142601\0\0"), 0, "A_VERY_LONG",

@@ -5,6 +5,8 @@
 #include "worker/proto/scram.h"
 
 #include <check.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +155,7 @@ START_TEST(test_pass_through)
 	scram_client_init(&c, NULL, &verifier, sr);
 	scram_server_init(&s, &verifier, false, cr);
 	ck_assert_int_eq(converse(), FAIL);
+	ck_assert_int_eq(c.state, SCRAM_FAILED);
 	/* another salt: the keys do not fit, the password does */
 	ck_assert_int_eq(scram_keys_derive(&verifier, "pencil",
 			     (const uint8_t *)"other", 5, 1000),
@@ -272,6 +275,44 @@ START_TEST(test_final)
 }
 END_TEST
 
+/* client-final with a proof that is right for what it says. */
+static enum result
+say_signed(const char *binding, const char *nonce, const char *more)
+{
+	struct scram_keys k;
+	uint8_t proof[SCRAM_KEY];
+	char text[SCRAM_OUT_MAX + 256], auth[4 * SCRAM_OUT_MAX];
+	char proof_text[64];
+	unsigned n = SCRAM_KEY;
+
+	verifier_of(&k, "pencil");
+	scram_server_init(&s, &k, false, sr);
+	ck_assert_int_eq(to_server("n,,n=,r=abc"), WAIT);
+	snprintf(text, sizeof(text), "c=%s,r=%s%s", binding,
+	    nonce != NULL ? nonce : s.nonce, more);
+	snprintf(auth, sizeof(auth), "n=,r=abc,%s,%s", s.out, text);
+	ck_assert_ptr_nonnull(HMAC(EVP_sha256(), k.stored, SCRAM_KEY,
+	    (const uint8_t *)auth, strlen(auth), proof, &n));
+	ck_assert_int_eq(
+	    scram_keys_derive(&k, "pencil", salt, SCRAM_SALT, 4096), 0);
+	for (size_t i = 0; i < SCRAM_KEY; i++)
+		proof[i] ^= k.client[i];
+	digest_base64_encode(proof, SCRAM_KEY, proof_text, sizeof(proof_text));
+	strcat(strcat(text, ",p="), proof_text);
+	return to_server(text);
+}
+
+START_TEST(test_signed)
+{
+	ck_assert_int_eq(say_signed("biws", NULL, ""), DONE);
+	ck_assert_int_eq(say_signed("biws", NULL, ",x=1"), DONE);
+	ck_assert_int_eq(say_signed("eSws", NULL, ""), FAIL);
+	ck_assert_int_eq(say_signed("cD10bHM=", NULL, ""), FAIL);
+	ck_assert_int_eq(say_signed("biws", "abc", ""), FAIL);
+	ck_assert_int_eq(say_signed("biws", "", ""), FAIL);
+}
+END_TEST
+
 /* Cut at each byte, or changed in it: never in. */
 START_TEST(test_torn)
 {
@@ -324,6 +365,8 @@ START_TEST(test_hostile_server)
 	rfc_client("pencil");
 	ck_assert_int_eq(to_client(server_first[_i]), FAIL);
 	ck_assert_uint_eq(c.out_len, 0);
+	if (strstr(server_first[_i], "i=100001") != NULL)
+		ck_assert_ptr_nonnull(strstr(e.log, "too many iterations"));
 	ck_assert_int_eq(to_client(FIRST), FAIL);
 }
 END_TEST
@@ -468,6 +511,7 @@ main(void)
 	tcase_add_test(tc, test_mock);
 	tcase_add_loop_test(tc, test_first, 0, sizeof(first) / sizeof(*first));
 	tcase_add_test(tc, test_final);
+	tcase_add_test(tc, test_signed);
 	tcase_add_test(tc, test_torn);
 	tcase_add_loop_test(tc, test_hostile_server, 0,
 	    sizeof(server_first) / sizeof(*server_first));

@@ -186,13 +186,13 @@ is_proved(struct scram_server *s, const uint8_t proof[SCRAM_KEY])
 		key[i] ^= proof[i];
 	ok =
 	    EVP_Digest(key, SCRAM_KEY, stored, NULL, EVP_sha256(), NULL) == 1 &&
-	    compat_memeq_ct(stored, s->keys.stored, SCRAM_KEY);
-	if (ok && !s->doomed) {
+	    compat_memeq_ct(stored, s->keys.stored, SCRAM_KEY) && !s->doomed;
+	if (ok) {
 		memcpy(s->keys.client, key, SCRAM_KEY);
 		s->keys.has_client = true;
 	}
 	compat_bzero(key, sizeof(key));
-	return ok && !s->doomed;
+	return ok;
 }
 
 /* Cut the proof off the end of client-final; -1 if there is none. */

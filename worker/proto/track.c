@@ -155,7 +155,6 @@ client_in_copy(struct track *t, enum token k)
 {
 	if (k == SYNC) {
 		t->early++;
-		t->open = t->open || front(t) == EXEC;
 		return 0;
 	}
 	if (k == END) {
@@ -335,6 +334,7 @@ on_copy_in(struct track *t)
 	} else if (next != NOTHING) {
 		t->copy = TRACK_COPY_BROKEN;
 	}
+	/* no Sync is left behind it, and an early one will not end the batch */
 	if (k == EXEC && t->owes == 0)
 		t->open = true;
 	tokens_unpop(&t->queue, k);
