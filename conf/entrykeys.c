@@ -49,7 +49,7 @@ const struct conf_key keys_db[] = {
 	    .doc = "In place of the general one." },
 	{ TIME(conf_db, query_wait_timeout),
 	    .doc = "In place of the general one." },
-	{ STR(conf_db, connect_query), LATER,
+	{ STR(conf_db, connect_query),
 	    .doc = "Run on each new server before its first client." },
 	{ STR(conf_db, auth_user), LATER,
 	    .doc = "In place of the general one." },

@@ -252,7 +252,7 @@ const struct conf_key keys_global[] = {
 	{ TIME(query_wait_timeout, "120"),
 	    .doc = "A client that waits longer for a server is dropped. "
 		   "0: never." },
-	{ TIME(cancel_wait_timeout, "10"), LATER,
+	{ TIME(cancel_wait_timeout, "10"),
 	    .doc = "A cancel request that waits longer for a connection is "
 		   "dropped. 0: never." },
 	{ TIME(client_idle_timeout, "0"), LATER,

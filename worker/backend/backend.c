@@ -1,18 +1,16 @@
 /*
  * backend.c - server connections: events, hand-over, reset, the way out.
  *
- * Data: the table and what it points to are this process's own; slots are
- * changed by slot_move() and limits.c only.  Never blocks.
+ * Data: this process's own; slots are changed by slot_move() and limits.c
+ * only.  Never blocks.
  */
 #include "worker/backend/backend.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "conf/clock.h"
 #include "shm/crash.h"
@@ -20,6 +18,7 @@
 #include "shm/segment.h"
 #include "worker/backend/cancel.h"
 #include "worker/backend/depart.h"
+#include "worker/backend/fdcache.h"
 #include "worker/backend/lend.h"
 #include "worker/backend/login.h"
 #include "worker/backend/params.h"
@@ -30,68 +29,8 @@
 
 enum { RESET_MS = 15000 }; /* how long server_reset_query may take */
 
-static struct backend **table; /* by slot; NULL: no descriptor here */
-
 static void on_event(struct watch *w, unsigned events);
 static void on_deadline(struct deadline *d);
-
-int
-backend_init(void)
-{
-	table = calloc(seg->nslots, sizeof(struct backend *));
-	return table == NULL ? -1 : 0;
-}
-
-static void
-free_backend(void *p)
-{
-	struct backend *b = p;
-
-	track_fini(&b->track);
-	buf_fini(&b->in);
-	buf_fini(&b->out);
-	free(b);
-}
-
-/* Out of the loop first: epoll goes on reporting a closed number while a
- * duplicate lives elsewhere.  `have` says so only when it is true. */
-void
-backend_drop(struct backend *b)
-{
-	loop_remove(&b->watch);
-	deadline_clear(&b->deadline);
-	if (b->lend != NULL)
-		lend_unlearn(b->lend, b);
-	if (b->watch.fd != -1) {
-		close(b->watch.fd);
-		b->watch.fd = -1;
-		have_set(self.me, b->slot, 0);
-	}
-	if (table[b->slot] == b)
-		table[b->slot] = NULL;
-	loop_defer(b, free_backend);
-}
-
-void
-backend_fini(void)
-{
-	if (table == NULL)
-		return;
-	for (uint32_t i = 0; i < seg->nslots; i++)
-		if (table[i] != NULL) {
-			if (table[i]->watch.fd != -1)
-				close(table[i]->watch.fd);
-			free_backend(table[i]);
-		}
-	free(table);
-	table = NULL;
-}
-
-struct backend *
-backend_at(uint32_t slot)
-{
-	return slot < seg->nslots ? table[slot] : NULL;
-}
 
 const struct slot_info *
 backend_info(const struct backend *b)
@@ -115,111 +54,11 @@ backend_who(const struct backend *b, struct log_who *who)
 	    db, user, addr);
 }
 
-static struct backend *
-new_backend(uint32_t slot, uint64_t gen, int fd)
+void
+backend_embed(struct backend *b, int fd)
 {
-	struct backend *b = calloc(1, sizeof(*b));
-
-	if (b == NULL)
-		return NULL;
 	watch_init(&b->watch, fd, on_event);
 	deadline_init(&b->deadline, on_deadline);
-	b->slot = slot;
-	b->gen = gen;
-	table[slot] = b;
-	return b;
-}
-
-/* --- descriptors come and go ------------------------------------------- */
-
-void
-backend_learn(uint32_t slot, uint64_t gen, int fd)
-{
-	struct slot *s = slot_at(slot);
-	struct backend *b;
-	uint64_t word;
-
-	if (s == NULL || slot_gen(word = slot_look(s)) != gen) {
-		close(fd);
-		return;
-	}
-	b = table[slot];
-	if (b != NULL && b->gen == gen) {
-		close(fd);
-		return;
-	}
-	if (b != NULL)
-		backend_drop(b);
-	b = new_backend(slot, gen, fd);
-	if (b == NULL) {
-		close(fd);
-		return;
-	}
-	have_set(self.me, slot, gen);
-	CRASH_POINT("backend.learn");
-	b->lend = lend_at(atomic_load(&s->pool));
-	/* a replacement watches what its number last owned */
-	if (slot_state(word) == SLOT_IDLE && slot_owner(word) == self.me)
-		loop_want(&b->watch, LOOP_READ);
-	if (b->lend != NULL)
-		lend_learn(b->lend, b);
-}
-
-void
-backend_forget(uint32_t slot, uint64_t gen)
-{
-	struct backend *b = backend_at(slot);
-
-	if (b != NULL && b->gen == gen && b->state == BACKEND_CACHED)
-		backend_drop(b);
-}
-
-void
-backend_rescan(void)
-{
-	for (uint32_t i = 0; i < seg->nslots; i++) {
-		uint64_t word;
-
-		if (table[i] == NULL || table[i]->state != BACKEND_CACHED)
-			continue;
-		word = slot_look(slot_at(i));
-		if (slot_gen(word) != table[i]->gen ||
-		    slot_state(word) == SLOT_FREE)
-			backend_drop(table[i]);
-	}
-}
-
-void
-backend_adopt(uint32_t slot, uint64_t gen, int fd)
-{
-	struct slot *s = slot_at(slot);
-	uint64_t word = s == NULL ? 0 : slot_look(s);
-	struct backend *b = backend_at(slot);
-
-	if (s == NULL || slot_gen(word) != gen ||
-	    slot_state(word) != SLOT_CLOSING || slot_owner(word) != self.me) {
-		close(fd);
-		return;
-	}
-	if (b != NULL && b->gen != gen) {
-		backend_drop(b);
-		b = NULL;
-	}
-	if (b != NULL && b->watch.fd != -1) {
-		close(fd);
-	} else {
-		b = new_backend(slot, gen, fd);
-		if (b == NULL) {
-			close(fd); /* the rescan finds the slot again */
-			return;
-		}
-		have_set(self.me, slot, gen);
-	}
-	if (b->lend == NULL)
-		b->lend = lend_at(atomic_load(&s->pool));
-	if (b->state == BACKEND_CLOSING)
-		return;
-	depart_adopted(b);
 }
 
 void
@@ -228,13 +67,13 @@ backend_start(struct lend *lend, uint32_t slot, uint64_t gen)
 	struct slot *s = slot_at(slot);
 	struct slot_info info = { .id = segment_next_id(),
 		.connect_wall_us = clock_wall_us() };
-	struct backend *b = table[slot];
+	struct backend *b = backend_at(slot);
 
 	if (b != NULL)
-		backend_drop(b);
+		fdcache_drop(b);
 	atomic_store(&s->born_us, loop_now_us);
 	slot_info_write(slot, &info);
-	b = new_backend(slot, gen, -1);
+	b = fdcache_add(slot, gen, -1);
 	if (b == NULL) {
 		/* the place goes back; there is no backend to wait for */
 		slot_move(s, slot_look(s), SLOT_CLOSING, self.me);
@@ -559,7 +398,7 @@ on_event(struct watch *w, unsigned events)
 	switch ((enum backend_state)b->state) {
 	case BACKEND_CACHED:
 		if (slot_gen(word) != b->gen)
-			backend_drop(b);
+			fdcache_drop(b);
 		else if (slot_state(word) == SLOT_IDLE)
 			on_idle(b);
 		else
@@ -614,7 +453,7 @@ backend_close(struct backend *b, const char *why, ...)
 	va_start(ap, why);
 	vsnprintf(text, sizeof(text), why, ap);
 	va_end(ap);
-	err_set(&e, "08006", "server connection was lost", "%s", text);
+	err_set(&e, "08006", text, "%s", text);
 	depart_begin(b, text, &e);
 }
 

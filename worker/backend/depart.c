@@ -18,6 +18,7 @@
 #include "shm/queue.h"
 #include "shm/segment.h"
 #include "worker/backend/cancel.h"
+#include "worker/backend/fdcache.h"
 #include "worker/backend/lend.h"
 #include "worker/backend/login.h"
 #include "worker/backend/open.h"
@@ -148,7 +149,7 @@ finish(struct backend *b)
 
 	if (b->watch.fd != -1)
 		depart_tell(b, MSG_FD_GONE, -1);
-	backend_drop(b);
+	fdcache_drop(b);
 	place_release(slot, gen, keep);
 	if (l != NULL)
 		lend_room(l);

@@ -36,9 +36,6 @@ void depart_on_deadline(struct backend *b);
 /* Tell the supervisor about the slot; -1: it could not be sent. */
 int depart_tell(const struct backend *b, enum msg_type type, int fd);
 
-/* Forget the object and its descriptor (backend.c). */
-void backend_drop(struct backend *b);
-
 int depart_init(void);
 void depart_fini(void);
 

@@ -1,18 +1,13 @@
 /*
  * lend.c - the queue of each pool here, and the hand-over of backends.
  *
- * Data: views are this process's own; the segment is reached through queue.h,
+ * Data: queues are this process's own; the segment is reached through queue.h,
  * slot.h and pool.h.  Never blocks.
  */
-#include "worker/backend/lend.h"
+#include "worker/backend/lend_impl.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "conf/clock.h"
 #include "shm/crash.h"
 #include "shm/limits.h"
-#include "shm/poolconf.h"
 #include "shm/proc.h"
 #include "shm/queue.h"
 #include "shm/segment.h"
@@ -24,273 +19,7 @@ enum {
 	TICK_US = 20000,    /* how often waiting looks for such */
 };
 
-static struct lend **views; /* by pool index */
-static struct lend *hot;    /* those to look at before sleeping */
-
-static void on_timer(struct deadline *d);
-static void serve_idle(struct lend *l);
-
-int
-lend_init(void)
-{
-	views = calloc(seg->npools, sizeof(struct lend *));
-	return views == NULL ? -1 : 0;
-}
-
-void
-lend_fini(void)
-{
-	if (views == NULL)
-		return;
-	for (uint32_t i = 0; i < seg->npools; i++)
-		if (views[i] != NULL) {
-			scram_keys_wipe(&views[i]->keys);
-			free(views[i]->stack);
-			free(views[i]);
-		}
-	free(views);
-	views = NULL;
-	hot = NULL;
-}
-
-/* --- views ----------------------------------------------------------------- */
-
-/* The row was reclaimed and means another pool now: so does the view. */
-static void
-renew(struct lend *l)
-{
-	uint32_t gen = atomic_load(&l->row->gen);
-
-	if (l->gen == gen)
-		return;
-	l->gen = gen;
-	l->db = NULL;
-	l->conf_number = 0;
-	l->failure_seen = 0;
-	l->is_evicting = false;
-	l->is_forced = atomic_load(&l->row->forced) != 0;
-	scram_keys_wipe(&l->keys);
-	memset(&l->keys, 0, sizeof(l->keys));
-	strncpy(l->user, pool_user_name(l->row), sizeof(l->user) - 1);
-	l->user[sizeof(l->user) - 1] = '\0';
-}
-
-struct lend *
-lend_at(uint32_t pool)
-{
-	struct lend *l;
-
-	if (pool >= seg->npools)
-		return NULL;
-	l = views[pool];
-	if (l == NULL) {
-		l = calloc(1, sizeof(*l));
-		if (l == NULL)
-			return NULL;
-		l->pool = pool;
-		l->row = pool_at(pool);
-		l->count = count_at(self.me, pool);
-		deadline_init(&l->timer, on_timer);
-		views[pool] = l;
-	}
-	renew(l);
-	return l;
-}
-
-struct lend *
-lend_next(uint32_t *pool)
-{
-	while (*pool < seg->npools) {
-		struct lend *l = views[(*pool)++];
-
-		if (l != NULL && l->gen != 0)
-			return l;
-	}
-	return NULL;
-}
-
-void
-lend_refresh(struct lend *l)
-{
-	const struct conf *c = self.conf;
-	const char *name;
-
-	renew(l);
-	if (l->conf_number == self.conf_number)
-		return;
-	name = pool_db_name(l->row);
-	l->db = conf_db_find(c, name);
-	if (l->db == NULL)
-		l->db = conf_db_auto(c);
-	if (l->db != NULL)
-		conf_pool_resolve(c, l->db, l->user, l->is_forced, &l->set);
-	l->conf_number = self.conf_number;
-}
-
-struct lend *
-lend_join(const struct conf_db *db, const char *dbname, const char *user,
-    bool is_forced, bool *busy)
-{
-	struct pool_limits lim;
-	struct lend *l;
-	uint32_t pool;
-
-	*busy = false;
-	poolconf_limits(self.conf, db, user, is_forced, &lim);
-	pool = pool_join(self.me, dbname, user, &lim, busy);
-	if (pool == POOL_NONE)
-		return NULL;
-	l = lend_at(pool);
-	if (l == NULL) {
-		pool_leave(self.me, pool);
-		return NULL;
-	}
-	l->members++;
-	lend_refresh(l);
-	return l;
-}
-
-void
-lend_leave(struct lend *l)
-{
-	l->members--;
-	pool_leave(self.me, l->pool);
-}
-
-/* --- the stack of descriptors ------------------------------------------------ */
-
-void
-lend_learn(struct lend *l, struct backend *b)
-{
-	if (l->nstack == l->cap) {
-		uint32_t cap = l->cap == 0 ? 8 : l->cap * 2;
-		uint32_t *p = realloc(l->stack, cap * sizeof(*p));
-
-		if (p == NULL)
-			return; /* not a candidate here; others have it */
-		l->stack = p;
-		l->cap = cap;
-	}
-	/* not used here yet: below those that were */
-	memmove(l->stack + 1, l->stack, l->nstack * sizeof(*l->stack));
-	l->stack[0] = b->slot;
-	l->nstack++;
-	if (l->nwaiting > 0 && b->state == BACKEND_CACHED)
-		serve_idle(l);
-}
-
-void
-lend_unlearn(struct lend *l, struct backend *b)
-{
-	for (uint32_t i = 0; i < l->nstack; i++)
-		if (l->stack[i] == b->slot) {
-			l->nstack--;
-			memmove(l->stack + i, l->stack + i + 1,
-			    (l->nstack - i) * sizeof(*l->stack));
-			return;
-		}
-}
-
-static void
-to_top(struct lend *l, uint32_t i)
-{
-	uint32_t slot = l->stack[i];
-
-	memmove(l->stack + i, l->stack + i + 1,
-	    (l->nstack - i - 1) * sizeof(*l->stack));
-	l->stack[l->nstack - 1] = slot;
-}
-
-/* --- what may not be lent any more -------------------------------------------- */
-
-static const char *
-unfit(const struct lend *l, const struct slot *s)
-{
-	const struct pool *p = l->row;
-	const struct party *db = db_at(p->db), *user = user_at(p->user);
-	uint64_t lifetime = atomic_load_explicit(&p->lifetime_ms,
-	    memory_order_relaxed);
-	uint64_t room;
-
-	if (atomic_load(&s->flags) & SLOT_DIRTY)
-		return "its parameters could not be kept";
-	if (atomic_load(&s->epoch) != atomic_load(&p->epoch))
-		return "obsolete connection";
-	if (atomic_load(&s->pool_gen) != l->gen)
-		return "its pool is gone";
-	if (loop_now_us - atomic_load(&s->born_us) >= lifetime * 1000)
-		return "server lifetime over";
-	room = (uint64_t)atomic_load(&p->size) + atomic_load(&p->reserve);
-	if (atomic_load(&p->count) > room ||
-	    atomic_load(&db->count) > atomic_load(&db->max) ||
-	    atomic_load(&user->count) > atomic_load(&user->max))
-		return "limit was lowered";
-	if (atomic_load(&seg->stopping) == SEG_WAIT_SERVERS)
-		return "shutting down";
-	return NULL;
-}
-
-/* Ours, just claimed: may it be lent?  If not, it goes. */
-static bool
-is_fit(struct lend *l, struct backend *b)
-{
-	const struct slot *s = slot_at(b->slot);
-	uint64_t lifetime = atomic_load(&l->row->lifetime_ms);
-	const char *why = unfit(l, s);
-
-	/* use once: the first use is still to come */
-	if (why != NULL && lifetime == 0 &&
-	    !(atomic_load(&s->flags) & (SLOT_USED | SLOT_DIRTY)) &&
-	    atomic_load(&s->epoch) == atomic_load(&l->row->epoch))
-		why = NULL;
-	if (why == NULL && pool_is_paused(l->row)) {
-		b->state = BACKEND_CACHED;
-		slot_move(slot_at(b->slot), slot_look(s), SLOT_IDLE, self.me);
-		return false;
-	}
-	if (why != NULL)
-		backend_close(b, "%s", why);
-	return why == NULL;
-}
-
-static struct backend *
-claim(struct lend *l)
-{
-	uint32_t n = l->nstack;
-
-	if (self.conf->server_round_robin) {
-		for (uint32_t i = 0; i < l->nstack; i++) {
-			struct backend *b = backend_at(l->stack[i]);
-
-			if (b == NULL || b->state != BACKEND_CACHED ||
-			    !backend_claim(b))
-				continue;
-			to_top(l, i);
-			if (is_fit(l, b))
-				return b;
-			i = (uint32_t)-1;
-			if (n-- == 0)
-				break;
-		}
-		return NULL;
-	}
-	for (uint32_t i = l->nstack; i > 0; i--) {
-		struct backend *b;
-
-		if (i > l->nstack)
-			i = l->nstack;
-		if (i == 0)
-			break;
-		b = backend_at(l->stack[i - 1]);
-		if (b == NULL || b->state != BACKEND_CACHED ||
-		    !backend_claim(b))
-			continue;
-		to_top(l, i - 1);
-		if (is_fit(l, b))
-			return b;
-	}
-	return NULL;
-}
+static struct lend *hot; /* those to look at before sleeping */
 
 /* --- the queue -------------------------------------------------------------------- */
 
@@ -399,14 +128,13 @@ serve(struct lend *l, struct backend *b)
 	return true;
 }
 
-/* Idle backends for those who wait here. */
-static void
-serve_idle(struct lend *l)
+void
+lend_serve_idle(struct lend *l)
 {
 	struct backend *b;
 
 	serve_greetings(l);
-	while (l->nwaiting > 0 && (b = claim(l)) != NULL)
+	while (l->nwaiting > 0 && (b = lend_claim(l)) != NULL)
 		if (!serve(l, b)) {
 			lend_release(b);
 			return;
@@ -420,7 +148,7 @@ lend_take(struct lend *l, struct waiter *w, bool *failed, struct err *err)
 
 	*failed = false;
 	lend_refresh(l);
-	if (l->nwaiting == 0 && (b = claim(l)) != NULL) {
+	if (l->nwaiting == 0 && (b = lend_claim(l)) != NULL) {
 		account(l, b, 0);
 		return b;
 	}
@@ -436,7 +164,7 @@ lend_take(struct lend *l, struct waiter *w, bool *failed, struct err *err)
 	enqueue(l, w, false);
 	CRASH_POINT("lend.enqueued");
 	/* the second look: stored first, looked after */
-	if (l->first == w && (b = claim(l)) != NULL) {
+	if (l->first == w && (b = lend_claim(l)) != NULL) {
 		lend_forget(w);
 		account(l, b, 0);
 		return b;
@@ -543,7 +271,7 @@ lend_release(struct backend *b)
 	struct lend *l = b->lend;
 	struct slot *s = slot_at(b->slot);
 	uint64_t word = slot_look(s), own;
-	const char *why = unfit(l, s);
+	const char *why = lend_unfit(l, s);
 
 	if (why == NULL || (atomic_load(&l->row->lifetime_ms) == 0 &&
 	    !(atomic_load(&s->flags) & SLOT_USED))) {
@@ -622,7 +350,7 @@ take_grant(struct lend *l)
 		    slot_move(s, word, SLOT_ACTIVE, self.me)) {
 			grant_clear(self.me, l->pool);
 			CRASH_POINT("lend.grant_taken");
-			if (backend_taken(b) && is_fit(l, b) && !serve(l, b))
+			if (backend_taken(b) && lend_is_fit(l, b) && !serve(l, b))
 				lend_release(b);
 			return true;
 		}
@@ -655,7 +383,7 @@ lend_turn(bool rung)
 		make_hot(l);
 		open_look(l);
 		if (rung)
-			serve_idle(l);
+			lend_serve_idle(l);
 		serve_greetings(l);
 		if (l->nwaiting > 0)
 			did |= open_try(l, false) != OPEN_NO;
@@ -705,8 +433,8 @@ expire(struct lend *l)
 	}
 }
 
-static void
-on_timer(struct deadline *d)
+void
+lend_on_timer(struct deadline *d)
 {
 	struct lend *l = (struct lend *)(void *)((char *)d -
 	    offsetof(struct lend, timer));
@@ -717,7 +445,7 @@ on_timer(struct deadline *d)
 	expire(l);
 	take_back_untaken(l);
 	open_look(l);
-	serve_idle(l);
+	lend_serve_idle(l);
 	if (l->nwaiting == 0)
 		return;
 	open_try(l, false);
@@ -734,6 +462,6 @@ lend_rescan(void)
 	while ((l = lend_next(&i)) != NULL) {
 		make_hot(l);
 		if (l->nwaiting > 0)
-			serve_idle(l);
+			lend_serve_idle(l);
 	}
 }

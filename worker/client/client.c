@@ -7,20 +7,15 @@
 #include "worker/client/client.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/clock.h"
-#include "conf/compat.h"
 #include "shm/crash.h"
 #include "shm/proc.h"
 #include "shm/segment.h"
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
-#include "worker/backend/target.h"
 #include "worker/io/tune.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
@@ -57,103 +52,6 @@ client_at_row(uint32_t row)
 	if (by_row == NULL || row < first || row - first >= seg->nclients)
 		return NULL;
 	return by_row[row - first];
-}
-
-/* --- names and rows ---------------------------------------------------------- */
-
-static void
-peer_text(const struct clientrow_info *i, char *out, size_t size)
-{
-	struct slot_addr a = { 0 };
-	struct sockaddr_in in4 = { .sin_family = AF_INET };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
-
-	if (i->peer.family == 1) {
-		snprintf(out, size, "unix(%d):%d", (int)i->remote_pid,
-		    self.conf->listen_port);
-		return;
-	}
-	if (i->peer.family == 4) {
-		memcpy(&in4.sin_addr, i->peer.addr, 4);
-		in4.sin_port = htons(i->peer.port);
-		memcpy(a.sa, &in4, sizeof(in4));
-		a.len = sizeof(in4);
-	} else {
-		memcpy(&in6.sin6_addr, i->peer.addr, 16);
-		in6.sin6_port = htons(i->peer.port);
-		memcpy(a.sa, &in6, sizeof(in6));
-		a.len = sizeof(in6);
-	}
-	target_text(&a, out);
-}
-
-void
-client_who(const struct client *c, struct log_who *who)
-{
-	struct clientrow_info i;
-	char peer[TARGET_TEXT];
-	const char *db = "(nodb)", *user = "(nouser)";
-
-	if (!clientrow_info_look(c->row, &i)) {
-		log_who_set(who, "C-?");
-		return;
-	}
-	if (c->lend != NULL)
-		db = pool_db_name(c->lend->row);
-	else if (c->state == CLIENT_CONSOLE)
-		db = "pgbouncer";
-	else if (c->greet != NULL)
-		db = greet_database(c);
-	if (i.user[0] != '\0')
-		user = i.user;
-	peer_text(&i, peer, sizeof(peer));
-	log_who_set(who, "C-0x%llx: %s/%s@%s", (unsigned long long)i.id, db,
-	    user, peer);
-}
-
-static void
-row_address(struct clientrow_info *i, const struct sockaddr_storage *ss,
-    bool is_peer)
-{
-	const struct sockaddr_in *in4 = (const void *)ss;
-	const struct sockaddr_in6 *in6 = (const void *)ss;
-
-	if (ss->ss_family == AF_INET && is_peer) {
-		i->peer.family = 4;
-		i->peer.port = ntohs(in4->sin_port);
-		memcpy(i->peer.addr, &in4->sin_addr, 4);
-	} else if (ss->ss_family == AF_INET) {
-		i->local.family = 4;
-		i->local.port = ntohs(in4->sin_port);
-		memcpy(i->local.addr, &in4->sin_addr, 4);
-	} else if (ss->ss_family == AF_INET6 && is_peer) {
-		i->peer.family = 6;
-		i->peer.port = ntohs(in6->sin6_port);
-		memcpy(i->peer.addr, &in6->sin6_addr, 16);
-	} else if (ss->ss_family == AF_INET6) {
-		i->local.family = 6;
-		i->local.port = ntohs(in6->sin6_port);
-		memcpy(i->local.addr, &in6->sin6_addr, 16);
-	}
-}
-
-static void
-describe(struct client *c, int fd, const struct sockaddr_storage *peer)
-{
-	struct clientrow_info i = { .id = segment_next_id(),
-		.connect_wall_us = clock_wall_us() };
-	struct sockaddr_storage local;
-	socklen_t len = sizeof(local);
-
-	if (c->is_unix) {
-		i.peer.family = i.local.family = 1;
-		i.remote_pid = compat_peer_pid(fd);
-	} else {
-		row_address(&i, peer, true);
-		if (getsockname(fd, (struct sockaddr *)&local, &len) == 0)
-			row_address(&i, &local, false);
-	}
-	clientrow_info_write(c->row, &i);
 }
 
 void
@@ -235,7 +133,7 @@ client_open(int fd, const struct sockaddr_storage *peer, socklen_t len,
 	c->is_counted = true;
 	atomic_fetch_add(&proc_at(self.me)->clients, 1);
 	CRASH_POINT("client.open");
-	describe(c, fd, peer);
+	client_describe(c, fd, peer);
 	client_set_state(c, CLIENT_STARTUP);
 	relay_init(c);
 	greet_start(c);

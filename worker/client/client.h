@@ -112,6 +112,10 @@ int client_hold(struct client *c, const uint8_t *p, size_t len);
 /* One function stores the state, here and in the row. */
 void client_set_state(struct client *c, enum client_state state);
 
+/* Fill its row with an id and its addresses. */
+void client_describe(struct client *c, int fd,
+    const struct sockaddr_storage *peer);
+
 /* How a log line calls it. */
 void client_who(const struct client *c, struct log_who *who);
 

@@ -350,7 +350,8 @@ static bool
 is_console_name(const char *database)
 {
 	return strcmp(database, "pgbouncer") == 0 ||
-	    strcmp(database, "pooler") == 0;
+	    (strcmp(database, "pooler") == 0 &&
+		conf_db_find(self.conf, database) == NULL);
 }
 
 static void

@@ -1,0 +1,57 @@
+/*
+ * login_impl.h - what the two halves of a login share.
+ *
+ * login.c finds the server and holds the deadline; loginmsg.c speaks with it.
+ * For these two files alone.
+ */
+#ifndef WORKER_BACKEND_LOGIN_IMPL_H
+#define WORKER_BACKEND_LOGIN_IMPL_H
+
+#include "conf/err.h"
+#include "shm/pool.h"
+#include "worker/ask.h"
+#include "worker/backend/backend.h"
+#include "worker/backend/params.h"
+#include "worker/proto/scram.h"
+
+enum login_state {
+	LOGIN_HOST,
+	LOGIN_CONNECT,
+	LOGIN_AUTH,
+	LOGIN_SASL,
+	LOGIN_PARAMS,
+	LOGIN_QUERY,
+};
+
+struct login {
+	enum login_state state;
+	struct backend *b;
+	struct deadline deadline;
+	struct ask ask;
+	bool is_asking;
+	uint32_t tried;   /* entries of the host list, this one included */
+	uint32_t address; /* of this entry's, the one being tried */
+	bool is_told;     /* the server has said why in an ErrorResponse */
+	char *secret;     /* wiped at the end; NULL: not asked for yet */
+	bool has_scram;
+	struct scram_client scram;
+	struct slot_info info;
+	int32_t pid;
+	struct params_edit params;
+	struct pool_greeting greeting;
+	struct err err;
+};
+
+/* The first message to a server whose socket is connected. */
+enum result loginmsg_start(struct login *l);
+
+/*
+ * All whole messages in hand.  DONE: the server is ready, and everything that
+ * it said is in `l`.  FAIL: l->err.
+ */
+enum result loginmsg_run(struct login *l);
+
+/* Forget the secret and the conversation. */
+void loginmsg_fini(struct login *l);
+
+#endif

@@ -1,0 +1,394 @@
+/*
+ * loginmsg.c - what is said in a login: startup, authentication, parameters.
+ *
+ * The server is not trusted: every length is checked, every field may be
+ * missing, and what it does not have to say here ends the login.
+ */
+#include "worker/backend/login_impl.h"
+
+#include <errno.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/compat.h"
+#include "conf/users.h"
+#include "worker/backend/lend.h"
+#include "worker/proto/digest.h"
+#include "worker/proto/field.h"
+#include "worker/proto/report.h"
+#include "worker/proto/startup.h"
+#include "worker/self.h"
+
+enum { OUT_MAX = 4096, MESSAGE_MAX = SELF_HOLD - FRAME_HEAD };
+
+static enum result
+send_wire(struct login *l, const struct wire *w)
+{
+	if (w->full)
+		return err_set(&l->err, "08P01", "login message is too long",
+		    "login message is too long"), FAIL;
+	if (backend_send(l->b, w->p, w->len) == -1)
+		return err_set(&l->err, "08006",
+		    "server connection was lost", "write: %s",
+		    strerror(errno)), FAIL;
+	return WAIT;
+}
+
+/*
+ * The secret for this server: plain, md5 or SCRAM; "" when there is none.  A
+ * copy, since the configuration may be replaced before the login is over.
+ */
+static const char *
+secret_of(struct login *l)
+{
+	const struct lend *lend = l->b->lend;
+	const struct user *u = users_find(self.conf->users, lend->user);
+
+	if (l->secret == NULL && lend->db->has_password)
+		l->secret = strdup(lend->db->password);
+	else if (l->secret == NULL && u != NULL)
+		l->secret = strdup(u->secret);
+	return l->secret == NULL ? "" : l->secret;
+}
+
+static enum result
+no_secret(struct login *l, const char *method)
+{
+	return err_set(&l->err, "08P01", "server login failed",
+	    "server asks for %s, and there is no secret that can answer it",
+	    method), FAIL;
+}
+
+static enum result
+send_password(struct login *l, const char *password)
+{
+	uint8_t bytes[OUT_MAX];
+	struct wire w;
+	enum result r;
+
+	wire_init(&w, bytes, sizeof(bytes));
+	wire_begin(&w, 'p');
+	wire_str(&w, password);
+	wire_end(&w);
+	r = send_wire(l, &w);
+	compat_bzero(bytes, sizeof(bytes));
+	return r;
+}
+
+static enum result
+on_cleartext(struct login *l)
+{
+	const char *secret = secret_of(l);
+
+	if (users_kind(secret) != USER_PLAIN)
+		return no_secret(l, "a password");
+	return send_password(l, secret);
+}
+
+static enum result
+on_md5(struct login *l, struct field *f)
+{
+	const uint8_t *salt = field_bytes(f, 4);
+	const char *secret = secret_of(l);
+	char answer[DIGEST_MD5_SIZE];
+	enum user_kind kind = users_kind(secret);
+
+	if (salt == NULL)
+		return err_set(&l->err, "08P01", "server login failed",
+		    "malformed md5 request"), FAIL;
+	if ((kind != USER_PLAIN && kind != USER_MD5) ||
+	    digest_md5_answer(secret, l->b->lend->user, salt, answer) == -1)
+		return no_secret(l, "md5");
+	return send_password(l, answer);
+}
+
+static enum result
+send_sasl(struct login *l, bool is_first)
+{
+	uint8_t bytes[OUT_MAX];
+	struct wire w;
+
+	wire_init(&w, bytes, sizeof(bytes));
+	wire_begin(&w, 'p');
+	if (is_first) {
+		wire_str(&w, SCRAM_MECHANISM);
+		wire_int32(&w, (uint32_t)l->scram.out_len);
+	}
+	wire_bytes(&w, l->scram.out, l->scram.out_len);
+	wire_end(&w);
+	return send_wire(l, &w);
+}
+
+static enum result
+on_sasl(struct login *l, struct field *f)
+{
+	const struct scram_keys *keys = &l->b->lend->keys;
+	const char *secret = secret_of(l);
+	bool is_offered = false, is_plain = users_kind(secret) == USER_PLAIN;
+	uint8_t random[SCRAM_NONCE];
+
+	for (;;) {
+		const char *name = field_str(f);
+
+		if (f->bad || *name == '\0')
+			break;
+		is_offered |= strcmp(name, SCRAM_MECHANISM) == 0;
+	}
+	if (!is_offered)
+		return err_set(&l->err, "08P01", "server login failed",
+		    "server offers no mechanism that is known here"), FAIL;
+	if (!is_plain && (keys->iterations == 0 || !keys->has_client))
+		return no_secret(l, SCRAM_MECHANISM);
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		return err_set(&l->err, "58000", "server login failed",
+		    "no random bytes"), FAIL;
+	scram_client_init(&l->scram, is_plain ? secret : NULL,
+	    keys->iterations != 0 ? keys : NULL, random);
+	l->has_scram = true;
+	l->state = LOGIN_SASL;
+	return send_sasl(l, true);
+}
+
+static enum result
+on_sasl_data(struct login *l, struct field *f, bool is_final)
+{
+	if (l->state != LOGIN_SASL)
+		return err_set(&l->err, "08P01", "server login failed",
+		    "server is out of step in SASL"), FAIL;
+	switch (scram_client_run(&l->scram, f->p, f->left, &l->err)) {
+	case FAIL:
+		return FAIL;
+	case WAIT:
+		if (is_final)
+			break;
+		return send_sasl(l, false);
+	case DONE:
+		if (!is_final)
+			break;
+		return WAIT;
+	}
+	return err_set(&l->err, "08P01", "server login failed",
+	    "server is out of step in SASL"), FAIL;
+}
+
+static enum result
+on_auth(struct login *l, const uint8_t *body, size_t len)
+{
+	struct field f;
+	int32_t code;
+
+	field_init(&f, body, len);
+	code = field_int32(&f);
+	if (f.bad || l->state > LOGIN_SASL)
+		code = -1;
+	switch (code) {
+	case 0:
+		/* a server that skips its own proof is not the one we know */
+		if (l->has_scram && l->scram.state != SCRAM_DONE)
+			break;
+		l->state = LOGIN_PARAMS;
+		return WAIT;
+	case 3:
+		return on_cleartext(l);
+	case 5:
+		return on_md5(l, &f);
+	case 10:
+		return l->has_scram ? no_secret(l, "SASL twice") :
+		                      on_sasl(l, &f);
+	case 11:
+		return on_sasl_data(l, &f, false);
+	case 12:
+		return on_sasl_data(l, &f, true);
+	}
+	return err_set(&l->err, "08P01", "server login failed",
+	    "unexpected authentication request %d", (int)code), FAIL;
+}
+
+static enum result
+on_parameter(struct login *l, const uint8_t *body, size_t len)
+{
+	struct pool_greeting *g = &l->greeting;
+	struct field f;
+	const char *name, *value;
+	size_t need;
+	int i;
+
+	field_init(&f, body, len);
+	name = field_str(&f);
+	value = field_str(&f);
+	if (f.bad)
+		return err_set(&l->err, "08P01", "server login failed",
+		    "malformed ParameterStatus"), FAIL;
+	need = strlen(name) + strlen(value) + 2;
+	i = params_find(name);
+	if (need > sizeof(g->text) - g->len ||
+	    (i != -1 && !params_edit_set(&l->params, i, value)))
+		return err_set(&l->err, "08P01", "server login failed",
+		    "server reports more parameters than there is room for"),
+		       FAIL;
+	memcpy(g->text + g->len, name, strlen(name) + 1);
+	g->len += (uint32_t)strlen(name) + 1;
+	memcpy(g->text + g->len, value, strlen(value) + 1);
+	g->len += (uint32_t)strlen(value) + 1;
+	g->nparams++;
+	return WAIT;
+}
+
+static enum result
+on_key(struct login *l, const uint8_t *body, size_t len)
+{
+	struct field f;
+
+	field_init(&f, body, len);
+	l->pid = field_int32(&f);
+	if (f.bad || f.left > SLOT_KEY)
+		return err_set(&l->err, "08P01", "server login failed",
+		    "malformed BackendKeyData"), FAIL;
+	memcpy(l->info.key, f.p, f.left);
+	l->info.key_len = (uint32_t)f.left;
+	return WAIT;
+}
+
+static enum result
+on_error(struct login *l, const uint8_t *body, size_t len)
+{
+	struct report r;
+
+	(void)report_parse(body, len, &r);
+	l->is_told = true;
+	return err_set(&l->err, r.sqlstate[0] ? r.sqlstate : "08P01",
+	    r.message[0] ? r.message : "server login failed", "%s: %s",
+	    r.severity[0] ? r.severity : "server", r.message), FAIL;
+}
+
+static enum result
+on_ready(struct login *l)
+{
+	const char *query = l->b->lend->db->connect_query;
+	uint8_t bytes[OUT_MAX];
+	struct wire w;
+
+	if (l->state == LOGIN_QUERY || query[0] == '\0')
+		return DONE;
+	wire_init(&w, bytes, sizeof(bytes));
+	wire_begin(&w, 'Q');
+	wire_str(&w, query);
+	wire_end(&w);
+	l->state = LOGIN_QUERY;
+	return send_wire(l, &w);
+}
+
+static enum result
+on_message(struct login *l, uint8_t type, const uint8_t *body, size_t len)
+{
+	bool is_in = l->state >= LOGIN_PARAMS;
+
+	switch (type) {
+	case 'R':
+		return on_auth(l, body, len);
+	case 'E':
+		return on_error(l, body, len);
+	case 'N':
+	case 'v':
+		return WAIT;
+	case 'S':
+		if (is_in)
+			return on_parameter(l, body, len);
+		break;
+	case 'K':
+		if (is_in)
+			return on_key(l, body, len);
+		break;
+	case 'Z':
+		if (is_in && len == 1 && body[0] == 'I')
+			return on_ready(l);
+		break;
+	default: /* the answer to connect_query */
+		if (l->state == LOGIN_QUERY && strchr("TDCIn", type) != NULL)
+			return WAIT;
+		break;
+	}
+	return err_set(&l->err, "08P01", "server login failed",
+	    "unexpected message 0x%02x in login", type), FAIL;
+}
+
+/* All whole messages in hand. */
+enum result
+loginmsg_run(struct login *l)
+{
+	struct backend *b = l->b;
+	uint8_t *p;
+	size_t left;
+	ssize_t n = backend_recv(b, &p, &left);
+
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return WAIT;
+	if (n <= 0)
+		return err_set(&l->err, "08006", "server connection was lost",
+		    "%s", n == 0 ? "server closed the connection in login" :
+		                   strerror(errno)), FAIL;
+	while (left > 0) {
+		struct frame f;
+		enum result r = frame_parse(p, left, MESSAGE_MAX, &f);
+
+		if (r == DONE && left - FRAME_HEAD < f.body)
+			r = WAIT;
+		if (r == WAIT && backend_hold(b, p, left) == -1)
+			r = FAIL;
+		if (r == FAIL)
+			return err_set(&l->err, "08P01",
+			    "server login failed",
+			    "malformed message in login"), FAIL;
+		if (r == WAIT)
+			return WAIT;
+		r = on_message(l, f.type, p + FRAME_HEAD, f.body);
+		p += FRAME_HEAD + f.body;
+		left -= FRAME_HEAD + f.body;
+		if (r == DONE && left > 0)
+			return err_set(&l->err, "08P01",
+			    "server login failed",
+			    "bytes after the end of login"), FAIL;
+		if (r != WAIT)
+			return r;
+	}
+	return WAIT;
+}
+
+enum result
+loginmsg_start(struct login *l)
+{
+	const struct lend *lend = l->b->lend;
+	const struct conf_db *db = lend->db;
+	struct startup_pair more[4];
+	uint8_t bytes[OUT_MAX];
+	struct wire w;
+	size_t n = 0;
+	const struct startup_pair all[] = {
+		{ "client_encoding", db->client_encoding },
+		{ "datestyle", db->datestyle },
+		{ "timezone", db->timezone },
+		{ "application_name", db->application_name },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (all[i].value[0] != '\0')
+			more[n++] = all[i];
+	wire_init(&w, bytes, sizeof(bytes));
+	startup_build(&w, lend->user,
+	    db->dbname[0] ? db->dbname : pool_db_name(lend->row), more, n);
+	l->state = LOGIN_AUTH;
+	return send_wire(l, &w);
+}
+
+void
+loginmsg_fini(struct login *l)
+{
+	if (l->has_scram)
+		scram_client_fini(&l->scram);
+	if (l->secret != NULL) {
+		compat_bzero(l->secret, strlen(l->secret));
+		free(l->secret);
+		l->secret = NULL;
+	}
+}
