@@ -1,0 +1,549 @@
+/* repair_test.c - what each death leaves, and what is made of it. */
+#include "shm/repair.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shm/check.h"
+#include "t/unit/shmsim.h"
+
+static struct repair_todo todo[SIM_SLOTS];
+static struct repair result = { .todo = todo };
+
+static bool
+has_all(uint32_t slot, uint64_t gen)
+{
+	(void)slot;
+	(void)gen;
+	return true;
+}
+
+static bool
+has_none(uint32_t slot, uint64_t gen)
+{
+	(void)slot;
+	(void)gen;
+	return false;
+}
+
+static void
+expect_sane(bool strict)
+{
+	char why[200] = "lock busy";
+	int r = 1;
+
+	for (int i = 0; r == 1 && i < 100; i++)
+		r = check_segment(PROC_SUPERVISOR, strict, why, sizeof(why));
+	ck_assert_msg(r == 0, "%s", why);
+}
+
+/* Slot 0 in the state, of worker 1 or of who is named. */
+static uint64_t
+put(enum slot_state state, uint32_t owner, uint32_t *pool)
+{
+	struct slot *s;
+	uint32_t slot;
+	uint64_t gen;
+
+	fresh_segment(4, SIM_SLOTS, 4);
+	s = slot_at(0);
+	*pool = join(0, "d", "u", 5);
+	ck_assert_int_eq(limits_open(1, *pool, 0, 0, &slot, &gen), LIMITS_OK);
+	ck_assert_uint_eq(slot, 0);
+	atomic_store(&s->flags, SLOT_SHARED);
+	atomic_store(&s->hold, slot_word(state, owner, gen));
+	return gen;
+}
+
+static void
+expect_word(enum slot_state state, uint32_t owner, uint64_t gen)
+{
+	uint64_t w = slot_look(slot_at(0));
+
+	ck_assert_str_eq(
+	    slot_state_name(slot_state(w)), slot_state_name(state));
+	ck_assert_uint_eq(slot_owner(w), owner);
+	ck_assert_uint_eq(slot_gen(w), gen);
+	expect_sane(true);
+}
+
+/* The table of DESIGN: the dead worker's slot, and what repair makes it. */
+START_TEST(each_state)
+{
+	static const struct {
+		enum slot_state before, after;
+		uint32_t owner, heir, count;
+		uint32_t flags;
+		bool stored;
+	} rows[] = {
+		{ SLOT_LOGIN, SLOT_CLOSING, 1, 0, 1, 0, true },
+		{ SLOT_LOGIN, SLOT_FREE, 1, PROC_NOBODY, 0, 0, false },
+		{ SLOT_ACTIVE, SLOT_CLOSING, 1, 0, 1, SLOT_SHARED, true },
+		{ SLOT_ACTIVE, SLOT_CLOSING, 1, 0, 1, SLOT_PINNED, true },
+		{ SLOT_ACTIVE, SLOT_FREE, 1, PROC_NOBODY, 0, 0, false },
+		{ SLOT_CLOSING, SLOT_CLOSING, 1, 0, 1, 0, true },
+		{ SLOT_CLOSING, SLOT_FREE, 1, PROC_NOBODY, 0, 0, false },
+		{ SLOT_IDLE, SLOT_IDLE, 1, 1, 1, SLOT_SHARED, true },
+		{ SLOT_IDLE, SLOT_CLOSING, 1, 0, 1, SLOT_PINNED, true },
+		{ SLOT_IDLE, SLOT_FREE, 1, PROC_NOBODY, 0, 0, false },
+		{ SLOT_GRANTED, SLOT_IDLE, 1, 1, 1, SLOT_SHARED, true },
+		{ SLOT_RESERVED, SLOT_FREE, 1, PROC_NOBODY, 0, 0, false },
+		/* another's */
+		{ SLOT_LOGIN, SLOT_LOGIN, 2, 2, 1, 0, false },
+		{ SLOT_ACTIVE, SLOT_ACTIVE, 2, 2, 1, 0, false },
+		{ SLOT_GRANTED, SLOT_GRANTED, 2, 2, 1, 0, true },
+		{ SLOT_RESERVED, SLOT_RESERVED, 2, 2, 1, 0, false },
+		{ SLOT_CLOSING, SLOT_CLOSING, 2, 2, 1, 0, false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint32_t pool;
+		uint64_t gen = put(rows[i].before, rows[i].owner, &pool);
+		bool moved =
+		    rows[i].after == SLOT_CLOSING && rows[i].owner == 1;
+
+		atomic_store(&slot_at(0)->flags, rows[i].flags);
+		/* the lightest one inherits */
+		atomic_store(&proc_at(2)->clients, 5);
+		atomic_store(&proc_at(3)->clients, 7);
+		repair_process(1, rows[i].stored ? has_all : has_none, &result);
+		ck_assert(!result.deferred);
+		expect_word(rows[i].after, rows[i].heir, gen);
+		ck_assert_uint_eq(
+		    atomic_load(&pool_at(pool)->count), rows[i].count);
+		ck_assert_uint_eq(result.ntodo, moved);
+		if (moved) {
+			ck_assert_uint_eq(todo[0].slot, 0);
+			ck_assert_uint_eq(todo[0].gen, gen);
+			ck_assert_uint_eq(todo[0].heir, 0);
+		}
+		segment_drop();
+	}
+}
+END_TEST
+
+START_TEST(what_it_withdraws)
+{
+	struct clientrow_info info = { .id = 3 };
+	uint32_t pool, row, slot;
+	uint64_t gen, repairs;
+
+	put(SLOT_IDLE, 1, &pool);
+	(void)join(1, "d", "u", 5);
+	ck_assert_int_eq(clientrow_init(1), 0);
+	row = clientrow_take();
+	clientrow_info_write(row, &info);
+	atomic_store(&clientrow_at(row)->key, 9);
+	clientrow_fini();
+	have_set(1, 0, 1);
+	have_set(2, 0, 1);
+	queue_publish(1, pool, 3, clock_now_us());
+	queue_publish(2, pool, 3, clock_now_us());
+	ck_assert(grant_offer(1, pool, 0, 1));
+	atomic_store(&proc_at(1)->clients, 7);
+	atomic_store(&proc_at(1)->sleeping, 1);
+	ck_assert(pool_login_take(pool_at(pool), 1));
+	ck_assert(pools_lock_try(1));
+	atomic_store(&seg->keeper, 2);
+	repairs = atomic_load(&seg->repairs);
+	repair_process(1, has_all, &result);
+	ck_assert_uint_eq(atomic_load(&proc_at(1)->gone), 1);
+	ck_assert_uint_eq(atomic_load(&proc_at(1)->clients), 0);
+	ck_assert_uint_eq(atomic_load(&proc_at(1)->sleeping), 0);
+	ck_assert_uint_eq(atomic_load(&clientrow_at(row)->gen) & 1, 0);
+	ck_assert_uint_eq(atomic_load(&clientrow_at(row)->key), 0);
+	ck_assert_uint_eq(have_look(1, 0), 0);
+	ck_assert_uint_eq(have_look(2, 0), 1);
+	ck_assert_uint_eq(queue_look(1, pool, NULL), 0);
+	ck_assert_uint_eq(queue_look(2, pool, NULL), 3);
+	ck_assert(!grant_look(1, pool, &slot, &gen));
+	ck_assert_uint_eq(pool_members(pool), 1);
+	ck_assert_uint_eq(atomic_load(&pool_at(pool)->login), 0);
+	ck_assert_uint_eq(atomic_load(&seg->pools_lock), 0);
+	ck_assert_uint_ne(atomic_load(&seg->keeper), 2);
+	ck_assert_uint_ne(atomic_load(&seg->keeper), 0);
+	ck_assert_uint_eq(atomic_load(&seg->repairs), repairs + 1);
+	/* others than workers die too */
+	repair_process(proc_resolver(), has_all, &result);
+	ck_assert_uint_eq(atomic_load(&proc_at(proc_resolver())->gone), 1);
+	repair_process(seg->nprocs, has_all, &result);
+	repair_process(PROC_NOBODY, has_all, &result);
+	expect_sane(true);
+	segment_drop();
+}
+END_TEST
+
+START_TEST(a_dead_holder_s_lock)
+{
+	uint32_t pool;
+	uint64_t gen = put(SLOT_ACTIVE, 2, &pool);
+
+	/* died between the word and the counters */
+	ck_assert(limits_try(1));
+	atomic_store(&pool_at(pool)->count, 40);
+	atomic_store(&db_at(0)->count, 0);
+	repair_process(1, has_all, &result);
+	ck_assert(!result.deferred);
+	ck_assert_uint_eq(atomic_load(&seg->limits_lock), 0);
+	ck_assert_uint_eq(atomic_load(&pool_at(pool)->count), 1);
+	ck_assert_uint_eq(atomic_load(&db_at(0)->count), 1);
+	expect_word(SLOT_ACTIVE, 2, gen);
+	segment_drop();
+}
+END_TEST
+
+START_TEST(a_living_holder_defers)
+{
+	uint32_t pool;
+	uint64_t gen = put(SLOT_RESERVED, 1, &pool);
+
+	ck_assert(limits_try(2));
+	repair_process(1, has_none, &result);
+	ck_assert(result.deferred);
+	ck_assert_uint_eq(
+	    slot_look(slot_at(0)), slot_word(SLOT_RESERVED, 1, gen));
+	limits_drop(2);
+	repair_process(1, has_none, &result);
+	ck_assert(!result.deferred);
+	expect_word(SLOT_FREE, PROC_NOBODY, gen);
+	segment_drop();
+
+	gen = put(SLOT_LOGIN, 1, &pool);
+	ck_assert(limits_try(2));
+	repair_process(1, has_none, &result);
+	ck_assert(result.deferred);
+	/* the holder dies too, and its repair does both */
+	repair_process(2, has_none, &result);
+	ck_assert(!result.deferred);
+	expect_word(SLOT_FREE, PROC_NOBODY, gen);
+	repair_process(1, has_none, &result);
+	ck_assert(!result.deferred);
+	ck_assert_uint_eq(result.ntodo, 0);
+	segment_drop();
+}
+END_TEST
+
+START_TEST(without_a_descriptor_of_its_own)
+{
+	uint32_t pool;
+	uint64_t gen = put(SLOT_ACTIVE, 1, &pool);
+
+	/* the supervisor lost it, worker 3 still has one */
+	have_set(3, 0, gen);
+	atomic_store(&proc_at(3)->clients, 1000);
+	repair_process(1, has_none, &result);
+	expect_word(SLOT_CLOSING, 3, gen);
+	ck_assert_uint_eq(todo[0].heir, 3);
+	segment_drop();
+}
+END_TEST
+
+START_TEST(heirs)
+{
+	uint32_t pool, slot;
+	uint64_t gen = put(SLOT_ACTIVE, 1, &pool);
+	uint32_t got[4] = { 0 };
+
+	/* spread over those who live */
+	atomic_store(&pool_at(pool)->size, 100);
+	for (int i = 0; i < 11; i++)
+		ck_assert_int_eq(
+		    limits_open(1, pool, 0, 0, &slot, &gen), LIMITS_OK);
+	repair_process(1, has_all, &result);
+	ck_assert_uint_eq(result.ntodo, 12);
+	for (uint32_t i = 0; i < 12; i++)
+		got[todo[i].heir]++;
+	ck_assert(got[0] == 4 && got[1] == 0 && got[2] == 4 && got[3] == 4);
+	/* an heir dies: the next ones */
+	repair_process(0, has_all, &result);
+	ck_assert_uint_eq(result.ntodo, 4);
+	repair_process(2, has_all, &result);
+	ck_assert_uint_eq(result.ntodo, 6);
+	/* nobody left: they wait for the first who comes */
+	repair_process(3, has_all, &result);
+	ck_assert_uint_eq(result.ntodo, 12);
+	for (uint32_t i = 0; i < 12; i++)
+		ck_assert_uint_eq(todo[i].heir, PROC_NOBODY);
+	ck_assert_uint_eq(atomic_load(&seg->keeper), 0);
+	expect_sane(true);
+	repair_process(3, has_all, &result);
+	ck_assert_uint_eq(result.ntodo, 0);
+	repair_adopt(2, &result); /* not there yet */
+	ck_assert_uint_eq(result.ntodo, 0);
+	atomic_store(&proc_at(2)->state, PROC_STARTING);
+	atomic_store(&proc_at(2)->gone, 0);
+	repair_adopt(2, &result);
+	ck_assert_uint_eq(result.ntodo, 12);
+	for (uint32_t i = 0; i < 12; i++)
+		ck_assert_uint_eq(todo[i].heir, 2);
+	ck_assert_uint_eq(atomic_load(&seg->keeper), 3);
+	expect_sane(true);
+	repair_adopt(2, &result);
+	ck_assert_uint_eq(result.ntodo, 0);
+	segment_drop();
+}
+END_TEST
+
+/* A granter that died after a worker that had just died too. */
+START_TEST(a_grant_to_the_dead)
+{
+	uint32_t pool, slot;
+	uint64_t gen = put(SLOT_ACTIVE, 1, &pool), got;
+
+	repair_process(2, has_all, &result);
+	ck_assert(slot_move(
+	    slot_at(0), slot_word(SLOT_ACTIVE, 1, gen), SLOT_GRANTED, 2));
+	atomic_store(&segtab.grants[pool * segtab.nwords + 2], gen << 16);
+	repair_process(1, has_all, &result);
+	ck_assert(!grant_look(2, pool, &slot, &got));
+	expect_word(SLOT_IDLE, 2, gen);
+	segment_drop();
+}
+END_TEST
+
+/* --- deaths at random --- */
+
+static pid_t kids[SIM_WORKERS];
+
+static void
+start(uint32_t k, unsigned seed)
+{
+	atomic_store(&proc_at(k)->state, PROC_STARTING);
+	atomic_store(&proc_at(k)->gone, 0);
+	kids[k] = fork();
+	ck_assert_int_ne(kids[k], -1);
+	if (kids[k] == 0)
+		sim_worker(k, seed);
+	repair_adopt(k, &result);
+}
+
+static void
+reap(uint32_t k, bool is_killed)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(kids[k], &status, 0), kids[k]);
+	if (is_killed)
+		ck_assert_msg(
+		    WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+		    "worker %u: status %x", (unsigned)k, (unsigned)status);
+	else
+		ck_assert_int_eq(status, 0);
+	for (int i = 0; i < SIM_SLOTS; i++) {
+		uint32_t inside = k + 1;
+
+		(void)atomic_compare_exchange_strong(
+		    &sim->users[i], &inside, 0);
+	}
+}
+
+static void
+mend(uint32_t k)
+{
+	uint64_t end = clock_now_ms() + 5000;
+
+	do {
+		repair_process(k, sim_has_fd, &result);
+		ck_assert_uint_lt(clock_now_ms(), end);
+	} while (result.deferred);
+}
+
+/* Counters may be looked at by anybody at any moment: never too high. */
+static void
+expect_limits(void)
+{
+	for (uint32_t p = 0; p < SIM_POOLS; p++)
+		ck_assert_uint_le(atomic_load(&pool_at(p)->count),
+		    atomic_load(&pool_at(p)->size));
+	ck_assert_uint_le(atomic_load(&db_at(0)->count), 9);
+	ck_assert_uint_le(atomic_load(&user_at(1)->count), 14);
+}
+
+/* All who run give back what they have, and nothing is left. */
+static void
+stop_all(void)
+{
+	atomic_store(&sim->stop, 1);
+	for (uint32_t k = 0; k < SIM_WORKERS; k++)
+		if (kids[k] != 0)
+			reap(k, false);
+	expect_sane(false);
+	for (int i = 0; i < SIM_SLOTS; i++)
+		ck_assert_uint_eq(atomic_load(&sim->users[i]), 0);
+	atomic_store(&sim->stop, 0);
+}
+
+START_TEST(killed_at_random)
+{
+	uint64_t end = clock_now_ms() + 4000;
+	unsigned seed = 1;
+	int deaths = 0;
+
+	sim_make();
+	for (uint32_t k = 0; k < SIM_WORKERS; k++)
+		start(k, seed++);
+	while (clock_now_ms() < end) {
+		uint32_t k = seed % SIM_WORKERS;
+		struct timespec nap = { 0, (long)(seed * 7919 % 20) * 500000 };
+
+		nanosleep(&nap, NULL);
+		expect_limits();
+		ck_assert_int_eq(kill(kids[k], SIGKILL), 0);
+		reap(k, true);
+		mend(k);
+		expect_sane(false);
+		mend(k);
+		expect_sane(false);
+		start(k, seed++);
+		deaths++;
+	}
+	stop_all();
+	ck_assert_int_gt(deaths, 100);
+	ck_assert_uint_gt(atomic_load(&sim->claims), 1000);
+	ck_assert_uint_gt(atomic_load(&sim->grants), 100);
+	ck_assert_uint_gt(atomic_load(&sim->reserves), 100);
+	segment_drop();
+}
+END_TEST
+
+/* All at once; the second repair of each finds nothing to do. */
+START_TEST(twice_is_once)
+{
+	unsigned char *before;
+	unsigned seed = 1000;
+
+	sim_make();
+	before = malloc((size_t)seg->size);
+	ck_assert_ptr_nonnull(before);
+	for (int round = 0; round < 60; round++) {
+		struct timespec nap = { 0, 3000000 + round % 7 * 1000000 };
+
+		for (uint32_t k = 0; k < SIM_WORKERS; k++)
+			start(k, seed++);
+		nanosleep(&nap, NULL);
+		for (uint32_t k = 0; k < SIM_WORKERS; k++)
+			ck_assert_int_eq(kill(kids[k], SIGKILL), 0);
+		for (uint32_t k = 0; k < SIM_WORKERS; k++)
+			reap(k, true);
+		/* the first may find a lock held by one not yet repaired */
+		for (uint32_t k = 0; k < SIM_WORKERS; k++)
+			repair_process(k, sim_has_fd, &result);
+		for (uint32_t k = 0; k < SIM_WORKERS; k++)
+			mend(k);
+		expect_sane(true);
+		atomic_store(&seg->repairs, 0);
+		memcpy(before, seg, (size_t)seg->size);
+		for (uint32_t k = 0; k < SIM_WORKERS; k++) {
+			repair_process(k, sim_has_fd, &result);
+			ck_assert(!result.deferred);
+			ck_assert_uint_eq(result.ntodo, 0);
+		}
+		atomic_store(&seg->repairs, 0);
+		ck_assert_int_eq(memcmp(before, seg, (size_t)seg->size), 0);
+	}
+	free(before);
+	segment_drop();
+}
+END_TEST
+
+#ifdef CRASH_POINTS
+
+/* The points of this layer, in a file of their own names. */
+static int
+own_points(char names[][64], int max)
+{
+	static const char *const own[] = { "clientrow.", "grant.", "limits.",
+		"pool.", "queue.", "slot." };
+	FILE *f = tmpfile();
+	int n = 0, out;
+	char line[100];
+
+	ck_assert_ptr_nonnull(f);
+	fflush(stdout);
+	out = dup(STDOUT_FILENO);
+	ck_assert_int_ne(dup2(fileno(f), STDOUT_FILENO), -1);
+	crash_list();
+	fflush(stdout);
+	ck_assert_int_ne(dup2(out, STDOUT_FILENO), -1);
+	close(out);
+	rewind(f);
+	while (fgets(line, sizeof(line), f) != NULL && n < max) {
+		line[strcspn(line, "\n")] = '\0';
+		for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+			if (strncmp(line, own[i], strlen(own[i])) == 0)
+				snprintf(names[n++], 64, "%.63s", line);
+	}
+	fclose(f);
+	return n;
+}
+
+/* Worker 1 dies at the point, for the nth time that it comes by. */
+static void
+die_at(const char *point, int nth, unsigned seed)
+{
+	uint64_t end = clock_now_ms() + 10000;
+	char env[100];
+	siginfo_t info = { 0 };
+
+	snprintf(env, sizeof(env), "%.63s:%d:1", point, nth);
+	setenv("POOLER_CRASH", env, 1);
+	for (uint32_t k = 0; k < SIM_WORKERS; k++)
+		start(k, seed + k);
+	while (info.si_pid == 0) {
+		ck_assert_int_eq(waitid(P_PID, (id_t)kids[1], &info,
+				     WEXITED | WNOHANG | WNOWAIT),
+		    0);
+		ck_assert_msg(clock_now_ms() < end, "never came to %s", point);
+	}
+	reap(1, true);
+	unsetenv("POOLER_CRASH");
+	mend(1);
+	expect_sane(false);
+	mend(1);
+	expect_sane(false);
+	start(1, seed + 100);
+	stop_all();
+}
+
+START_TEST(killed_at_each_point)
+{
+	static char names[200][64];
+	int n = own_points(names, 200);
+
+	ck_assert_int_gt(n, 20);
+	sim_make();
+	for (int i = 0; i < n; i++)
+		for (int nth = 1; nth <= 3; nth++)
+			die_at(names[i], nth, (unsigned)(i * 1000 + nth));
+	segment_drop();
+}
+END_TEST
+
+#endif
+
+int
+main(void)
+{
+	static const struct test_of tests[] = {
+		TEST(each_state),
+		TEST(what_it_withdraws),
+		TEST(a_dead_holder_s_lock),
+		TEST(a_living_holder_defers),
+		TEST(without_a_descriptor_of_its_own),
+		TEST(heirs),
+		TEST(a_grant_to_the_dead),
+		TEST(killed_at_random),
+		TEST(twice_is_once),
+#ifdef CRASH_POINTS
+		TEST(killed_at_each_point),
+#endif
+		NO_MORE_TESTS,
+	};
+
+	return run_tests("repair", tests, 120);
+}
