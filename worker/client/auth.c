@@ -106,6 +106,8 @@ ask_scram(struct greet *g, const struct user *u, struct wire *w,
 		g->is_unknown = true;
 		r = scram_keys_mock(&keys, seg->mock_secret,
 		    sizeof(seg->mock_secret), g->user);
+		/* as a real one of ours would have */
+		keys.iterations = (uint32_t)self.conf->scram_iterations;
 	}
 	if (r == -1 || RAND_bytes(random, sizeof(random)) != 1)
 		return err_set(e, "58000", "login failed", "libcrypto failed");
