@@ -8,7 +8,9 @@
  *   out -> in    above it by less than half of that; alone; resumed; rested
  *
  * The two bounds are apart so that a worker at the edge does not change its
- * registration with every client.
+ * registration with every client.  Whoever leaves rings the others: the one
+ * that must come back may be asleep, with nothing else to wake it, and
+ * whoever is out looks at every turn.
  *
  * Data: this process's own; reads other workers' rows of the proc table.
  * Never blocks.
@@ -24,6 +26,7 @@
 #include "conf/clock.h"
 #include "conf/compat.h"
 #include "conf/log.h"
+#include "shm/chan.h"
 #include "shm/proc.h"
 #include "shm/segment.h"
 #include "worker/io/deadline.h"
@@ -132,6 +135,15 @@ join(void)
 	}
 }
 
+/* Not bell_wake(): who is about to sleep has had its last look. */
+static void
+ring_others(void)
+{
+	for (uint32_t n = 0; n < seg->nworkers; n++)
+		if (n != self)
+			bell_ring(n);
+}
+
 static void
 settle(void)
 {
@@ -140,8 +152,10 @@ settle(void)
 
 	if (want_in && !is_in)
 		join();
-	else if (!want_in && is_in)
+	else if (!want_in && is_in) {
 		leave();
+		ring_others();
+	}
 }
 
 /* Without descriptors the listeners would wake us for nothing. */
@@ -150,7 +164,11 @@ rest(int error)
 {
 	is_resting = true;
 	leave();
+	ring_others();
 	(void)deadline_set(&next_try, loop_now_us + REST_US);
+	/* the supervisor has shut it for all; its message is on the way */
+	if (error == EINVAL)
+		return;
 	if (told_us != 0 && loop_now_us - told_us < TELL_US)
 		return;
 	told_us = loop_now_us;
@@ -288,7 +306,7 @@ accept_balance(void)
 {
 	if (nlisteners == 0)
 		return;
-	if (is_unfair || loop_now_us - looked_us >= LOOK_US)
+	if (is_unfair || !is_in || loop_now_us - looked_us >= LOOK_US)
 		settle();
 	is_unfair = false;
 }
