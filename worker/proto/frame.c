@@ -3,19 +3,6 @@
 
 #include <string.h>
 
-uint16_t
-frame_get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-uint32_t
-frame_get32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	    (uint32_t)p[2] << 8 | p[3];
-}
-
 void
 frame_put16(uint8_t *p, uint16_t v)
 {
@@ -31,25 +18,17 @@ frame_put32(uint8_t *p, uint32_t v)
 }
 
 enum result
-frame_parse(const uint8_t *p, size_t avail, uint32_t max, struct frame *out)
+frame_parse_part(const uint8_t *p, size_t avail, uint32_t max)
 {
 	uint8_t known[4] = { 0 };
 	uint32_t len;
 
 	if (avail < 2)
 		return WAIT;
-	memcpy(known, p + 1, avail < FRAME_HEAD ? avail - 1 : 4);
+	memcpy(known, p + 1, avail - 1);
 	len = frame_get32(known);
 	/* bytes that are still missing count as 0: too long is too long */
-	if (len >= 4 && len - 4 > max)
-		return FAIL;
-	if (avail < FRAME_HEAD)
-		return WAIT;
-	if (len < 4)
-		return FAIL;
-	out->type = p[0];
-	out->body = len - 4;
-	return DONE;
+	return len >= 4 && len - 4 > max ? FAIL : WAIT;
 }
 
 void

@@ -35,12 +35,42 @@ struct frame {
  * its own 4 bytes or the body longer than `max`.  A bad length is seen in the
  * first bytes that prove it.
  */
-enum result
-frame_parse(const uint8_t *p, size_t avail, uint32_t max, struct frame *out);
+static inline enum result frame_parse(const uint8_t *p, size_t avail,
+    uint32_t max, struct frame *out);
+
+/* The same for a header that is not complete: WAIT or FAIL. */
+enum result frame_parse_part(const uint8_t *p, size_t avail, uint32_t max);
 
 /* Big-endian integers at any address. */
-uint16_t frame_get16(const uint8_t *p);
-uint32_t frame_get32(const uint8_t *p);
+static inline uint16_t
+frame_get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t
+frame_get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	    (uint32_t)p[2] << 8 | p[3];
+}
+
+/* In line: it is called for every message that passes. */
+static inline enum result
+frame_parse(const uint8_t *p, size_t avail, uint32_t max, struct frame *out)
+{
+	uint32_t len;
+
+	if (avail < FRAME_HEAD)
+		return frame_parse_part(p, avail, max);
+	len = frame_get32(p + 1);
+	if (len < 4 || len - 4 > max)
+		return FAIL;
+	out->type = p[0];
+	out->body = len - 4;
+	return DONE;
+}
+
 void frame_put16(uint8_t *p, uint16_t v);
 void frame_put32(uint8_t *p, uint32_t v);
 
