@@ -17,18 +17,18 @@ frame_put32(uint8_t *p, uint32_t v)
 	frame_put16(p + 2, (uint16_t)v);
 }
 
-enum result
-frame_parse_part(const uint8_t *p, size_t avail, uint32_t max)
+bool
+frame_is_bad(const uint8_t *p, size_t avail, uint32_t max)
 {
 	uint8_t known[4] = { 0 };
 	uint32_t len;
 
 	if (avail < 2)
-		return WAIT;
+		return false;
 	memcpy(known, p + 1, avail - 1);
 	len = frame_get32(known);
 	/* bytes that are still missing count as 0: too long is too long */
-	return len >= 4 && len - 4 > max ? FAIL : WAIT;
+	return len >= 4 && len - 4 > max;
 }
 
 void

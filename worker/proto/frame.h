@@ -38,8 +38,8 @@ struct frame {
 static inline enum result frame_parse(const uint8_t *p, size_t avail,
     uint32_t max, struct frame *out);
 
-/* The same for a header that is not complete: WAIT or FAIL. */
-enum result frame_parse_part(const uint8_t *p, size_t avail, uint32_t max);
+/* Is the part of a header that is there already bad? */
+bool frame_is_bad(const uint8_t *p, size_t avail, uint32_t max);
 
 /* Big-endian integers at any address. */
 static inline uint16_t
@@ -62,7 +62,7 @@ frame_parse(const uint8_t *p, size_t avail, uint32_t max, struct frame *out)
 	uint32_t len;
 
 	if (avail < FRAME_HEAD)
-		return frame_parse_part(p, avail, max);
+		return frame_is_bad(p, avail, max) ? FAIL : WAIT;
 	len = frame_get32(p + 1);
 	if (len < 4 || len - 4 > max)
 		return FAIL;
