@@ -260,6 +260,11 @@ START_TEST(passes_over_who_cannot_take_it)
 	slot = open_one(0, a, &gen);
 	ck_assert_uint_eq(close_one(slot, gen, &to_pool), PROC_NOBODY);
 	pool_login_drop(pool_at(a), 2);
+	/* nobody may open one while it is paused */
+	atomic_store(&db_at(0)->paused, 1);
+	slot = open_one(0, a, &gen);
+	ck_assert_uint_eq(close_one(slot, gen, &to_pool), PROC_NOBODY);
+	atomic_store(&db_at(0)->paused, 0);
 	/* a lowered limit shrinks */
 	atomic_store(&pool_at(a)->size, 2);
 	slot = open_one(0, a, &gen);
@@ -523,8 +528,8 @@ START_TEST(exact_under_a_race)
 	expect_sane();
 	for (uint32_t p = 0; p < POOLS; p++)
 		ck_assert_uint_eq(atomic_load(&pool_at(p)->count), 0);
-	ck_assert_uint_gt(atomic_load(&t->opened), 1000);
-	ck_assert_uint_gt(atomic_load(&t->passed), 100);
+	ck_assert_uint_gt(atomic_load(&t->opened), 100);
+	ck_assert_uint_gt(atomic_load(&t->passed), 10);
 	segment_drop();
 	munmap(t, sizeof(*t));
 }
