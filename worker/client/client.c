@@ -132,6 +132,8 @@ client_open(int fd, const struct sockaddr_storage *peer, socklen_t len,
 	number++;
 	c->is_counted = true;
 	atomic_fetch_add(&proc_at(self.me)->clients, 1);
+	atomic_fetch_add_explicit(
+	    &proc_at(self.me)->connections, 1, memory_order_relaxed);
 	CRASH_POINT("client.open");
 	client_describe(c, fd, peer);
 	client_set_state(c, CLIENT_STARTUP);
@@ -155,6 +157,8 @@ client_rewatch(struct client *c)
 	if (c->backend != NULL && backend_is_full(c->backend))
 		want = 0;
 	else if (buf_len(&c->in) >= HOLD_MAX || c->is_asking)
+		want = 0;
+	else if (c->state == CLIENT_CONSOLE && buf_len(&c->out) > 0)
 		want = 0;
 	if (buf_len(&c->out) > 0)
 		want |= LOOP_WRITE;
@@ -270,6 +274,8 @@ on_writable(struct client *c)
 	if (c->backend != NULL)
 		backend_want_read(c->backend, true);
 	client_rewatch(c);
+	if (c->state == CLIENT_CONSOLE)
+		admin_resume(c);
 }
 
 static void
