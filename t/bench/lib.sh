@@ -324,7 +324,7 @@ worker_clients() { worker_column pid clients; }
 
 # Columns of SHOW WORKERS by their names, whatever else it shows.
 worker_column() { # name...
-	"$pg_bin/psql" -X -q -A -F '|' -P footer=off -h 127.0.0.1 \
+	PGCONNECT_TIMEOUT=3 "$pg_bin/psql" -X -q -A -F '|' -P footer=off -h 127.0.0.1 \
 	    -p "$peer_port" -U app -d pooler -c "show workers" \
 	    2>/dev/null | awk -F '|' -v names="$*" '
 	NR == 1 {
