@@ -129,8 +129,6 @@ come_in(struct client *c, const struct pool_greeting *text)
 	put_greeting(&w, text, c->params);
 	put_key(&w, c);
 	report_ready(&w, 'I');
-	if (g->has_keys && !c->lend->is_forced)
-		c->lend->keys = g->scram.keys;
 	deadline_clear(&c->deadline);
 	greet_free(c);
 	relay_show_app(c);
@@ -212,6 +210,9 @@ welcome(struct client *c)
 		join(c);
 	if (c->state == CLIENT_GONE || c->lend == NULL)
 		return;
+	/* before the greeting: the login that fetches it may need them */
+	if (c->greet->has_keys && !c->lend->is_forced)
+		c->lend->keys = c->greet->scram.keys;
 	if (has_greeting(c, &text)) {
 		come_in(c, &text);
 		return;
