@@ -66,10 +66,11 @@
 /* what a channel carries, in one byte */
 #define FD 0		/* up: a descriptor; down: always one */
 #define SHARE 1		/* up: its login went well, pass it on */
-#define MSG(t, x, y) ((((y) * NS + (x)) << 1) | (t))
-#define M_TYPE(m) ((m) & 1)
-#define M_SLOT(m) (((m) >> 1) % NS)
-#define M_GEN(m) (((m) >> 1) / NS)
+#define GONE 2		/* up: its backend's end was seen, close it */
+#define MSG(t, x, y) ((((y) * NS + (x)) << 2) | (t))
+#define M_TYPE(m) ((m) & 3)
+#define M_SLOT(m) (((m) >> 2) % NS)
+#define M_GEN(m) (((m) >> 2) / NS)
 
 /* the shared segment */
 byte st[NS], own[NS], gen[NS];	/* one word per slot */
@@ -131,10 +132,15 @@ bit be[NS];			/* a Postgres process exists for this place */
 #if NW == 2
 #define WORKERS(f) f(0); f(1)
 #define OTHERS(f) f((1 - me))
+#define ANY_OTHER(f) f((1 - me))
+#define PICK_OTHER(f) v = 1 - me
 #define ANY_WORKER(f) (f(0) || f(1))
 #else
 #define WORKERS(f) f(0); f(1); f(2)
 #define OTHERS(f) f(((me + 1) % NW)); f(((me + 2) % NW))
+#define ANY_OTHER(f) (f(((me + 1) % NW)) || f(((me + 2) % NW)))
+#define PICK_OTHER(f) if :: f(((me + 1) % NW)) -> v = (me + 1) % NW \
+	:: f(((me + 2) % NW)) -> v = (me + 2) % NW fi
 #define ANY_WORKER(f) (f(0) || f(1) || f(2))
 #endif
 
@@ -143,23 +149,33 @@ bit be[NS];			/* a Postgres process exists for this place */
 
 /* ---- what a waiter is told ------------------------------------------- */
 
-/* [R6] A bell for news that is not in the grant word: asleep or not. */
+/* [R6] There may be room: ring who waits and sleeps. */
 inline ring_one(w) {
 	atomic {
 		if
-#ifdef F_RING_ASLEEP
-		:: waiting[WP(w, 0)] && sleeping[w] -> bell[w] = 1
-#elif NPOOL > 1
-		:: waiting[WP(w, 0)] || waiting[WP(w, 1)] -> bell[w] = 1
+#if NPOOL > 1
+		:: (waiting[WP(w, 0)] || waiting[WP(w, 1)]) && sleeping[w] ->
 #else
-		:: waiting[WP(w, 0)] -> bell[w] = 1
+		:: waiting[WP(w, 0)] && sleeping[w] ->
 #endif
+			bell[w] = 1
 		:: else
 		fi
 	}
 }
 
 #define RING_WAITERS OTHERS(ring_one); look = 1
+
+#if NPOOL > 1
+inline ring_other_pools(w) {
+	atomic {
+		if
+		:: waiting[WP(w, 1 - POOL(s))] -> bell[w] = 1
+		:: else
+		fi
+	}
+}
+#endif
 
 /* The lock names its holder.  The program tries, and tries again at its next
  * turn, which does not sleep; waiting here is the same. */
@@ -198,18 +214,25 @@ inline tell() {
 	};
 	if
 	:: !fl ->
-		/* [R5] the word, then the flag; the grantee does it in reverse */
-#ifndef F_NO_BELL
+#ifndef F_NO_GONE
+		/* [R7] it may have been reaped before it could be told */
+		fl = gone[v];
 		atomic {
 			if
-			:: sleeping[v] -> bell[v] = 1
+			:: fl && grant[WP(v, POOL(s))] == GRANT(s, g) ->
+				grant[WP(v, POOL(s))] = 0
 			:: else
 			fi
 		};
 #endif
-		/* [R7] the grantee may have been reaped before the grant */
-#ifndef F_NO_GONE
-		fl = gone[v]
+		/* [R5] the word, then the flag; the grantee does it in reverse */
+#ifndef F_NO_BELL
+		atomic {
+			if
+			:: !fl && sleeping[v] -> bell[v] = 1
+			:: else
+			fi
+		}
 #else
 		skip
 #endif
@@ -225,12 +248,7 @@ inline offer() {
 		/* one reads the words of all, then swaps [R3] */
 		atomic {
 			if
-#if NW == 2
-			:: ELIGIBLE((1 - me)) -> v = 1 - me
-#else
-			:: ELIGIBLE(((me + 1) % NW)) -> v = (me + 1) % NW
-			:: ELIGIBLE(((me + 2) % NW)) -> v = (me + 2) % NW
-#endif
+			:: ANY_OTHER(ELIGIBLE) -> PICK_OTHER(ELIGIBLE)
 			:: else -> break
 			fi
 		};
@@ -275,7 +293,11 @@ inline offer() {
 #if NPOOL > 1
 	/* [R19] an idle backend makes room for other pools under a full limit */
 #ifndef F_NO_RING_POOLS
-	OTHERS(ring_one);
+	OTHERS(ring_other_pools);
+	if
+	:: want[WP(me, 1 - POOL(s))] > 0 -> look = 1
+	:: else
+	fi;
 #endif
 #endif
 	atomic { s = 0; g = 0 }
@@ -307,7 +329,9 @@ inline unreserve(w) {
 	:: else
 	fi;
 	DROP;
+#ifndef F_NO_RING_BACK
 	RING_WAITERS;
+#endif
 	atomic { s = 0; g = 0; fl = 0 }
 }
 
@@ -420,29 +444,26 @@ inline open(p) {
 		atomic {
 			if
 			:: ROOM(p) ->
-				cnt[p] = cnt[p] + 1;
-#if NPOOL > 1
-				total = total + 1;
-#endif
 #if NS > 1
 				if
 				:: st[0] == FREE -> s = 0
 				:: else -> s = 1
 				fi;
 #endif
+				assert(st[s] == FREE && !be[s]);
+				SET(s, LOGIN, me); gen[s] = gen[s] + 1;
+#if NPOOL > 1
+				pool[s] = p
+#endif
 			:: else -> fl = 0
 			fi
 		};
 		if
 		:: fl ->
-			atomic {
-				fl = 0;
-				assert(st[s] == FREE && !be[s]);
-				SET(s, LOGIN, me); gen[s] = gen[s] + 1;
+			atomic { fl = 0; cnt[p] = cnt[p] + 1 };
 #if NPOOL > 1
-				pool[s] = p;
+			total = total + 1;
 #endif
-			};
 			DROP;
 			start_login()
 		:: else ->
@@ -531,18 +552,15 @@ inline claim(x, p) {
 
 #define OPENS(p) (want[WP(me, p)] > 0 && lg == 0 && login[p] == 0 && ROOM(p))
 
-inline serve(p) {
-	if
-	:: grant[WP(me, p)] != 0 -> take_grant(p)
-#ifdef F_NO_LOOK_CLEAR
-		; goto served
-#endif
-	:: else
-	fi;
+/* [R2] a waiter was published: look for an idle slot, then for room */
+inline seek_idle(p) {
 	claim(0, p);
 #if NS > 1
 	claim(1, p);
 #endif
+}
+
+inline seek_room(p) {
 	if
 #ifdef F_ROOM_EARLY
 	:: early && OPENS(p) -> early = 0; open(p)
@@ -561,6 +579,32 @@ inline serve(p) {
 	publish(p)
 }
 
+#ifdef F_GRANT_UNSEEN
+#define GRANT_SEEN(p) (grant[WP(me, p)] != 0 && (wide || want[WP(me, p)] > 0))
+#else
+#define GRANT_SEEN(p) (grant[WP(me, p)] != 0)
+#endif
+
+inline serve(p) {
+	if
+	:: GRANT_SEEN(p) ->
+		take_grant(p);
+#ifndef F_NO_LOOK_CLEAR
+		look = 1
+#endif
+	:: else
+	fi;
+	if
+	:: want[WP(me, p)] > 0 || waiting[WP(me, p)] ->
+		if
+		:: wide -> seek_idle(p)
+		:: else
+		fi;
+		seek_room(p)
+	:: else
+	fi
+}
+
 /* [R18] the count of repairs has changed: a granter may have died between the
  * slot's word and the grant word, so look at the slots */
 inline find_grant(x) {
@@ -572,15 +616,14 @@ inline find_grant(x) {
 	fi
 }
 
+/* once a turn, before sleeping; wide: after a bell or a descriptor */
 inline look_around() {
-	look = 0;
+	atomic { wide = look; look = 0 };
 	if
-	:: rescan[me] ->
+	:: wide && rescan[me] ->
 		rescan[me] = 0;
 #ifndef F_NO_FIND
 		SLOTS(find_grant)
-#else
-		skip
 #endif
 	:: else
 	fi;
@@ -588,9 +631,7 @@ inline look_around() {
 #if NPOOL > 1
 	serve(1);
 #endif
-#ifdef F_NO_LOOK_CLEAR
-served:	skip
-#endif
+	wide = 0
 }
 
 /* a descriptor arrives; one that is here already, or too old, is just closed */
@@ -632,12 +673,12 @@ inline release() {
 #if NPOOL > 1
 		; publish(1)
 #endif
-	:: atomic { ELIGIBLE((1 - me)) -> v = 1 - me };
+	:: atomic { ANY_OTHER(ELIGIBLE) -> PICK_OTHER(ELIGIBLE) };
 		atomic { SET(s, GRANTED, v) };
 		offer()
 	:: atomic { want[WP(me, POOL(s))] == 0
 #ifdef F_LOOK_BEFORE
-	    && !ELIGIBLE((1 - me))
+	    && !ANY_OTHER(ELIGIBLE)
 #endif
 	    -> SET(s, IDLE, NONE) };
 #ifdef F_LOOK_BEFORE
@@ -710,15 +751,6 @@ inline take_back() {
 #define GRANT_ME (grant[me] != 0)
 #endif
 
-inline publish_have(x) {
-	atomic {
-		if
-		:: HAVE(me, x) != FDG(me, x) -> HAVE(me, x) = FDG(me, x)
-		:: else
-		fi
-	}
-}
-
 /* the events that poll may report, one a turn */
 inline poll() {
 	if
@@ -734,6 +766,11 @@ inline poll() {
 		login_ends()
 	:: atomic { ANY_SLOT(ENDED) -> PICK_SLOT(ENDED);
 		g = gen[s]; clo = clo & ~B(s); be[s] = 0; sleeping[me] = 0;
+		/* [R14] the supervisor closes its own, or finds out later */
+		if
+		:: len(up[me]) < QLEN -> up[me]!MSG(GONE, s, g)
+		:: else
+		fi;
 		FDG(me, s) = 0; HAVE(me, s) = 0 };
 		end_seen()
 	:: atomic { unsent && len(up[me]) < QLEN -> s = lg - 1; g = gen[s];
@@ -759,12 +796,18 @@ inline poll() {
 #ifdef F_ROOM_EARLY
 		early = OPENS(0);
 #endif
-		sleeping[me] = 0; look = 1 };
+		sleeping[me] = 0 };
 #ifndef F_PUBLISH_LATE
-		publish(0)
+		publish(0);
 #if NPOOL > 1
-		; publish(1)
+		publish(1);
 #endif
+#endif
+		seek_idle(0);
+		seek_room(0)
+#if NPOOL > 1
+		; seek_idle(1);
+		seek_room(1)
 #endif
 #ifndef NO_TAKE_BACK
 	:: atomic { ANY_SLOT(UNTAKEN) -> PICK_SLOT(UNTAKEN);
@@ -777,7 +820,7 @@ inline poll() {
 proctype Worker(byte me) {
 	byte s, g, m, lg, clo, shp;
 	byte v = NONE;
-	bit unsent, look, fl;
+	bit unsent, look, wide, fl;
 #if NPOOL > 1
 	bit q;
 #endif
@@ -786,24 +829,24 @@ proctype Worker(byte me) {
 #endif
 again:
 	{
-		/* [R18] born with the supervisor's descriptors: say so, look */
+		/* [R18] a replacement looks at everything */
 		atomic { sleeping[me] = 0; look = rescan[me] };
-		SLOTS(publish_have);
 		do
-		:: look -> look_around()
-		:: else ->
-			/* [R5] the flag, then the grant word, then sleep */
+		::
+			/* [R5] the flag, then the look, then sleep */
 #ifndef F_SLEEP_LATE
 			sleeping[me] = 1;
 #endif
 			if
-			:: GRANT_ME || rescan[me] ->
-				sleeping[me] = 0; look = 1
-			:: else ->
+			:: look || GRANT_ME || WANTS > 0 -> look_around()
+			:: else
+			fi;
 #ifdef F_SLEEP_LATE
-				sleeping[me] = 1;
+			sleeping[me] = 1;
 #endif
-				poll()
+			if
+			:: look
+			:: else -> poll()
 			fi
 		od
 	} unless {
@@ -811,7 +854,7 @@ again:
 		atomic {
 			crashed[me] || stopped[me];
 			s = 0; g = 0; m = 0; lg = 0; clo = 0; shp = 0; v = NONE;
-			unsent = 0; look = 0; fl = 0;
+			unsent = 0; look = 0; wide = 0; fl = 0;
 #if NPOOL > 1
 			q = 0;
 #endif
@@ -848,11 +891,12 @@ inline store(w) {
 			FDG(S, s) = g; shr = shr & ~B(s)
 		:: M_TYPE(m) == SHARE && g == FDG(S, s) ->
 			shr = shr | B(s);
-			fwd = fwd | FWD(0, s) | FWD(1, s);
+			fwd = fwd | FWD(0, s) | FWD(1, s)
 #if NW == 3
-			fwd = fwd | FWD(2, s);
+			; fwd = fwd | FWD(2, s)
 #endif
-			fwd = fwd & ~FWD(w, s)
+		:: M_TYPE(m) == GONE && g == FDG(S, s) ->
+			FDG(S, s) = 0; shr = shr & ~B(s)
 		:: else
 		fi;
 		s = 0; g = 0; m = 0
@@ -903,25 +947,20 @@ inline repair_slot(x) {
 		if
 		:: own[x] == k && st[x] == GRANTED -> SET(x, IDLE, NONE)
 #ifdef F_FREE_ACTIVE
-		:: own[x] == k && st[x] == ACTIVE -> need = 1
-		:: own[x] == k && st[x] == CLOSING && FDG(S, x) == gen[x] ->
-			name_closer(x)
+		:: own[x] == k && (st[x] == CLOSING || st[x] == LOGIN) &&
 #else
-		:: own[x] == k && (st[x] == ACTIVE || st[x] == CLOSING) ->
-			assert(FDG(S, x) == gen[x]);
-			name_closer(x)
+		:: own[x] == k && (st[x] == ACTIVE || st[x] == CLOSING ||
+		    st[x] == LOGIN) &&
 #endif
-		:: own[x] == k && st[x] == LOGIN && FDG(S, x) == gen[x] ->
-			name_closer(x)
-		:: own[x] == k && st[x] == LOGIN && FDG(S, x) != gen[x] ->
-			need = 1
-		:: own[x] == k && st[x] == RESERVED ->
+		    FDG(S, x) == gen[x] -> name_closer(x)
+#ifdef F_HOLDER_CLOSES
+		:: own[x] == k && st[x] == CLOSING && FDG(S, x) != gen[x] &&
+		    k != 0 && HAVE(0, x) == gen[x] -> own[x] = 0
+		:: own[x] == k && st[x] == CLOSING && FDG(S, x) != gen[x] &&
+		    k != 1 && HAVE(1, x) == gen[x] -> own[x] = 1
+#endif
 #ifdef F_RESERVED_IDLE
-			SET(x, IDLE, NONE)
-#elif !defined(F_RESERVED_KEPT)
-			need = 1
-#else
-			skip
+		:: own[x] == k && st[x] == RESERVED -> SET(x, IDLE, NONE)
 #endif
 		:: else
 		fi;
@@ -935,19 +974,29 @@ inline repair_slot(x) {
 	}
 }
 
+#ifdef F_RESERVED_KEPT
+#define PLACE(x) (st[x] == LOGIN || st[x] == CLOSING)
+#elif defined(F_FREE_ACTIVE)
+#define PLACE(x) (st[x] == LOGIN || st[x] == CLOSING || st[x] == RESERVED || \
+	st[x] == ACTIVE)
+#else
+#define PLACE(x) (st[x] == LOGIN || st[x] == CLOSING || st[x] == RESERVED)
+#endif
+
+/* a place without a backend: reserved; not yet connected; its end was seen */
 inline repair_free(x) {
 	atomic {
 		if
-		:: own[x] == k && (st[x] == RESERVED || st[x] == LOGIN
-#ifdef F_FREE_ACTIVE
-		    || st[x] == ACTIVE
-#endif
-		    ) ->
+		:: own[x] == k && PLACE(x) ->
 			assert(!be[x]);
-			SET(x, FREE, NONE)
+			SET(x, FREE, NONE); n = 1
 		:: else
 		fi
-	}
+	};
+	if
+	:: n -> lower(x); n = 0
+	:: else
+	fi
 }
 
 #ifdef F_NO_RESEND
@@ -980,6 +1029,22 @@ inline raise(w) {
 	atomic { cnt[0] = n; n = 0 }
 #endif
 
+#define WITHDRAW(w) \
+	if \
+	:: gone[w] -> LEAVE_WAITING(w) LEAVE_GRANT(w) skip \
+	:: else \
+	fi
+#ifdef F_WAITING_LEFT
+#define LEAVE_WAITING(w)
+#else
+#define LEAVE_WAITING(w) waiting[WP(w, 0)] = 0; waiting[WP(w, NPOOL - 1)] = 0;
+#endif
+#ifdef F_GRANT_LEFT
+#define LEAVE_GRANT(w)
+#else
+#define LEAVE_GRANT(w) grant[WP(w, 0)] = 0; grant[WP(w, NPOOL - 1)] = 0;
+#endif
+
 /* all that the reaped k left; may be run again at any time */
 inline repair() {
 #ifndef F_NO_DRAIN
@@ -988,66 +1053,12 @@ inline repair() {
 	:: else -> break
 	od;
 #endif
-	atomic {	/* hints */
-#ifndef F_WAITING_LEFT
-		waiting[WP(k, 0)] = 0;
-#if NPOOL > 1
-		waiting[WP(k, 1)] = 0;
-#endif
-#endif
+	atomic {
 #ifndef F_HAVE_LEFT
-		HAVE(k, 0) = 0;
-#if NS > 1
-		HAVE(k, 1) = 0;
-#endif
+		HAVE(k, 0) = 0; HAVE(k, NS - 1) = 0;
 #endif
 		sleeping[k] = 0
 	};
-#ifndef F_GRANT_LEFT
-	grant[WP(k, 0)] = 0;
-#if NPOOL > 1
-	grant[WP(k, 1)] = 0;
-#endif
-#endif
-	SLOTS(repair_slot);
-	/* [R23] the lock, the recount under it, and only then unlocked */
-	atomic {
-		if
-#ifdef F_BREAK_LOCK
-		:: lk == k + 1 -> lk = 0; mine = 1
-#else
-		:: lk == k + 1 -> lk = S + 1; mine = 1
-#endif
-		:: need && lk == 0 -> lk = S + 1; mine = 1
-#if defined(F_NO_LOCK) || defined(F_RECOUNT_ALWAYS)
-		:: else -> mine = 1
-#else
-		:: else
-#endif
-		fi
-	};
-	if
-	:: mine ->
-		SLOTS(repair_free);
-		RECOUNT;
-		atomic {
-			if
-			:: lk == S + 1 -> lk = 0
-			:: else
-			fi;
-			mine = 0; need = 0; again = again & ~B(k)
-		}
-#ifdef F_DEFER_DROP
-	:: else -> atomic { need = 0 }
-#else
-	:: else -> atomic {
-		if
-		:: need -> again = again | B(k)
-		:: else -> again = again & ~B(k)
-		fi;
-		need = 0 }
-#endif
-	fi;
 #ifndef F_LOGIN_LEFT
 	atomic {	/* [R24] */
 		if
@@ -1062,6 +1073,47 @@ inline repair() {
 #endif
 	};
 #endif
+	atomic { WORKERS(WITHDRAW) };
+	SLOTS(repair_slot);
+	/* [R23] the lock; a dead holder's is taken over, all counted anew,
+	 * and only then unlocked; a living holder's defers the rest */
+	atomic {
+		if
+		:: lk == 0 -> lk = S + 1
+#ifdef F_BREAK_LOCK
+		:: lk != 0 && gone[lk - 1] -> lk = 0; mine = 1
+#else
+		:: lk != 0 && gone[lk - 1] -> lk = S + 1; mine = 1
+#endif
+		:: else ->
+#ifndef F_DEFER_DROP
+			again = again | B(k)
+#endif
+		fi;
+#if defined(F_NO_LOCK) || defined(F_RECOUNT_ALWAYS)
+		mine = 1
+#endif
+	};
+	if
+	:: mine -> RECOUNT; mine = 0
+	:: else
+	fi;
+	if
+#ifdef F_BREAK_LOCK
+	:: true ->
+#else
+	:: lk == S + 1 ->
+#endif
+		SLOTS(repair_free);
+		atomic {
+			if
+			:: lk == S + 1 -> lk = 0
+			:: else
+			fi;
+			again = again & ~B(k)
+		}
+	:: else
+	fi;
 	atomic {	/* [R22] what the living lack, then the count, the bells */
 		RESEND(0) RESEND(1)
 #if NW == 3
@@ -1073,18 +1125,21 @@ inline repair() {
 }
 
 #ifdef TWICE
-#define ALL(f) f(st[0]) f(own[0]) f(gen[0]) f(st[NS - 1]) f(own[NS - 1]) \
-	f(cnt[0]) f(lk) f(login[0]) f(waiting[0]) f(waiting[1]) f(grant[0]) \
-	f(grant[1]) f(have[0]) f(have[1]) f(have[NS]) f(have[2 * NS - 1]) \
-	f(fwd) f(shr) f(again) f(FDG(S, 0)) f(FDG(S, NS - 1))
-#define SUM(x) h = h * 31 + x;
-/* [R25] every word that repair may touch, one after the other */
+/* [R25] every word that repair may touch */
+#define ALL(f) f(0, st[0]) f(1, own[0]) f(2, gen[0]) f(3, st[NS - 1]) \
+	f(4, own[NS - 1]) f(5, gen[NS - 1]) f(6, cnt[0]) f(7, lk) \
+	f(8, login[0]) f(9, waiting[0]) f(10, waiting[1]) f(11, grant[0]) \
+	f(12, grant[1]) f(13, have[0]) f(14, have[1]) f(15, have[NS]) \
+	f(16, have[2 * NS - 1]) f(17, fwd) f(18, shr) f(19, again) \
+	f(20, FDG(S, 0)) f(21, FDG(S, NS - 1))
+#define SAVE(i, x) was[i] = x;
+#define SAME(i, x) assert(was[i] == x); was[i] = 0;
 #endif
 
 /* what the living and the store give to the replacement of k, at the fork */
 #define INHERIT(x) \
 	if \
-	:: shr & B(x) -> FDG(k, x) = FDG(S, x) \
+	:: shr & B(x) -> FDG(k, x) = FDG(S, x); HAVE(k, x) = FDG(S, x) \
 	:: else -> FDG(k, x) = 0 \
 	fi
 
@@ -1099,8 +1154,7 @@ inline give_orphan(x) {
 }
 
 #define REAP(w) (down[w] && !gone[w])
-#define AGAIN(w) ((again & B(w)) && \
-	(lk == 0 || lk == w + 1))
+#define AGAIN(w) ((again & B(w)) && lk == 0)
 #define REPLACE(w) (gone[w] && !(again & B(w)) && !dead[w])
 
 #if NW == 2
@@ -1111,9 +1165,9 @@ inline give_orphan(x) {
 
 proctype Sup() {
 	byte s, g, m, k, n, again, fwd, shr, orphan;
-	bit mine, need;
+	bit mine;
 #ifdef TWICE
-	int h, h2;
+	byte was[22];
 #endif
 	do
 	:: len(up[0]) > 0 -> store(0)
@@ -1138,11 +1192,10 @@ proctype Sup() {
 		/* [R25] run twice, the second changes nothing */
 		atomic {
 			repair();
-			h = 0; ALL(SUM) h2 = h;
+			ALL(SAVE)
 			repair();
-			h = 0; ALL(SUM)
-			assert(h == h2);
-			h = 0; h2 = 0
+			ALL(SAME)
+			skip
 		};
 #else
 		repair();
@@ -1210,8 +1263,9 @@ proctype World() {
 	assert(frozen || dead[w] || todo[w] == 0); \
 	assert(frozen || want[WP(w, 0)] + want[WP(w, NPOOL - 1)] == 0); \
 	assert(dead[w] || (waiting[WP(w, 0)] == (want[WP(w, 0)] > 0))); \
-	assert(!dead[w] || (waiting[WP(w, 0)] == 0)); \
-	assert(grant[WP(w, 0)] == 0 && grant[WP(w, NPOOL - 1)] == 0); \
+	assert(!dead[w] || (waiting[WP(w, 0)] == 0 && HAVE(w, 0) == 0)); \
+	assert(dead[w] || (grant[WP(w, 0)] == 0 && \
+	    grant[WP(w, NPOOL - 1)] == 0)); \
 	ENDS_HELD(w, 0); ENDS_HELD(w, NS - 1)
 #define WAITING(w) (want[WP(w, 0)] > 0 || want[WP(w, NPOOL - 1)] > 0)
 

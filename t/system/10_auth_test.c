@@ -159,13 +159,20 @@ START_TEST(no_enumeration)
 	c = PQconnectdb(as(p, "nobody", "wrong"));
 	b = strdup(PQerrorMessage(c));
 	PQfinish(c);
+	/* but for the name that was given */
+	ck_assert_ptr_nonnull(strstr(a, "user \"clear\""));
+	memcpy(strstr(a, "clear"), "NAME.", 5);
+	ck_assert_ptr_nonnull(strstr(b, "nobody"));
+	memmove(strstr(b, "nobody"), strstr(b, "nobody") + 1,
+	    strlen(strstr(b, "nobody")));
+	memcpy(strstr(b, "obody"), "NAME.", 5);
 	ck_assert_str_eq(strstr(a, "FATAL"), strstr(b, "FATAL"));
 	free(a);
 	free(b);
 	sql_refused(pooler_at(p, "dbname=nothing user=clear password=wrong"),
 	    "password authentication failed");
 	sql_refused(pooler_at(p, "dbname=nothing user=clear password='"
-	    PG_PASSWORD "'"), "no such database");
+	    PG_PASSWORD "'"), "nothing");
 	pooler_stop(p);
 }
 END_TEST

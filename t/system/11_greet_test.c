@@ -231,7 +231,7 @@ START_TEST(unknown_database)
 
 	wire_send(w, buf, wire_startup(buf, sizeof(buf), 0x30000, "user",
 	    "app", "database", "nowhere", NULL));
-	wire_error(w, 'M', "no such database: nowhere");
+	wire_error(w, 'M', "nowhere");
 	if (!is_standin())
 		ck_assert_str_eq(wire_field(w, 'C'), "3D000");
 	wire_end(w);
@@ -317,8 +317,9 @@ START_TEST(silent_client)
 	struct wire *w, *half;
 	int64_t t0;
 
-	pooler_set(p, "client_login_timeout = 1");
-	pooler_reload(p);
+	pooler_stop(p);
+	/* a kernel that waits for the first byte would wait for it too long */
+	p = pooler_with("client_login_timeout = 1\ntcp_defer_accept = 0");
 	t0 = now_ms();
 	w = dial();
 	half = dial();

@@ -300,6 +300,57 @@ START_TEST(truncated_is_told)
 }
 END_TEST
 
+/*
+ * Linux refuses more descriptors in flight than a process may have open
+ * (ETOOMANYREFS), though the socket has room: they wait in the queue.
+ */
+static _Noreturn void
+send_too_many(void)
+{
+	struct rlimit low = { 64, 64 };
+	struct msg m = message(MSG_FD, 0, ""), in;
+	uint64_t got = 0, sent = 0;
+	bool truncated;
+	int fd;
+
+	if ((geteuid() == 0 && setuid(65534) == -1) ||
+	    setrlimit(RLIMIT_NOFILE, &low) == -1)
+		_exit(1);
+	for (; sent < 85; sent++) {
+		m.id = sent;
+		if (chan_send(&a, &m, a.fd) != 0)
+			_exit(2);
+	}
+	while (got < sent) {
+		enum result r = chan_recv(&b, &in, &fd, &truncated);
+
+		if (r == FAIL || truncated)
+			_exit(3);
+		if (r == DONE && (in.id != got++ || fd == -1))
+			_exit(4);
+		if (fd != -1)
+			(void)close(fd);
+		(void)chan_flush(&a);
+	}
+	_exit(chan_is_waiting(&a) ? 5 : 0);
+}
+
+START_TEST(too_many_in_flight)
+{
+	int status;
+	pid_t kid;
+
+	pair();
+	kid = fork();
+	ck_assert_int_ne(kid, -1);
+	if (kid == 0)
+		send_too_many();
+	ck_assert_int_eq(waitpid(kid, &status, 0), kid);
+	ck_assert_int_eq(status, 0);
+	unpair();
+}
+END_TEST
+
 /* A child that dies with its pockets full: all that it sent arrives. */
 START_TEST(read_to_the_end_of_the_dead)
 {
@@ -347,6 +398,7 @@ main(void)
 		TEST(the_peer_has_gone),
 		TEST(malformed_is_dropped),
 		TEST(truncated_is_told),
+		TEST(too_many_in_flight),
 		TEST(read_to_the_end_of_the_dead),
 		NO_MORE_TESTS,
 	};
