@@ -98,6 +98,7 @@ look_c() {
 	watch_backends 13 >"$work/watch.out" &
 	watcher=$!
 	tries=130
+	sleep 0.1
 	until grep -q '^ready' "$work/crowd.out"; do
 		tries=$((tries - 1))
 		{ [ $tries -gt 0 ] && is_alive "$driver"; } || break
@@ -134,7 +135,7 @@ look_d() {
 		say "    left out: no SHOW WORKERS here"
 		return
 	fi
-	load_exec --clients 200 --mode mixed --think 50 --seconds 8 \
+	load_exec --clients 200 --mode mixed --think 200 --seconds 8 \
 	    --reconnect >"$work/crash.out" 2>"$work/crash.err" &
 	driver=$!
 	pids="$pids $driver"
@@ -142,7 +143,9 @@ look_d() {
 	watcher=$!
 	sleep 3
 	victim=$(worker_clients | head -n 1)
-	app_pids "and state = 'idle'" >"$work/idle.before"
+	# idle for a while: not one that a client has between two queries
+	app_pids "and state = 'idle' and
+	    state_change < now() - interval '200 ms'" >"$work/idle.before"
 	"$BENCH_BIN/replace" "$peer_pid" "${victim% *}" >"$work/replace.out"
 	sleep 1
 	app_pids "" >"$work/idle.after"
