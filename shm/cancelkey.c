@@ -18,10 +18,10 @@ enum {
 
 /* The round function: 32 bits of HMAC(secret, {round, half}). */
 static bool
-mix(uint8_t round, uint32_t half, uint32_t *out)
+mix(unsigned round, uint32_t half, uint32_t *out)
 {
-	uint8_t in[5] = { round, (uint8_t)(half >> 24), (uint8_t)(half >> 16),
-		(uint8_t)(half >> 8), (uint8_t)half };
+	uint8_t in[5] = { (uint8_t)round, (uint8_t)(half >> 24),
+		(uint8_t)(half >> 16), (uint8_t)(half >> 8), (uint8_t)half };
 	uint8_t md[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
 
@@ -39,7 +39,7 @@ permute(uint64_t *v)
 {
 	uint32_t left = (uint32_t)(*v >> 32), right = (uint32_t)*v, f;
 
-	for (uint8_t i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint32_t old = right;
 
 		if (!mix(i, right, &f))
@@ -56,7 +56,7 @@ invert(uint64_t *v)
 {
 	uint32_t left = (uint32_t)(*v >> 32), right = (uint32_t)*v, f;
 
-	for (uint8_t i = ROUNDS; i-- > 0;) {
+	for (unsigned i = ROUNDS; i-- > 0;) {
 		uint32_t old = left;
 
 		if (!mix(i, left, &f))

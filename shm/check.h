@@ -31,7 +31,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 0: all holds.  1: could not look (lock busy, no memory).  -1: broken, `why` says it. */
+/*
+ * 0: all holds.  1: could not look (lock busy, no memory).  -1: broken, and
+ * `why` says what.
+ */
 int check_segment(uint32_t me, bool strict, char *why, size_t len);
 
 #endif

@@ -228,8 +228,8 @@ look_kept_back(uint32_t pool, const struct place *p, struct kept_back *k)
 static bool
 is_kept_back(const struct kept_back *k, uint32_t q, const struct pool *p)
 {
-	if (atomic_load(&p->gen) == 0 || atomic_load(&p->login) != 0
-	    || pool_is_paused(p))
+	if (atomic_load(&p->gen) == 0 || atomic_load(&p->login) != 0 ||
+	    pool_is_paused(p))
 		return false;
 	return k->is_all || (k->is_pool && q == k->pool) ||
 	    (k->is_db && atomic_load(&p->db) == k->db) ||

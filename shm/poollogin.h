@@ -45,9 +45,10 @@ void pool_login_drop(struct pool *p, uint32_t me);
 
 /*
  * Both writers number their record themselves (`number` of the argument is
- * not looked at): a failure one higher than the last, a greeting by a
- * higher one than ever before if it differs from what stands there.  A cleared failure keeps its
- * number, so that the next one is new to everybody; its when_ms is 0.
+ * not looked at): a failure one higher than the last; a greeting, if it is
+ * not the one that stands there already, higher than ever before.  A cleared
+ * failure keeps its number, so that the next one is new to everybody; its
+ * when_ms is 0.
  */
 void pool_failure_write(struct pool *p, const struct pool_failure *f);
 bool pool_failure_look(const struct pool *p, struct pool_failure *out);
