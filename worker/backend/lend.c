@@ -54,6 +54,7 @@ enqueue(struct lend *l, struct waiter *w, bool is_greeting)
 		l->first = w;
 	l->last = w;
 	l->nwaiting++;
+	l->ngreeting += is_greeting;
 	publish(l);
 	make_hot(l);
 	if (!deadline_is_set(&l->timer))
@@ -77,6 +78,7 @@ lend_forget(struct waiter *w)
 		l->last = w->prev;
 	w->lend = NULL;
 	l->nwaiting--;
+	l->ngreeting -= w->is_greeting;
 	publish(l);
 }
 
@@ -99,7 +101,7 @@ serve_greetings(struct lend *l)
 {
 	struct waiter *w, *next;
 
-	if (atomic_load(&l->row->greeting_number) == 0)
+	if (l->ngreeting == 0 || atomic_load(&l->row->greeting_number) == 0)
 		return;
 	for (w = l->first; w != NULL; w = next) {
 		next = w->next;

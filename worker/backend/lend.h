@@ -57,6 +57,7 @@ struct lend {
 
 	struct waiter *first, *last;
 	uint32_t nwaiting;
+	uint32_t ngreeting;         /* of these, who want only the greeting */
 
 	uint32_t *stack;            /* slots, last used here on top */
 	uint32_t nstack, cap;

@@ -21,11 +21,12 @@ is_final(const struct pool_failure *f)
 	    strncmp(f->sqlstate, "57", 2) != 0;
 }
 
+/* The last login failed, and none has succeeded since. */
 static bool
 failure_of(const struct lend *l, struct pool_failure *f)
 {
 	return atomic_load(&l->row->failure_number) != 0 &&
-	    pool_failure_look(l->row, f);
+	    pool_failure_look(l->row, f) && f->when_ms != 0;
 }
 
 uint64_t
