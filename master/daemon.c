@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "conf/compat.h"
+#include "conf/log.h"
 
 static int ready_fd = -1; /* write end; the waiting process has the other */
 
@@ -99,22 +100,39 @@ daemon_detach(struct err *e)
 	return 0;
 }
 
+/* Who waits for the end of our standard streams must see it. */
+static void
+leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	log_quiet(true);
+	if (null == -1)
+		return;
+	for (int fd = 0; fd <= 2; fd++)
+		(void)dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
 void
 daemon_ready(void)
 {
-	int null;
-
 	if (ready_fd == -1)
 		return;
-	null = open("/dev/null", O_RDWR);
-	if (null != -1) {
-		for (int fd = 0; fd <= 2; fd++)
-			(void)dup2(null, fd);
-		if (null > 2)
-			close(null);
-	}
+	leave_terminal();
 	/* the waiting process may have been killed; that changes nothing */
 	(void)!write(ready_fd, "", 1);
+	close(ready_fd);
+	ready_fd = -1;
+}
+
+void
+daemon_child(void)
+{
+	if (ready_fd == -1)
+		return;
+	leave_terminal();
 	close(ready_fd);
 	ready_fd = -1;
 }

@@ -41,6 +41,9 @@ int daemon_detach(struct err *e);
  * Does nothing without a daemon_detach(). */
 void daemon_ready(void);
 
+/* In a child that was forked before that: leave the terminal, too. */
+void daemon_child(void);
+
 /*
  * Allow this process and its children `need` descriptors, and `want` of them
  * where that costs nothing: raise the soft limit, and the hard one to the

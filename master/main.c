@@ -302,8 +302,6 @@ main(int argc, char **argv)
 	log_info(NULL, "process up: pooler %s, %s, %s, %d workers",
 	    POOLER_VERSION, loop_name(), OpenSSL_version(OPENSSL_VERSION),
 	    c->workers);
-	if (a.is_daemon)
-		log_quiet(true);
 	daemon_ready();
 	supervisor_run();
 	supervisor_close();

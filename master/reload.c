@@ -9,6 +9,7 @@
 #include "conf/compat.h"
 #include "conf/log.h"
 #include "master/children.h"
+#include "master/sizes.h"
 #include "shm/poolconf.h"
 #include "shm/segment.h"
 
@@ -171,6 +172,21 @@ forget_next(void)
 	next_fd = -1;
 }
 
+/* The segment and the descriptor limit were sized once, at start. */
+static void
+warn_of_size(const struct conf *c)
+{
+	struct sizes s;
+
+	sizes_of(c, UINT64_MAX, &s);
+	if (s.min_slots > seg->nslots ||
+	    (uint32_t)c->max_client_conn > seg->nclients)
+		log_warn(NULL,
+		    "room was made for %u server and %u client "
+		    "connections at start: more need a restart",
+		    seg->nslots, seg->nclients);
+}
+
 /* Put `next` into effect; false: a lock was busy, call again. */
 static bool
 publish(void)
@@ -194,6 +210,7 @@ publish(void)
 		(void)log_reopen();
 	children_send_all(&reopen, -1);
 	bell_ring_all();
+	warn_of_size(running);
 	log_info(NULL, "reload done");
 	return true;
 }

@@ -8,6 +8,7 @@
 #include "conf/clock.h"
 #include "conf/compat.h"
 #include "conf/log.h"
+#include "master/daemon.h"
 #include "master/fdstore.h"
 #include "master/listen.h"
 #include "master/signal.h"
@@ -144,6 +145,7 @@ in_child(enum proc_kind kind)
 {
 	if (kind != PROC_WORKER)
 		listen_child();
+	daemon_child();
 	close(life[1]);
 	life[1] = -1;
 	reload_child();
