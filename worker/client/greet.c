@@ -107,6 +107,8 @@ put_key(struct wire *w, const struct client *c)
 	uint64_t key = cancelkey_make(c->row);
 	uint8_t secret[4];
 
+	/* without randomness the row keeps 0, which matches nothing */
+	atomic_store(&clientrow_at(c->row)->key, key);
 	frame_put32(secret, (uint32_t)key);
 	report_key(w, (int32_t)(uint32_t)(key >> 32), secret, sizeof(secret));
 }
