@@ -171,8 +171,6 @@ is_up(const struct pooler *p)
 {
 	struct wire *w = wire_try("127.0.0.1", p->port);
 
-	if (!w)
-		w = wire_try(p->dir, p->port);
 	if (w)
 		wire_free(w);
 	return w != NULL;

@@ -26,8 +26,8 @@ start(struct fakepg *f, const char *setting)
 	p->errors_ok = true;
 	pooler_db(p, "bad = host=127.0.0.1 port=%d dbname=app "
 	    "user=bad password=secret", f->port);
-	pooler_set(p, "default_pool_size = 2\nserver_connect_timeout = 1");
-	pooler_set(p, "query_wait_timeout = 2\nserver_login_retry = 1");
+	pooler_set(p, "default_pool_size = 2\nserver_connect_timeout = 0.5");
+	pooler_set(p, "query_wait_timeout = 0.7\nserver_login_retry = 1");
 	pooler_set(p, "%s", setting);
 	pooler_start(p);
 	return p;
