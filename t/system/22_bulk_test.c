@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "t/lib/pooler.h"
-#include "t/lib/relay.h"
+#include "t/lib/drip.h"
 #include "t/lib/spawn.h"
 #include "t/lib/sql.h"
 #include "t/lib/suite.h"
@@ -59,13 +59,13 @@ piece(void)
 START_TEST(torn_at_every_byte)
 {
 	struct pooler *p = pooler_new();
-	struct relay server = relay_start(pg->port, piece()), client;
+	struct drip server = drip_start(pg->port, piece()), client;
 	PGconn *c, *d;
 
 	pooler_db(p, "drip = host=127.0.0.1 port=%d dbname=app", server.port);
 	pooler_set(p, "default_pool_size = 1");
 	pooler_start(p);
-	client = relay_start(p->port, piece());
+	client = drip_start(p->port, piece());
 	c = sql_open(text("host=127.0.0.1 port=%d user=app dbname=drip "
 	    "sslmode=disable gssencmode=disable", client.port));
 	d = pooler_conn(p, "dbname=drip");
@@ -75,8 +75,8 @@ START_TEST(torn_at_every_byte)
 	converse(d);
 	PQfinish(c);
 	PQfinish(d);
-	relay_stop(&client);
-	relay_stop(&server);
+	drip_stop(&client);
+	drip_stop(&server);
 	pooler_stop(p);
 }
 END_TEST
@@ -84,20 +84,20 @@ END_TEST
 START_TEST(login_torn_at_every_byte)
 {
 	struct pooler *p = pooler_new();
-	struct relay server = relay_start(pg->port, piece()), client;
+	struct drip server = drip_start(pg->port, piece()), client;
 	PGconn *c;
 
 	pooler_db(p, "drip = host=127.0.0.1 port=%d dbname=app", server.port);
 	pooler_set(p, "auth_type = scram-sha-256");
 	pooler_auth(p, "scram_u", PG_PASSWORD);
 	pooler_start(p);
-	client = relay_start(p->port, piece());
+	client = drip_start(p->port, piece());
 	c = sql_open(text("host=127.0.0.1 port=%d user=scram_u dbname=drip "
 	    "password='%s'", client.port, PG_PASSWORD));
 	ck_assert_str_eq(sql_one(c, "SELECT current_user"), "scram_u");
 	PQfinish(c);
-	relay_stop(&client);
-	relay_stop(&server);
+	drip_stop(&client);
+	drip_stop(&server);
 	pooler_stop(p);
 }
 END_TEST

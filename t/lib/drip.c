@@ -1,7 +1,7 @@
 /*
- * relay.c - drip bytes from one socket to another.
+ * drip.c - drip bytes from one socket to another.
  */
-#include "t/lib/relay.h"
+#include "t/lib/drip.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -79,10 +79,10 @@ serve(int fd, int target, size_t piece)
 	_exit(0);
 }
 
-struct relay
-relay_start(int to, size_t piece)
+struct drip
+drip_start(int to, size_t piece)
 {
-	struct relay r = { 0 };
+	struct drip r = { 0 };
 	int listener = fake_listen(&r.port);
 
 	r.pid = fork();
@@ -105,7 +105,7 @@ relay_start(int to, size_t piece)
 }
 
 void
-relay_stop(struct relay *r)
+drip_stop(struct drip *r)
 {
 	kill(r->pid, SIGKILL);
 	waitpid(r->pid, NULL, 0);
