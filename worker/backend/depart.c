@@ -156,17 +156,16 @@ finish(struct backend *b)
 }
 
 static void
-half_close(struct backend *b)
+half_close(struct backend *b, bool may_terminate)
 {
 	static const uint8_t terminate[] = { 'X', 0, 0, 0, 4 };
-	bool is_whole = b->up_remain == 0 && !backend_is_full(b);
 
-	if (is_whole && b->state != BACKEND_LOGIN)
+	/* never into the middle of another message */
+	if (may_terminate && b->up_remain == 0 && !backend_is_full(b))
 		(void)send(b->watch.fd, terminate, sizeof(terminate),
 		    MSG_NOSIGNAL);
 	buf_fini(&b->out);
 	buf_fini(&b->in);
-	b->state = BACKEND_CLOSING;
 	/* a socket that never was connected has no end of file */
 	if (shutdown(b->watch.fd, SHUT_WR) == -1 && errno == ENOTCONN) {
 		finish(b);
@@ -191,16 +190,21 @@ depart_begin(struct backend *b, const char *why, const struct err *e)
 	struct lessee *user = b->user;
 	struct log_who who;
 	uint64_t age_us = loop_now_us - atomic_load(&s->born_us);
+	bool was_login = b->state == BACKEND_LOGIN, was_running;
+	struct lend *l = b->lend;
 
 	if (b->state == BACKEND_CLOSING)
 		return;
+	was_running = is_running(b);
 	if (self.conf->log_disconnections) {
 		backend_who(b, &who);
 		log_info(&who, "closing because: %s (age=%llus)", why,
 		    (unsigned long long)(age_us / 1000000));
 	}
 	b->user = NULL;
-	if (b->state == BACKEND_LOGIN)
+	/* first: a cancel that fails at once must find it closing */
+	b->state = BACKEND_CLOSING;
+	if (was_login)
 		login_drop(b);
 	slot_move(s, slot_look(s), SLOT_CLOSING, self.me);
 	CRASH_POINT("depart.closing");
@@ -210,10 +214,13 @@ depart_begin(struct backend *b, const char *why, const struct err *e)
 	if (b->watch.fd == -1) {
 		finish(b);
 	} else {
-		if (is_running(b))
+		if (was_running)
 			cancel_send(b, -1);
-		half_close(b);
+		half_close(b, !was_login);
 	}
+	/* whatever ended it: the next one may try */
+	if (was_login)
+		lend_login_ended(l, false);
 	if (user != NULL)
 		user->on_gone(user, e);
 }
@@ -228,10 +235,11 @@ depart_adopted(struct backend *b)
 	backend_who(b, &who);
 	log_info(&who, "closing because: its worker died");
 	b->cancels = 0;
-	b->up_remain = 1; /* who knows what is half sent: no Terminate */
+	b->state = BACKEND_CLOSING;
 	if (backend_info(b)->key_len > 0)
 		cancel_send(b, -1);
-	half_close(b);
+	/* who knows what is half sent */
+	half_close(b, false);
 }
 
 void

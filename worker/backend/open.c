@@ -104,7 +104,6 @@ open_failed(struct backend *b, const struct err *e, bool is_told)
 	pool_failure_write(l->row, &f);
 	CRASH_POINT("open.failed");
 	backend_close(b, "login failed: %s", e->log[0] ? e->log : e->say);
-	lend_login_ended(l, false);
 }
 
 /* The least recently used idle backend of another pool under the limit that
