@@ -112,10 +112,12 @@ up(struct client *c, const uint8_t *p, size_t len)
 				return;
 			break;
 		}
+		/* what ends here goes on first: the books say that it has */
 		if (r == FAIL || !is_known(f.type)) {
-			client_fail(c, "08P01", r == FAIL ?
-			    "invalid message length" :
-			    "invalid frontend message type");
+			if (forward(c, from, at) == 0)
+				client_fail(c, "08P01", r == FAIL ?
+				    "invalid message length" :
+				    "invalid frontend message type");
 			return;
 		}
 		if (f.type == 'X') {
@@ -132,8 +134,9 @@ up(struct client *c, const uint8_t *p, size_t len)
 			continue;
 		}
 		if (track_client(&b->track, f.type) == -1) {
-			client_fail(c, "54000",
-			    "too many requests are outstanding");
+			if (forward(c, from, at) == 0)
+				client_fail(c, "54000",
+				    "too many requests are outstanding");
 			return;
 		}
 		count_message(c, f.type);
