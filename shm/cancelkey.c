@@ -2,7 +2,6 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,20 +13,41 @@ enum {
 	ROUNDS = 6, /* four make it a strong permutation; two to spare */
 	ROW_BITS = 24,
 	ROW_MASK = (1 << ROW_BITS) - 1,
+	BLOCK = 16, /* bytes of an AES block */
+	POOL = 64,  /* random numbers drawn at once */
 };
 
-/* The round function: 32 bits of HMAC(secret, {round, half}). */
+/* Prepared once a process: setting it up costs ten times its use. */
+static EVP_CIPHER_CTX *aes;
+
+static bool
+prepare(void)
+{
+	if (aes != NULL)
+		return true;
+	aes = EVP_CIPHER_CTX_new();
+	if (aes != NULL &&
+	    EVP_EncryptInit_ex(aes, EVP_aes_256_ecb(), NULL,
+		seg->cancel_secret, NULL) == 1 &&
+	    EVP_CIPHER_CTX_set_padding(aes, 0) == 1)
+		return true;
+	EVP_CIPHER_CTX_free(aes);
+	aes = NULL;
+	return false;
+}
+
+/* The round function: 32 bits of AES-256(secret, {round, half}). */
 static bool
 mix(unsigned round, uint32_t half, uint32_t *out)
 {
-	uint8_t in[5] = { (uint8_t)round, (uint8_t)(half >> 24),
+	uint8_t in[BLOCK] = { (uint8_t)round, (uint8_t)(half >> 24),
 		(uint8_t)(half >> 16), (uint8_t)(half >> 8), (uint8_t)half };
-	uint8_t md[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
+	uint8_t md[BLOCK];
+	int len = 0;
 
-	if (HMAC(EVP_sha256(), seg->cancel_secret, sizeof(seg->cancel_secret),
-		in, sizeof(in), md, &len) == NULL ||
-	    len < 4)
+	if (!prepare() ||
+	    EVP_EncryptUpdate(aes, md, &len, in, sizeof(in)) != 1 ||
+	    len != BLOCK)
 		return false;
 	*out = (uint32_t)md[0] << 24 | (uint32_t)md[1] << 16 |
 	    (uint32_t)md[2] << 8 | md[3];
@@ -68,11 +88,24 @@ invert(uint64_t *v)
 	return true;
 }
 
+/* From a pool that belongs to this process alone: a child that inherits one
+ * must not draw the same numbers as its siblings. */
 static bool
 draw(uint64_t *out)
 {
-	return RAND_bytes((unsigned char *)out, sizeof(*out)) == 1 ||
-	    getentropy(out, sizeof(*out)) == 0;
+	static uint64_t pool[POOL];
+	static unsigned left;
+	static pid_t owner;
+
+	if (left == 0 || owner != getpid()) {
+		if (RAND_bytes((unsigned char *)pool, sizeof(pool)) != 1)
+			return false;
+		left = POOL;
+		owner = getpid();
+	}
+	*out = pool[--left];
+	pool[left] = 0;
+	return true;
 }
 
 uint64_t

@@ -1,8 +1,8 @@
 /*
  * cancelkey.h - cancel keys that tell their row to us and to nobody else.
  *
- * A key is a keyed permutation (a balanced Feistel network with HMAC-SHA-256
- * as the round function) over all 64 bits {random:40, row:24}: no row can be
+ * A key is a keyed permutation (a balanced Feistel network with AES-256 as
+ * the round function) over all 64 bits {random:40, row:24}: no row can be
  * aimed at, and two keys tell nothing of each other.  Whoever is asked
  * inverts it, and compares with the key that the row holds in constant time.
  *

@@ -10,6 +10,7 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -109,11 +110,12 @@ ask_scram(struct greet *g, const struct user *u, struct wire *w,
 		/* as a real one of ours would have */
 		keys.iterations = (uint32_t)self.conf->scram_iterations;
 	}
-	if (r == -1 || RAND_bytes(random, sizeof(random)) != 1)
-		return err_set(e, "58000", "login failed", "libcrypto failed");
-	scram_server_init(&g->scram, &keys, g->is_unknown, random);
+	g->scram = calloc(1, sizeof(*g->scram));
+	if (r == -1 || g->scram == NULL ||
+	    RAND_bytes(random, sizeof(random)) != 1)
+		return err_set(e, "58000", "login failed", "no memory or no random bytes");
+	scram_server_init(g->scram, &keys, g->is_unknown, random);
 	scram_keys_wipe(&keys);
-	g->has_scram = true;
 	report_auth_sasl(w, mechanisms, 1);
 	return 0;
 }
@@ -225,7 +227,7 @@ on_scram(struct client *c, struct greet *g, struct field *f, struct err *e)
 	struct wire w;
 	enum result r;
 
-	if (g->scram.state == SCRAM_FIRST) {
+	if (g->scram->state == SCRAM_FIRST) {
 		const char *mechanism = field_str(f);
 		int32_t len = field_int32(f);
 
@@ -235,7 +237,7 @@ on_scram(struct client *c, struct greet *g, struct field *f, struct err *e)
 			    "client selected an invalid SASL mechanism",
 			    "invalid SASLInitialResponse"), FAIL;
 	}
-	r = scram_server_run(&g->scram, f->p, f->left, e);
+	r = scram_server_run(g->scram, f->p, f->left, e);
 	if (r == FAIL) {
 		if (strcmp(e->sqlstate, "28P01") == 0)
 			failed(g, e);
@@ -243,9 +245,9 @@ on_scram(struct client *c, struct greet *g, struct field *f, struct err *e)
 	}
 	wire_init(&w, bytes, sizeof(bytes));
 	if (r == WAIT)
-		report_auth_sasl_continue(&w, g->scram.out, g->scram.out_len);
+		report_auth_sasl_continue(&w, g->scram->out, g->scram->out_len);
 	else
-		report_auth_sasl_final(&w, g->scram.out, g->scram.out_len);
+		report_auth_sasl_final(&w, g->scram->out, g->scram->out_len);
 	g->has_keys = r == DONE;
 	return client_send_wire(c, &w) == -1 ? WAIT : r;
 }

@@ -45,7 +45,9 @@ greet_free(struct client *c)
 	if (g == NULL)
 		return;
 	c->greet = NULL;
-	scram_server_fini(&g->scram);
+	if (g->scram != NULL)
+		scram_server_fini(g->scram);
+	free(g->scram);
 	compat_bzero(g, sizeof(*g));
 	free(g);
 }
@@ -214,7 +216,7 @@ welcome(struct client *c)
 		return;
 	/* before the greeting: the login that fetches it may need them */
 	if (c->greet->has_keys && !c->lend->is_forced)
-		c->lend->keys = c->greet->scram.keys;
+		c->lend->keys = c->greet->scram->keys;
 	if (has_greeting(c, &text)) {
 		come_in(c, &text);
 		return;

@@ -30,10 +30,9 @@ struct greet {
 	bool is_newer;         /* NegotiateProtocolVersion has been sent */
 	enum greet_method method;
 	bool is_unknown;       /* no such user: fails whatever is said */
-	bool has_scram;        /* `scram` is in use */
-	bool has_keys;         /* `scram.keys` hold the client's key */
+	bool has_keys;         /* scram->keys hold the client's key */
 	uint8_t salt[4];       /* of md5 */
-	struct scram_server scram;
+	struct scram_server *scram; /* NULL: another method */
 	struct params_edit params;
 };
 
