@@ -33,6 +33,7 @@ enum {
 };
 
 static void up(struct client *c, const uint8_t *p, size_t len);
+static void settle(struct client *c);
 
 static struct client *
 of_waiter(struct waiter *w)
@@ -143,8 +144,12 @@ up(struct client *c, const uint8_t *p, size_t len)
 		b->up_remain = f.body;
 		at += FRAME_HEAD;
 	}
-	if (forward(c, from, at) == 0 && backend_is_full(b))
+	if (forward(c, from, at) == -1)
+		return;
+	if (backend_is_full(b))
 		client_rewatch(c);
+	else
+		settle(c);
 }
 
 /* A backend has been lent, and the parameters are as the client wants. */
@@ -157,8 +162,7 @@ begin(struct client *c)
 	memset(&c->in, 0, sizeof(c->in));
 	up(c, stash.p + stash.from, buf_len(&stash));
 	buf_wipe(&stash);
-	if (c->state == CLIENT_LENT)
-		client_rewatch(c);
+	client_rewatch(c);
 }
 
 static bool
@@ -364,17 +368,34 @@ hand_back(struct client *c)
 	backend_give(b);
 }
 
+/*
+ * Part, if client and backend have no more to do with each other.  Looked at
+ * after each answer, and again when the rest of a message has gone out that
+ * the server did not wait for (COPY data after the COPY had failed).
+ */
 static void
-down(struct client *c, struct backend *b, const uint8_t *p,
-    const struct scan *sc)
+settle(struct client *c)
 {
-	bool is_clean = false;
+	struct backend *b = c->backend;
 
-	if (sc->readies > 0) {
-		count_answers(c, sc);
-		is_clean = scan_is_boundary(b) && b->up_remain == 0 &&
-		    !backend_is_full(b);
+	if (c->lend->set.pool_mode == POOL_SESSION || b->up_remain > 0 ||
+	    b->remain > 0 || buf_len(&b->in) > 0 || backend_is_full(b))
+		return;
+	if (track_is_clean(&b->track)) {
+		hand_back(c);
+	} else if (track_is_spent(&b->track)) {
+		c->backend = NULL;
+		b->user = NULL;
+		client_set_state(c, CLIENT_IDLE);
+		backend_close(b, "its conversation is in doubt");
 	}
+}
+
+static void
+down(struct client *c, const uint8_t *p, const struct scan *sc)
+{
+	if (sc->readies > 0)
+		count_answers(c, sc);
 	if (sc->has_params)
 		follow_params(c);
 	if (sc->has_error && report_is_fatal(&sc->error))
@@ -384,14 +405,7 @@ down(struct client *c, struct backend *b, const uint8_t *p,
 		    "transaction blocks not allowed in statement pooling mode");
 		return;
 	}
-	if (is_clean && c->lend->set.pool_mode != POOL_SESSION)
-		hand_back(c);
-	else if (track_is_spent(&b->track)) {
-		c->backend = NULL;
-		b->user = NULL;
-		client_set_state(c, CLIENT_IDLE);
-		backend_close(b, "its conversation is in doubt");
-	}
+	settle(c);
 	(void)client_send(c, p, sc->pass);
 }
 
@@ -442,7 +456,7 @@ on_readable(struct lessee *l, struct backend *b)
 			on_synced(c, b, &sc);
 			return;
 		}
-		down(c, b, p, &sc);
+		down(c, p, &sc);
 		/* go on only while it is still lent, fast, and has filled the
 		   buffer: then there is surely more */
 		if (c->state != CLIENT_LENT || c->backend != b ||
@@ -455,8 +469,12 @@ on_readable(struct lessee *l, struct backend *b)
 static void
 on_drained(struct lessee *l, struct backend *b)
 {
+	struct client *c = of_lessee(l);
+
 	(void)b;
-	client_rewatch(of_lessee(l));
+	if (c->state == CLIENT_LENT)
+		settle(c);
+	client_rewatch(c);
 }
 
 static void
