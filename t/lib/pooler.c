@@ -313,16 +313,41 @@ pooler_show(PGconn *console, const char *what, const char *key,
 	return n;
 }
 
+static long
+cell(const PGresult *r, int row, const char *col)
+{
+	int at = PQfnumber(r, col);
+
+	ck_assert_msg(at >= 0, "SHOW WORKERS has no %s", col);
+	return strtol(PQgetvalue(r, row, at), NULL, 10);
+}
+
+int
+pooler_look(PGconn *console, struct pooler_worker *w, int max)
+{
+	PGresult *r = PQexec(console, "SHOW WORKERS");
+	int n = 0, kind = PQfnumber(r, "kind");
+
+	ck_assert_msg(kind >= 0, "SHOW WORKERS: %s", PQresultErrorMessage(r));
+	for (int i = 0; i < PQntuples(r) && n < max; i++) {
+		if (strcmp(PQgetvalue(r, i, kind), "worker") != 0)
+			continue;
+		w[n].pid = (pid_t)cell(r, i, "pid");
+		w[n].clients = cell(r, i, "clients");
+		w[n++].restarts = cell(r, i, "restarts");
+	}
+	PQclear(r);
+	return n;
+}
+
 int
 pooler_pids(PGconn *console, pid_t *pids, int max)
 {
-	PGresult *r = PQexec(console, "SHOW WORKERS");
-	int n = PQntuples(r), col = PQfnumber(r, "pid");
+	struct pooler_worker w[64];
+	int n = pooler_look(console, w, max < 64 ? max : 64);
 
-	ck_assert_msg(col >= 0, "SHOW WORKERS: %s", PQresultErrorMessage(r));
-	for (int i = 0; i < n && i < max; i++)
-		pids[i] = (pid_t)strtol(PQgetvalue(r, i, col), NULL, 10);
-	PQclear(r);
+	for (int i = 0; i < n; i++)
+		pids[i] = w[i].pid;
 	return n;
 }
 

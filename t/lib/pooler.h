@@ -70,7 +70,13 @@ PGconn *pooler_console(const struct pooler *p, const char *user);
 /* A number of the row of a SHOW whose column `key` is `val`; -1: no row. */
 long pooler_show(PGconn *console, const char *what, const char *key,
     const char *val, const char *col);
-/* Workers' pids by number; returns how many. */
+/* What SHOW WORKERS says of the workers, by number; returns how many. */
+struct pooler_worker {
+	pid_t pid;
+	long clients, restarts;
+};
+int pooler_look(PGconn *console, struct pooler_worker *w, int max);
+/* Their pids alone. */
 int pooler_pids(PGconn *console, pid_t *pids, int max);
 /* Resident memory of the supervisor and all its children, kB. */
 long pooler_rss_kb(const struct pooler *p);

@@ -69,6 +69,11 @@ note(struct swarm *s, const char *what)
 static void
 lose(struct swarm *s, struct member *m, long *count)
 {
+	/* who is cancelled in the queue is sent away */
+	if (m->cancelled && count == &s->dropped && strstr(
+	    PQerrorMessage(m->conn), "due to user request"))
+		count = &s->left;
+	m->cancelled = false;
 	if (count != &s->left)
 		note(s, PQerrorMessage(m->conn));
 	++*count;

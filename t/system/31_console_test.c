@@ -71,7 +71,7 @@ START_TEST(columns)
 		ck_assert_str_eq(columns_of(c, tables[i].show),
 		    tables[i].columns);
 	ck_assert_str_eq(columns_of(c, "WORKERS"),
-	    "worker pid state clients restarts cpu_us");
+	    "number kind pid state clients restarts cpu_us connections uptime_s");
 	PQfinish(a);
 	PQfinish(c);
 	pooler_stop(p);

@@ -234,18 +234,15 @@ END_TEST
 static void
 count_clients(long *clients, pid_t *pids)
 {
+	struct pooler_worker w[WORKERS];
 	PGconn *c = console();
-	PGresult *r = PQexec(c, "SHOW WORKERS");
 
-	ck_assert_int_eq(PQntuples(r), WORKERS);
-	for (int n = 0; n < WORKERS; n++) {
-		clients[n] = strtol(PQgetvalue(r, n,
-		    PQfnumber(r, "clients")), NULL, 10);
-		pids[n] = (pid_t)strtol(PQgetvalue(r, n,
-		    PQfnumber(r, "pid")), NULL, 10);
-	}
-	PQclear(r);
+	ck_assert_int_eq(pooler_look(c, w, WORKERS), WORKERS);
 	PQfinish(c);
+	for (int n = 0; n < WORKERS; n++) {
+		clients[n] = w[n].clients;
+		pids[n] = w[n].pid;
+	}
 }
 
 /*

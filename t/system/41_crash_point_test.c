@@ -73,20 +73,20 @@ clients_elsewhere(struct pooler *p, bool *crashed)
 {
 	PGconn *c = PQconnectdb(pooler_at(p, "dbname=pgbouncer user=admin "
 	    "password=console"));
-	PGresult *r = PQexec(c, "SHOW WORKERS");
-	long n = PQresultStatus(r) == PGRES_TUPLES_OK ? 0 : -1;
+	struct pooler_worker w[WORKERS];
+	long n = 0;
 
-	for (int i = 0; i < PQntuples(r); i++) {
-		long restarts = strtol(PQgetvalue(r, i,
-		    PQfnumber(r, "restarts")), NULL, 10);
-
-		*crashed |= restarts > 0;
-		if (restarts == 0)
-			n += strtol(PQgetvalue(r, i, PQfnumber(r, "clients")),
-			    NULL, 10);
+	if (PQstatus(c) != CONNECTION_OK) {
+		PQfinish(c);
+		return -1;
 	}
-	PQclear(r);
+	ck_assert_int_eq(pooler_look(c, w, WORKERS), WORKERS);
 	PQfinish(c);
+	for (int i = 0; i < WORKERS; i++) {
+		*crashed |= w[i].restarts > 0;
+		if (w[i].restarts == 0)
+			n += w[i].clients;
+	}
 	return n;
 }
 

@@ -93,6 +93,7 @@ START_TEST(stuck_is_killed)
 	PGconn *c;
 	pid_t pids[WORKERS], now[WORKERS];
 
+	p->errors_ok = true;
 	pooler_workers(p, WORKERS);
 	pooler_set(p, "default_pool_size = 4\nworker_stuck_timeout = 2");
 	pooler_start(p);
