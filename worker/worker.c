@@ -114,8 +114,7 @@ on_message(const struct msg *m, int fd)
 		backend_forget(m->idx, m->gen);
 		break;
 	case MSG_FD_ADOPT:
-		if (fd != -1)
-			backend_adopt(m->idx, m->gen, fd);
+		backend_adopt(m->idx, m->gen, fd);
 		return;
 	case MSG_CANCEL:
 		if (fd != -1)

@@ -89,7 +89,8 @@ void backend_learn(uint32_t slot, uint64_t gen, int fd);
 /* The slot's backend has gone: close our duplicate. */
 void backend_forget(uint32_t slot, uint64_t gen);
 
-/* CLOSING(me) by repair: cancel, half-close, read to the end.  Takes `fd`. */
+/* CLOSING(me) by repair: cancel, half-close, read to the end.  Takes `fd`,
+ * which is -1 if it was lost on the way. */
 void backend_adopt(uint32_t slot, uint64_t gen, int fd);
 
 /* A place that is LOGIN(me): connect and log in, for `lend`. */

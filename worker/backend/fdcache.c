@@ -149,6 +149,13 @@ backend_rescan(void)
 	}
 }
 
+static void
+close_if_open(int fd)
+{
+	if (fd != -1)
+		close(fd);
+}
+
 void
 backend_adopt(uint32_t slot, uint64_t gen, int fd)
 {
@@ -158,19 +165,20 @@ backend_adopt(uint32_t slot, uint64_t gen, int fd)
 
 	if (s == NULL || slot_gen(word) != gen ||
 	    slot_state(word) != SLOT_CLOSING || slot_owner(word) != self.me) {
-		close(fd);
+		close_if_open(fd);
 		return;
 	}
 	if (b != NULL && b->gen != gen) {
 		fdcache_drop(b);
 		b = NULL;
 	}
+	/* ours does as well, should the message's have been lost on the way */
 	if (b != NULL && b->watch.fd != -1) {
-		close(fd);
+		close_if_open(fd);
 	} else {
-		b = fdcache_add(slot, gen, fd);
+		b = fd == -1 ? NULL : fdcache_add(slot, gen, fd);
 		if (b == NULL) {
-			close(fd); /* the rescan finds the slot again */
+			close_if_open(fd);
 			return;
 		}
 		have_set(self.me, slot, gen);

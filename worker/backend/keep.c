@@ -1,5 +1,7 @@
 #include "worker/backend/keep.h"
 
+#include <string.h>
+
 #include "shm/count.h"
 #include "shm/segment.h"
 #include "worker/backend/lend.h"
@@ -61,8 +63,26 @@ end_overdue(void)
 	}
 }
 
-/* Pools that have had a client; a forced user's pool needs none: its view is
- * made by whoever joins it first. */
+/* A forced user's pool needs no client: its row is made here. */
+static void
+join_forced(void)
+{
+	const struct conf *c = self.conf;
+	bool is_busy;
+
+	for (size_t i = 0; i < c->n_dbs; i++) {
+		const struct conf_db *db = &c->dbs[i];
+		struct conf_pool set;
+
+		if (db->user[0] == '\0' || strcmp(db->name, "*") == 0 ||
+		    pool_find(db->name, db->user) != POOL_NONE)
+			continue;
+		conf_pool_resolve(c, db, db->user, true, &set);
+		if (set.min_pool_size > 0)
+			(void)lend_join(db, db->name, db->user, true, &is_busy);
+	}
+}
+
 static void
 fill_up(void)
 {
@@ -134,6 +154,7 @@ on_timer(struct deadline *d)
 	    atomic_load(&seg->stopping) == SEG_NOW)
 		return;
 	end_overdue();
+	join_forced();
 	fill_up();
 	tick_stats();
 	if (loop_now_us / 1000 > RECLAIM_MS)
