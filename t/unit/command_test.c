@@ -107,7 +107,8 @@ END_TEST
 
 START_TEST(test_fake)
 {
-	ck_assert_int_eq(parse("SET client_encoding TO 'latin1'"), COMMAND_FAKE);
+	ck_assert_int_eq(
+	    parse("SET client_encoding TO 'latin1'"), COMMAND_FAKE);
 	ck_assert(cmd.is_open);
 	ck_assert_int_eq(parse("set TIMEZONE='UTC'"), COMMAND_FAKE);
 	ck_assert_int_eq(parse("set DateStyle=ISO;"), COMMAND_FAKE);

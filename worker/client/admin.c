@@ -94,12 +94,14 @@ admin_welcome(struct client *c)
 	uint8_t secret[4];
 	struct answer a;
 
+	/* a driver that cancels here is not one that guesses keys */
+	atomic_store(&clientrow_at(c->row)->key, key);
 	report_auth_ok(begin(&a));
 	for (size_t i = 0; i < sizeof(greeting) / sizeof(*greeting); i++)
 		report_parameter(&a.w, greeting[i][0], greeting[i][1]);
 	frame_put32(secret, (uint32_t)key);
-	report_key(&a.w, (int32_t)(uint32_t)(key >> 32), secret,
-	    sizeof(secret));
+	report_key(
+	    &a.w, (int32_t)(uint32_t)(key >> 32), secret, sizeof(secret));
 	send_ready(c, &a);
 }
 
@@ -268,7 +270,8 @@ do_command(struct client *c, const char *text)
 		do_fake_set(c);
 		return;
 	case COMMAND_SET:
-		say_error(c, "0A000", "SET is not supported: "
+		say_error(c, "0A000",
+		    "SET is not supported: "
 		    "change the configuration file and RELOAD");
 		return;
 	case COMMAND_RELOAD:
@@ -304,7 +307,8 @@ on_message(struct client *c, uint8_t type, const uint8_t *body, size_t len)
 	case 'H':
 	case 'S':
 	case 'F':
-		client_fail(c, "0A000", "extended query protocol not supported "
+		client_fail(c, "0A000",
+		    "extended query protocol not supported "
 		    "by admin console");
 		return;
 	default:

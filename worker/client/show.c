@@ -205,9 +205,10 @@ put_worker(struct show *s, uint32_t number, uint64_t now_ms)
 	show_int(s, atomic_load(&p->restarts));
 	show_int(s, atomic_load(&p->cpu_us));
 	show_int(s, atomic_load(&p->connections));
-	show_int(s, is_up && started_ms > 0 && now_ms > started_ms ?
-	        (now_ms - started_ms) / 1000 :
-	        0);
+	show_int(s,
+	    is_up && started_ms > 0 && now_ms > started_ms
+		? (now_ms - started_ms) / 1000
+		: 0);
 	show_end(s);
 }
 

@@ -87,8 +87,8 @@ show_client_kind(const struct clientrow *r)
 		return SHOW_CL_CANCEL;
 	case CLIENTROW_LOGIN:
 		/* it has proved itself, and waits for the pool's first server */
-		return atomic_load(&r->pool) == POOL_NONE ? SHOW_NOT :
-		                                            SHOW_CL_WAITING;
+		return atomic_load(&r->pool) == POOL_NONE ? SHOW_NOT
+							  : SHOW_CL_WAITING;
 	}
 	return SHOW_NOT;
 }
@@ -102,9 +102,9 @@ show_server_kind(const struct slot *s, uint64_t word)
 	case SLOT_LOGIN:
 		return SHOW_SV_LOGIN;
 	case SLOT_ACTIVE:
-		return !is_lent && atomic_load(&s->cancels) > 0 ?
-		    SHOW_SV_HELD :
-		    SHOW_SV_ACTIVE;
+		return !is_lent && atomic_load(&s->cancels) > 0
+		    ? SHOW_SV_HELD
+		    : SHOW_SV_ACTIVE;
 	case SLOT_GRANTED:
 		/* nobody's, until it is taken */
 		return is_lent ? SHOW_SV_ACTIVE : SHOW_SV_IDLE;
@@ -171,8 +171,8 @@ put_line(struct show *s, const struct line *l)
 /* --- clients -------------------------------------------------------------- */
 
 static void
-inet_text(uint8_t family, const uint8_t *addr, uint16_t port,
-    char text[HOST], int *port_out)
+inet_text(uint8_t family, const uint8_t *addr, uint16_t port, char text[HOST],
+    int *port_out)
 {
 	text[0] = '\0';
 	*port_out = port;
@@ -180,8 +180,8 @@ inet_text(uint8_t family, const uint8_t *addr, uint16_t port,
 		snprintf(text, HOST, "unix");
 		*port_out = self.conf->listen_port;
 	} else if (family == 4 || family == 6) {
-		(void)inet_ntop(family == 4 ? AF_INET : AF_INET6, addr, text,
-		    HOST);
+		(void)inet_ntop(
+		    family == 4 ? AF_INET : AF_INET6, addr, text, HOST);
 	}
 }
 
@@ -195,8 +195,8 @@ id_of_slot(uint32_t idx)
 }
 
 static bool
-read_client(const struct clientrow *r, struct line *l,
-    struct clientrow_info *info)
+read_client(
+    const struct clientrow *r, struct line *l, struct clientrow_info *info)
 {
 	uint32_t pool = atomic_load(&r->pool), slot = atomic_load(&r->slot);
 	const struct pool *p = pool == POOL_NONE ? NULL : pool_at(pool);
@@ -270,21 +270,21 @@ id_of_client(uint64_t link)
 }
 
 static void
-read_server(const struct slot *slot, const struct slot_info *info,
-    struct line *l)
+read_server(
+    const struct slot *slot, const struct slot_info *info, struct line *l)
 {
 	const struct pool *p = pool_at(atomic_load(&slot->pool));
 
 	if (p != NULL) {
 		show_copy(l->database, sizeof(l->database), pool_db_name(p));
 		show_copy(l->user, sizeof(l->user), pool_user_name(p));
-		l->is_obsolete = atomic_load(&slot->epoch) !=
-		        atomic_load(&p->epoch) ||
+		l->is_obsolete =
+		    atomic_load(&slot->epoch) != atomic_load(&p->epoch) ||
 		    (atomic_load(&slot->flags) & SLOT_DIRTY) != 0;
 	}
 	target_parts(&info->addr, l->addr, sizeof(l->addr), &l->port);
-	target_parts(&info->local, l->local_addr, sizeof(l->local_addr),
-	    &l->local_port);
+	target_parts(
+	    &info->local, l->local_addr, sizeof(l->local_addr), &l->local_port);
 	l->connect_wall_us = info->connect_wall_us;
 	l->request_us = atomic_load(&slot->since_us);
 	l->id = info->id;

@@ -150,8 +150,8 @@ put_use(struct show *s, const char *name, const struct conf_pool *set,
 }
 
 static void
-put_database(struct show *s, const struct database *d, const struct tally *v,
-    size_t n)
+put_database(
+    struct show *s, const struct database *d, const struct tally *v, size_t n)
 {
 	const struct conf_db *db = d->conf;
 	struct conf_pool set;
@@ -173,8 +173,10 @@ put_database(struct show *s, const struct database *d, const struct tally *v,
 	show_int(s, (uint64_t)set.min_pool_size);
 	show_int(s, (uint64_t)set.reserve_pool_size);
 	show_int(s, (uint64_t)set.server_lifetime_ms / 1000);
-	show_text(s, db->pool_mode == CONF_UNSET ? NULL :
-	        value_choice_name(keys_pool_mode, db->pool_mode));
+	show_text(s,
+	    db->pool_mode == CONF_UNSET
+		? NULL
+		: value_choice_name(keys_pool_mode, db->pool_mode));
 	show_text(s, show_balance(db));
 	put_use(s, d->name, &set, count_clients(v, n, d->name, NULL));
 	show_end(s);
@@ -282,13 +284,17 @@ put_user(struct show *s, const char *name, const struct tally *pools, size_t n)
 	show_text(s, name);
 	put_size(s, u->pool_size);
 	put_size(s, u->reserve_pool_size);
-	show_text(s, u->pool_mode == CONF_UNSET ? NULL :
-	        value_choice_name(keys_pool_mode, u->pool_mode));
-	show_int(s, (uint64_t)either(u->max_user_connections,
-	        self.conf->max_user_connections));
+	show_text(s,
+	    u->pool_mode == CONF_UNSET
+		? NULL
+		: value_choice_name(keys_pool_mode, u->pool_mode));
+	show_int(s,
+	    (uint64_t)either(
+		u->max_user_connections, self.conf->max_user_connections));
 	show_int(s, row == NULL ? 0 : atomic_load(&row->count));
-	show_int(s, (uint64_t)either(u->max_user_client_connections,
-	        self.conf->max_user_client_connections));
+	show_int(s,
+	    (uint64_t)either(u->max_user_client_connections,
+		self.conf->max_user_client_connections));
 	show_int(s, count_clients(pools, n, NULL, name));
 	show_end(s);
 }

@@ -83,8 +83,9 @@ put_pool(struct show *s, const struct tally *t)
 	show_int(s, t->n[SHOW_SV_LOGIN]);
 	show_int(s, wait_us / 1000000);
 	show_int(s, wait_us % 1000000);
-	show_text(s, is_console ? "statement" :
-	        value_choice_name(keys_pool_mode, (int)t->mode));
+	show_text(s,
+	    is_console ? "statement"
+		       : value_choice_name(keys_pool_mode, (int)t->mode));
 	show_text(s, is_console ? NULL : balance_of(t->database));
 	show_end(s);
 }

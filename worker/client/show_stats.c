@@ -45,8 +45,8 @@ static const struct {
 	    "server_bytes" },
 	[COUNT_XACT_US] = { "total_xact_time", "avg_xact_time", "xact_time",
 	    "xact_time", "xact_time" },
-	[COUNT_QUERY_US] = { "total_query_time", "avg_query_time",
-	    "query_time", "query_time", "query_time" },
+	[COUNT_QUERY_US] = { "total_query_time", "avg_query_time", "query_time",
+	    "query_time", "query_time" },
 	[COUNT_WAIT_US] = { "total_wait_time", "avg_wait_time", "wait_time",
 	    "wait_time", "wait_time" },
 	[COUNT_CLIENT_PARSES] = { "total_client_parse_count",
@@ -57,9 +57,9 @@ static const struct {
 	    "avg_server_parse_count", "ps_server_parse_count" },
 	[COUNT_BINDS] = { "total_bind_count", "avg_bind_count", "bind_count",
 	    "avg_bind_count", "ps_bind_count" },
-	[COUNT_LOGINS] = { "total_client_login_count",
-	    "avg_client_login_count", "client_login_count",
-	    "avg_client_login_count", "client_login_count" },
+	[COUNT_LOGINS] = { "total_client_login_count", "avg_client_login_count",
+	    "client_login_count", "avg_client_login_count",
+	    "client_login_count" },
 };
 
 /* --- sums ----------------------------------------------------------------- */
@@ -241,6 +241,6 @@ show_totals(struct show *s)
 	for (int k = 0; k < COUNT_N; k++)
 		put_total(s, "total", names[k].name, all.total[k]);
 	for (int k = 0; k < COUNT_N; k++)
-		put_total(s, "avg", names[k].name,
-		    average(&all, (enum count_what)k));
+		put_total(
+		    s, "avg", names[k].name, average(&all, (enum count_what)k));
 }
