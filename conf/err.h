@@ -15,7 +15,7 @@
 enum result {
 	WAIT, /* needs more bytes, or its turn: call again */
 	DONE,
-	FAIL  /* and the struct err says why */
+	FAIL /* and the struct err says why */
 };
 
 struct err {

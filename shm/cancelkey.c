@@ -27,8 +27,8 @@ prepare(void)
 		return true;
 	aes = EVP_CIPHER_CTX_new();
 	if (aes != NULL &&
-	    EVP_EncryptInit_ex(aes, EVP_aes_256_ecb(), NULL,
-		seg->cancel_secret, NULL) == 1 &&
+	    EVP_EncryptInit_ex(
+		aes, EVP_aes_256_ecb(), NULL, seg->cancel_secret, NULL) == 1 &&
 	    EVP_CIPHER_CTX_set_padding(aes, 0) == 1)
 		return true;
 	EVP_CIPHER_CTX_free(aes);

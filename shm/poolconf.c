@@ -20,7 +20,7 @@ poolconf_limits(const struct conf *c, const struct conf_db *db,
 	struct conf_pool p;
 
 	conf_pool_resolve(c, db, user, forced, &p);
-	*out = (struct pool_limits) {
+	*out = (struct pool_limits){
 		.size = limit_of(p.pool_size),
 		.min_size = count_of(p.min_pool_size),
 		.reserve = count_of(p.reserve_pool_size),

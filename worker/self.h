@@ -25,9 +25,9 @@ struct self {
 	uint32_t me;             /* process number */
 	const struct conf *conf; /* replaced as a whole, never changed */
 	uint64_t conf_number;
-	struct chan chan;        /* to the supervisor */
-	uint8_t *scratch;        /* SELF_SCRATCH bytes */
-	int fd_limit;            /* descriptors from here on are backends' */
+	struct chan chan; /* to the supervisor */
+	uint8_t *scratch; /* SELF_SCRATCH bytes */
+	int fd_limit;     /* descriptors from here on are backends' */
 };
 
 extern struct self self;

@@ -219,7 +219,11 @@ look_stopping(void)
 	}
 	if (stopping == SEG_WAIT_SERVERS)
 		client_drain(false);
-	if (!has_clients()) {
+	if (has_clients())
+		return;
+	/* a console may watch until the last client of all workers has left;
+	   the next look is at the next tick at the latest */
+	if (client_first() == NULL || proc_clients() == 0) {
 		client_drain(true);
 		loop_stop();
 	}
@@ -260,8 +264,8 @@ before_wait(void)
 static void
 after_wait(void)
 {
-	atomic_store_explicit(&proc_at(self.me)->sleeping, 0,
-	    memory_order_relaxed);
+	atomic_store_explicit(
+	    &proc_at(self.me)->sleeping, 0, memory_order_relaxed);
 }
 
 static void
@@ -280,8 +284,8 @@ static void
 take_inherited(struct child_start *start)
 {
 	for (uint32_t i = 0; i < start->nfds; i++)
-		backend_learn(start->fds[i].slot, start->fds[i].gen,
-		    start->fds[i].fd);
+		backend_learn(
+		    start->fds[i].slot, start->fds[i].gen, start->fds[i].fd);
 }
 
 static int
@@ -310,8 +314,8 @@ client_fd_limit(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &r) == -1 || r.rlim_cur > INT32_MAX)
 		return INT32_MAX;
-	return r.rlim_cur > 2 * keep ? (int)(r.rlim_cur - keep) :
-	                               (int)(r.rlim_cur / 2);
+	return r.rlim_cur > 2 * keep ? (int)(r.rlim_cur - keep)
+				     : (int)(r.rlim_cur / 2);
 }
 
 static int

@@ -192,8 +192,8 @@ void
 fake_row(int fd, const char *value)
 {
 	fake_put(fd, 'T', "hsihihih", 1, "v", 0, 0, 25, -1, -1, 0);
-	fake_put(fd, 'D', "hix", 1, (uint32_t)strlen(value), value,
-	    strlen(value));
+	fake_put(
+	    fd, 'D', "hix", 1, (uint32_t)strlen(value), value, strlen(value));
 	fake_put(fd, 'C', "s", "SELECT 1");
 	fake_ready(fd, 'I');
 }

@@ -23,7 +23,7 @@ struct fakepg {
 		_Atomic int cancels; /* cancel requests read */
 		_Atomic int queries; /* that fake_serve() answered */
 		_Atomic int mark[2]; /* the test's own */
-	} *count;
+	} * count;
 };
 
 /* The function for a connection; may return, the connection is closed then. */

@@ -28,29 +28,27 @@ static const char setup[] =
     "CREATE DATABASE app OWNER app;\n"
     "CREATE DATABASE app2 OWNER app;\n";
 
-static const char hba[] =
-    "local all plain_u password\n"
-    "local all md5_u md5\n"
-    "local all scram_u scram-sha-256\n"
-    "local all all trust\n"
-    "host all plain_u all password\n"
-    "host all md5_u all md5\n"
-    "host all scram_u all scram-sha-256\n"
-    "host all all all trust\n";
+static const char hba[] = "local all plain_u password\n"
+			  "local all md5_u md5\n"
+			  "local all scram_u scram-sha-256\n"
+			  "local all all trust\n"
+			  "host all plain_u all password\n"
+			  "host all md5_u all md5\n"
+			  "host all scram_u all scram-sha-256\n"
+			  "host all all all trust\n";
 
-static const char settings[] =
-    "fsync = off\n"
-    "full_page_writes = off\n"
-    "synchronous_commit = off\n"
-    "wal_level = minimal\n"
-    "max_wal_senders = 0\n"
-    "autovacuum = off\n"
-    "jit = off\n"
-    "shared_buffers = 16MB\n"
-    "max_parallel_workers = 0\n"
-    "log_connections = on\n"
-    "log_disconnections = on\n"
-    "log_line_prefix = '%m [%p] %u@%d '\n";
+static const char settings[] = "fsync = off\n"
+			       "full_page_writes = off\n"
+			       "synchronous_commit = off\n"
+			       "wal_level = minimal\n"
+			       "max_wal_senders = 0\n"
+			       "autovacuum = off\n"
+			       "jit = off\n"
+			       "shared_buffers = 16MB\n"
+			       "max_parallel_workers = 0\n"
+			       "log_connections = on\n"
+			       "log_disconnections = on\n"
+			       "log_line_prefix = '%m [%p] %u@%d '\n";
 
 static bool
 is_there(const char *path)
@@ -76,8 +74,7 @@ pg_bin(const char *name)
 	glob(text("/usr/local/pgsql/bin/%s", name), GLOB_APPEND, NULL, &g);
 	glob(text("/usr/pkg/bin/%s", name), GLOB_APPEND, NULL, &g);
 	glob(text("/usr/bin/%s", name), GLOB_APPEND, NULL, &g);
-	snprintf(out, sizeof(found[0]), "%s",
-	    g.gl_pathc ? g.gl_pathv[0] : "");
+	snprintf(out, sizeof(found[0]), "%s", g.gl_pathc ? g.gl_pathv[0] : "");
 	globfree(&g);
 	return *out ? out : NULL;
 }
@@ -97,8 +94,7 @@ append(const char *path, const char *content)
 }
 
 /* The directory that all servers are copies of. */
-static const char *
-template(void)
+static const char *template(void)
 {
 	const char *dir = getenv("POOLER_TEMPLATE");
 	const char *out = text("%s/initdb.log", spawn_dir());
@@ -112,16 +108,19 @@ template(void)
 	/* an empty directory may stand there, made by root for us */
 	if (is_there(dir))
 		spawn_own(dir);
-	ck_assert_int_eq(spawn_run(&(struct spawn){ .out = out },
-	    (const char *const[]){ pg_bin("initdb"), "--no-sync", "-D", dir,
-		"-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
-		"--wal-segsize=1", NULL }), 0);
+	ck_assert_int_eq(
+	    spawn_run(&(struct spawn){ .out = out },
+		(const char *const[]){ pg_bin("initdb"), "--no-sync", "-D", dir,
+		    "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
+		    "--wal-segsize=1", NULL }),
+	    0);
 	spew(text("%s/pg_hba.conf", dir), hba);
 	append(text("%s/postgresql.conf", dir), settings);
 	spew(in, setup);
 	ck_assert_int_eq(spawn_run(&(struct spawn){ .out = out, .in = in },
-	    (const char *const[]){ pg_bin("postgres"), "--single", "-D", dir,
-		"postgres", NULL }), 0);
+			     (const char *const[]){ pg_bin("postgres"),
+				 "--single", "-D", dir, "postgres", NULL }),
+	    0);
 	ck_assert_msg(!file_has(out, "ERROR:"), "see %s", out);
 	spew(text("%s/ready", dir), "");
 	return dir;
@@ -139,12 +138,15 @@ pg_new(int max)
 	snprintf(pg->dir, sizeof(pg->dir), "%s/%s/data", spawn_dir(), sub);
 	snprintf(pg->log, sizeof(pg->log), "%s/%s/log", spawn_dir(), sub);
 	pg->port = spawn_port();
-	ck_assert_int_eq(spawn_run(&(struct spawn){ .out = NULL },
-	    (const char *const[]){ "cp", "-R", template(), pg->dir, NULL }), 0);
+	ck_assert_int_eq(
+	    spawn_run(&(struct spawn){ .out = NULL },
+		(const char *const[]){ "cp", "-R", template(), pg->dir, NULL }),
+	    0);
 	append(text("%s/postgresql.conf", pg->dir),
 	    text("port = %d\nmax_connections = %d\nlisten_addresses = '%s'\n"
-	    "unix_socket_directories = '%s'\n", pg->port, max ? max : 100,
-	    have_ipv6() ? "127.0.0.1,::1" : "127.0.0.1", pg->sock));
+		 "unix_socket_directories = '%s'\n",
+		pg->port, max ? max : 100,
+		have_ipv6() ? "127.0.0.1,::1" : "127.0.0.1", pg->sock));
 	pg_start(pg);
 	return pg;
 }
@@ -152,7 +154,8 @@ pg_new(int max)
 static PGconn *
 connect_admin(const struct pg *pg)
 {
-	return PQconnectdb(text("host=%s port=%d user=postgres "
+	return PQconnectdb(text(
+	    "host=%s port=%d user=postgres "
 	    "dbname=postgres connect_timeout=10 application_name=test-admin",
 	    pg->sock, pg->port));
 }
@@ -175,8 +178,8 @@ admin(const struct pg *pg)
 	conn = connect_admin(pg);
 	whose = getpid();
 	server = pg->pid;
-	ck_assert_msg(PQstatus(conn) == CONNECTION_OK, "%s",
-	    PQerrorMessage(conn));
+	ck_assert_msg(
+	    PQstatus(conn) == CONNECTION_OK, "%s", PQerrorMessage(conn));
 	return conn;
 }
 
@@ -194,8 +197,8 @@ void
 pg_start(struct pg *pg)
 {
 	/* SIGINT is PostgreSQL's fast shutdown */
-	pg->pid = spawn(&(struct spawn){ .out = pg->log,
-	    .death_signal = SIGINT },
+	pg->pid = spawn(
+	    &(struct spawn){ .out = pg->log, .death_signal = SIGINT },
 	    (const char *const[]){ pg_bin("postgres"), "-D", pg->dir, NULL });
 	UNTIL(30000, is_up(pg));
 }
@@ -242,8 +245,8 @@ ask(struct pg *pg, const char *sql)
 	const char *out;
 
 	ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK ||
-	    PQresultStatus(r) == PGRES_COMMAND_OK, "%s: %s", sql,
-	    PQresultErrorMessage(r));
+		PQresultStatus(r) == PGRES_COMMAND_OK,
+	    "%s: %s", sql, PQresultErrorMessage(r));
 	out = PQntuples(r) ? text("%s", PQgetvalue(r, 0, 0)) : "";
 	PQclear(r);
 	return out;
@@ -273,8 +276,8 @@ pg_num(struct pg *pg, const char *fmt, ...)
 	return strtol(ask(pg, sql), NULL, 10);
 }
 
-#define OTHERS                                                                \
-	"FROM pg_stat_activity WHERE backend_type = 'client backend' "        \
+#define OTHERS                                                         \
+	"FROM pg_stat_activity WHERE backend_type = 'client backend' " \
 	"AND pid <> pg_backend_pid() AND (%s)"
 
 int
@@ -286,13 +289,13 @@ pg_backends(struct pg *pg, const char *where)
 const char *
 pg_pids(struct pg *pg, const char *where)
 {
-	return pg_ask(pg, "SELECT string_agg(pid::text, ' ' ORDER BY pid) "
-	    OTHERS, where);
+	return pg_ask(pg,
+	    "SELECT string_agg(pid::text, ' ' ORDER BY pid) " OTHERS, where);
 }
 
 int
 pg_terminate(struct pg *pg, const char *where)
 {
-	return (int)pg_num(pg, "SELECT count(pg_terminate_backend(pid)) "
-	    OTHERS, where);
+	return (int)pg_num(
+	    pg, "SELECT count(pg_terminate_backend(pid)) " OTHERS, where);
 }

@@ -23,7 +23,7 @@
 struct pg {
 	pid_t pid; /* the postmaster; 0 when it does not run */
 	int port;
-	char dir[256]; /* data directory */
+	char dir[256];  /* data directory */
 	char sock[256]; /* directory of the Unix socket */
 	char log[256];
 };

@@ -37,10 +37,11 @@ pooler_bin(void)
 		ck_assert_ptr_nonnull(realpath(bin, path));
 		return path;
 	}
-	snprintf(path, sizeof(path), "%s/pooler-%d", spawn_dir(),
-	    (int)getpid());
+	snprintf(
+	    path, sizeof(path), "%s/pooler-%d", spawn_dir(), (int)getpid());
 	ck_assert_int_eq(spawn_run(&(struct spawn){ .same_user = true },
-	    (const char *const[]){ "cp", bin, path, NULL }), 0);
+			     (const char *const[]){ "cp", bin, path, NULL }),
+	    0);
 	ck_assert_int_eq(chmod(path, 0755), 0);
 	return path;
 }
@@ -143,8 +144,9 @@ pooler_new(void)
 	pooler_set(p, "auth_type = trust\npool_mode = transaction");
 	pooler_set(p, "admin_users = admin\nstats_users = stats");
 	pooler_workers(p, 2);
-	for (const char *const *u = (const char *const[]){ "app", "app2",
-	    "app3", NULL }; *u; u++)
+	for (const char *const *u =
+		 (const char *const[]){ "app", "app2", "app3", NULL };
+	     *u; u++)
 		pooler_auth(p, *u, "");
 	pooler_auth(p, "admin", "console");
 	pooler_auth(p, "stats", "console");
@@ -184,16 +186,17 @@ pooler_start(struct pooler *p)
 	for (int i = 0; p->env && p->env[i]; i++)
 		env[i + 1] = p->env[i];
 	pooler_write(p);
-	p->pid = spawn(&(struct spawn){ .out = p->log, .env = env,
-	    .death_signal = SIGQUIT },
+	p->pid = spawn(
+	    &(struct spawn){
+		.out = p->log, .env = env, .death_signal = SIGQUIT },
 	    (const char *const[]){ pooler_bin(), p->conf, NULL });
 	for (int64_t end = now_ms() + 15000; !is_up(p); nap()) {
 		int status = spawn_wait(p->pid, 0);
 
 		if (status == -1 && now_ms() < end)
 			continue;
-		ck_abort_msg("no start (status %d): %.2000s", status,
-		    slurp(p->log));
+		ck_abort_msg(
+		    "no start (status %d): %.2000s", status, slurp(p->log));
 	}
 }
 
@@ -278,7 +281,8 @@ const char *
 pooler_at(const struct pooler *p, const char *more)
 {
 	return text("host=127.0.0.1 port=%d user=app dbname=app sslmode=disable"
-	    " gssencmode=disable connect_timeout=20 %s", p->port, more);
+		    " gssencmode=disable connect_timeout=20 %s",
+	    p->port, more);
 }
 
 PGconn *
@@ -290,22 +294,24 @@ pooler_conn(const struct pooler *p, const char *more)
 PGconn *
 pooler_console(const struct pooler *p, const char *user)
 {
-	return sql_open(pooler_at(p, text("dbname=pgbouncer user=%s "
-	    "password=console", user)));
+	return sql_open(pooler_at(p,
+	    text("dbname=pgbouncer user=%s "
+		 "password=console",
+		user)));
 }
 
 long
-pooler_show(PGconn *console, const char *what, const char *key,
-    const char *val, const char *col)
+pooler_show(PGconn *console, const char *what, const char *key, const char *val,
+    const char *col)
 {
 	PGresult *r = PQexec(console, text("SHOW %s", what));
 	int kcol = PQfnumber(r, key), vcol = PQfnumber(r, col);
 	long n = -1;
 
-	ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "SHOW %s: %s",
-	    what, PQresultErrorMessage(r));
-	ck_assert_msg(kcol >= 0 && vcol >= 0, "SHOW %s: no %s or %s", what,
-	    key, col);
+	ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "SHOW %s: %s", what,
+	    PQresultErrorMessage(r));
+	ck_assert_msg(
+	    kcol >= 0 && vcol >= 0, "SHOW %s: no %s or %s", what, key, col);
 	for (int i = 0; i < PQntuples(r) && n == -1; i++)
 		if (!strcmp(PQgetvalue(r, i, kcol), val))
 			n = strtol(PQgetvalue(r, i, vcol), NULL, 10);

@@ -22,10 +22,10 @@
 struct pooler {
 	pid_t pid; /* the supervisor */
 	int port;
-	bool errors_ok;        /* ERROR lines in its log are expected */
-	char dir[256];         /* its files, and its Unix socket */
+	bool errors_ok; /* ERROR lines in its log are expected */
+	char dir[256];  /* its files, and its Unix socket */
 	char conf[288], log[288];
-	char *text[4];         /* [databases], [users], settings, auth_file */
+	char *text[4]; /* [databases], [users], settings, auth_file */
 	const char **env;
 };
 

@@ -177,8 +177,8 @@ static void
 redirect(const struct spawn *s)
 {
 	int in = open(s->in ? s->in : "/dev/null", O_RDONLY);
-	int out = open(s->out ? s->out : "/dev/null",
-	    O_WRONLY | O_CREAT | O_APPEND, 0644);
+	int out = open(
+	    s->out ? s->out : "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0644);
 
 	if (in == -1 || out == -1)
 		_exit(126);
@@ -192,8 +192,9 @@ redirect(const struct spawn *s)
 static void
 become(const struct spawn *s, const struct passwd *pw)
 {
-	if (pw && (setgroups(0, NULL) == -1 || setgid(pw->pw_gid) == -1 ||
-	    setuid(pw->pw_uid) == -1))
+	if (pw &&
+	    (setgroups(0, NULL) == -1 || setgid(pw->pw_gid) == -1 ||
+		setuid(pw->pw_uid) == -1))
 		_exit(126);
 #ifdef __linux__
 	/* after setuid(2), which clears it */

@@ -31,14 +31,14 @@ int64_t now_ms(void);
 void nap(void);
 
 /* Wait for `cond`, but not longer than `ms`. */
-#define UNTIL(ms, cond)                                                       \
-	do {                                                                  \
-		int64_t end_ = now_ms() + (ms);                               \
-		while (!(cond)) {                                             \
-			ck_assert_msg(now_ms() < end_, "not in %d ms: %s",    \
-			    (int)(ms), #cond);                                \
-			nap();                                                \
-		}                                                             \
+#define UNTIL(ms, cond)                                                    \
+	do {                                                               \
+		int64_t end_ = now_ms() + (ms);                            \
+		while (!(cond)) {                                          \
+			ck_assert_msg(now_ms() < end_, "not in %d ms: %s", \
+			    (int)(ms), #cond);                             \
+			nap();                                             \
+		}                                                          \
 	} while (0)
 
 /* printf into one of a few static buffers: good until 32 calls later. */

@@ -15,8 +15,8 @@ vtext(const char *fmt, va_list ap)
 {
 	char buf[4096];
 
-	ck_assert_int_lt(vsnprintf(buf, sizeof(buf), fmt, ap),
-	    (int)sizeof(buf));
+	ck_assert_int_lt(
+	    vsnprintf(buf, sizeof(buf), fmt, ap), (int)sizeof(buf));
 	return text("%s", buf);
 }
 
@@ -67,8 +67,8 @@ good(PGresult *r, const char *sql)
 	ExecStatusType st = PQresultStatus(r);
 
 	ck_assert_msg(st == PGRES_TUPLES_OK || st == PGRES_COMMAND_OK ||
-	    st == PGRES_EMPTY_QUERY, "%.200s: %s", sql,
-	    PQresultErrorMessage(r));
+		st == PGRES_EMPTY_QUERY,
+	    "%.200s: %s", sql, PQresultErrorMessage(r));
 	return first(r);
 }
 
@@ -129,8 +129,8 @@ sql_fails(PGconn *c, const char *sqlstate, const char *fmt, ...)
 const char *
 sql_param(PGconn *c, const char *query, const char *param)
 {
-	return good(PQexecParams(c, query, 1, NULL, &param, NULL, NULL, 0),
-	    query);
+	return good(
+	    PQexecParams(c, query, 1, NULL, &param, NULL, NULL, 0), query);
 }
 
 void

@@ -13,13 +13,13 @@ PGconn *sql_open(const char *conninfo);
 void sql_refused(const char *conninfo, const char *why);
 
 /* Run to success; a result set is thrown away. */
-void sql_do(PGconn *c, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+void
+sql_do(PGconn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* First column of the first row ("" if there is none). */
-const char *sql_one(PGconn *c, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-long sql_num(PGconn *c, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+const char *
+sql_one(PGconn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+long
+sql_num(PGconn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Fails with this SQLSTATE. */
 void sql_fails(PGconn *c, const char *sqlstate, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -27,8 +27,8 @@ void sql_fails(PGconn *c, const char *sqlstate, const char *fmt, ...)
 const char *sql_param(PGconn *c, const char *query, const char *param);
 
 /* Send without waiting for the answer. */
-void sql_send(PGconn *c, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+void
+sql_send(PGconn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Has an answer come in, within `ms`? */
 bool sql_is_ready(PGconn *c, int ms);
 /* The answer to sql_send(): first column of the first row. */

@@ -70,8 +70,8 @@ static void
 lose(struct swarm *s, struct member *m, long *count)
 {
 	/* who is cancelled in the queue is sent away */
-	if (m->cancelled && count == &s->dropped && strstr(
-	    PQerrorMessage(m->conn), "due to user request"))
+	if (m->cancelled && count == &s->dropped &&
+	    strstr(PQerrorMessage(m->conn), "due to user request"))
 		count = &s->left;
 	m->cancelled = false;
 	if (count != &s->left)
@@ -91,8 +91,9 @@ sql_of(const struct member *m)
 	case BLOCK:
 		return text("BEGIN; SELECT '%s'; COMMIT", m->token);
 	case STEPS:
-		return m->step == 0 ? "BEGIN" : m->step == 1 ?
-		    text("SELECT '%s'", m->token) : "COMMIT";
+		return m->step == 0 ? "BEGIN"
+		    : m->step == 1  ? text("SELECT '%s'", m->token)
+				    : "COMMIT";
 	case SLOW:
 		return text("SELECT '%s' FROM pg_sleep(0.005)", m->token);
 	case LARGE:
@@ -112,8 +113,8 @@ send_step(struct swarm *s, struct member *m)
 	int ok;
 
 	if (m->kind == EXTENDED)
-		ok = PQsendQueryParams(m->conn, "SELECT $1::text", 1, NULL,
-		    &param, NULL, NULL, 0);
+		ok = PQsendQueryParams(
+		    m->conn, "SELECT $1::text", 1, NULL, &param, NULL, NULL, 0);
 	else
 		ok = PQsendQuery(m->conn, sql_of(m));
 	if (!ok) {
@@ -180,8 +181,10 @@ take(struct swarm *s, struct member *m, PGresult *r)
 		    !strcmp(PQgetvalue(r, 0, 0), m->token)) {
 			s->done++;
 		} else {
-			note(s, text("expected %s, got %.60s", m->token,
-			    PQntuples(r) ? PQgetvalue(r, 0, 0) : "nothing"));
+			note(s,
+			    text("expected %s, got %.60s", m->token,
+				PQntuples(r) ? PQgetvalue(r, 0, 0)
+					     : "nothing"));
 			s->wrong++;
 		}
 		m->answered = true;
@@ -280,8 +283,8 @@ turn(struct swarm *s)
 		if (m->state == CONNECT &&
 		    PQstatus(m->conn) == CONNECTION_STARTED)
 			p[i].events = POLLOUT;
-		else if (m->state == CONNECT && PQstatus(m->conn) ==
-		    CONNECTION_MADE)
+		else if (m->state == CONNECT &&
+		    PQstatus(m->conn) == CONNECTION_MADE)
 			p[i].events = POLLOUT;
 	}
 	poll(p, (nfds_t)s->n, 10);
@@ -359,11 +362,11 @@ swarm_settle(struct swarm *s, int ms)
 void
 swarm_check(const struct swarm *s)
 {
-	ck_assert_msg(s->wrong == 0, "%ld wrong answers: %s", s->wrong,
-	    s->first_error);
+	ck_assert_msg(
+	    s->wrong == 0, "%ld wrong answers: %s", s->wrong, s->first_error);
 	ck_assert_msg(s->stray == 0, "%ld stray cancels", s->stray);
-	ck_assert_msg(s->failed == 0, "%ld errors: %s", s->failed,
-	    s->first_error);
+	ck_assert_msg(
+	    s->failed == 0, "%ld errors: %s", s->failed, s->first_error);
 	ck_assert_int_gt(s->done, 0);
 }
 

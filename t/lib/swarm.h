@@ -23,27 +23,27 @@ enum swarm_flag {
 
 struct member {
 	PGconn *conn;
-	int state;           /* swarm.c's */
-	int kind, step;      /* of the query in flight */
-	bool answered;       /* the token has come */
-	bool cancelled;      /* by us, while this query ran */
+	int state;      /* swarm.c's */
+	int kind, step; /* of the query in flight */
+	bool answered;  /* the token has come */
+	bool cancelled; /* by us, while this query ran */
 	char token[40];
 };
 
 struct swarm {
-	const char *at;      /* connection string */
+	const char *at; /* connection string */
 	unsigned flags;
 	int n;
 	struct member *member;
 	uint64_t seed, serial;
-	bool stopping;       /* nothing new is begun */
+	bool stopping; /* nothing new is begun */
 
-	long done;           /* right answers */
-	long wrong;          /* another's token, or no token */
-	long stray;          /* cancelled, but not by us */
-	long failed;         /* errors that the query did not ask for */
-	long dropped;        /* connections lost while in use */
-	long refused;        /* connections that did not come about */
+	long done;    /* right answers */
+	long wrong;   /* another's token, or no token */
+	long stray;   /* cancelled, but not by us */
+	long failed;  /* errors that the query did not ask for */
+	long dropped; /* connections lost while in use */
+	long refused; /* connections that did not come about */
 	long cancels, left;
 	char first_error[512];
 };

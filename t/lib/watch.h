@@ -14,7 +14,7 @@ struct watch {
 	struct watch_seen {
 		_Atomic int most;
 		_Atomic long looks;
-	} *seen;
+	} * seen;
 };
 
 /* Client backends that satisfy `where`. */

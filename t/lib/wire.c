@@ -70,8 +70,7 @@ wire_open(const char *host, int port)
 {
 	struct wire *w = wire_try(host, port);
 
-	ck_assert_msg(w != NULL, "%s port %d: %s", host, port,
-	    strerror(errno));
+	ck_assert_msg(w != NULL, "%s port %d: %s", host, port, strerror(errno));
 	return w;
 }
 
@@ -215,8 +214,9 @@ wire_login(struct wire *w, const char *user, const char *db)
 {
 	char buf[1024];
 
-	wire_send(w, buf, wire_startup(buf, sizeof(buf), 0x30000, "user", user,
-	    "database", db, NULL));
+	wire_send(w, buf,
+	    wire_startup(
+		buf, sizeof(buf), 0x30000, "user", user, "database", db, NULL));
 	wire_expect(w, "RKZ");
 }
 
@@ -296,9 +296,9 @@ wire_expect(struct wire *w, const char *types)
 
 		while ((got == 'S' || got == 'N') && got != *t)
 			got = wire_recv(w, WIRE_MS);
-		ck_assert_msg(got == *t, "expected '%c' of %s, got '%c' %s",
-		    *t, types, got ? got : '0', got == 'E' ?
-		    wire_field(w, 'M') : "");
+		ck_assert_msg(got == *t, "expected '%c' of %s, got '%c' %s", *t,
+		    types, got ? got : '0',
+		    got == 'E' ? wire_field(w, 'M') : "");
 	}
 }
 

@@ -16,10 +16,10 @@
 
 struct wire {
 	int fd;
-	char type;         /* of the last message received */
-	const char *body;  /* its bytes */
-	size_t len;        /* how many */
-	uint32_t key[2];   /* from BackendKeyData */
+	char type;        /* of the last message received */
+	const char *body; /* its bytes */
+	size_t len;       /* how many */
+	uint32_t key[2];  /* from BackendKeyData */
 	char *in;
 	size_t have, used, room; /* in `in` */
 };
@@ -40,8 +40,8 @@ void wire_drip(struct wire *w, const void *bytes, size_t len);
  * Type 0 is a message without a type byte.
  */
 size_t wire_make(char *out, size_t room, char type, const char *form, ...);
-size_t wire_vmake(char *out, size_t room, char type, const char *form,
-    va_list ap);
+size_t
+wire_vmake(char *out, size_t room, char type, const char *form, va_list ap);
 /* The same, sent at once. */
 void wire_put(struct wire *w, char type, const char *form, ...);
 void wire_query(struct wire *w, const char *sql);

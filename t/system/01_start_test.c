@@ -40,8 +40,8 @@ START_TEST(version_and_help)
 
 	ck_assert_int_eq(RUN(p, "-V"), 0);
 	ck_assert_int_eq(RUN(p, "--version"), 0);
-	ck_assert_int_ge(file_count(p->log, is_standin() ? "PgBouncer 1." :
-	    "pooler"), 2);
+	ck_assert_int_ge(
+	    file_count(p->log, is_standin() ? "PgBouncer 1." : "pooler"), 2);
 	ck_assert_int_eq(RUN(p, "-h"), 0);
 	ck_assert_int_eq(RUN(p, "--help"), 0);
 	ck_assert_int_ge(file_count(p->log, "Usage"), 2);
@@ -69,8 +69,8 @@ START_TEST(check_a_good_file)
 	ck_assert_int_eq(RUN(p, "-t", p->conf), 0);
 	ck_assert_int_eq(RUN(p, "-t", "-c", p->conf), 0);
 	/* it did no more than look */
-	ck_assert_int_ne(access(text("%s/.s.PGSQL.%d", p->dir, p->port), F_OK),
-	    0);
+	ck_assert_int_ne(
+	    access(text("%s/.s.PGSQL.%d", p->dir, p->port), F_OK), 0);
 	ck_assert_ptr_null(wire_try("127.0.0.1", p->port));
 }
 END_TEST
@@ -81,7 +81,8 @@ START_TEST(check_a_bad_file)
 	struct pooler *p = pooler_new();
 
 	pooler_write(p);
-	spew(p->conf, "[pooler]\n"
+	spew(p->conf,
+	    "[pooler]\n"
 	    "listen_port = many\n"
 	    "no_such_key = 1\n"
 	    "pool_mode = sometimes\n"
@@ -93,9 +94,9 @@ START_TEST(check_a_bad_file)
 	ck_assert_int_eq(RUN(p, "-t", p->conf), 1);
 	for (int line = 2; line <= 8; line++)
 		if (line != 6)
-			ck_assert_msg(file_has(p->log, text("%s:%d", p->conf,
-			    line)), "line %d is not told: %s", line,
-			    slurp(p->log));
+			ck_assert_msg(
+			    file_has(p->log, text("%s:%d", p->conf, line)),
+			    "line %d is not told: %s", line, slurp(p->log));
 	ck_assert(file_has(p->log, "no_such_key"));
 	ck_assert_int_eq(RUN(p, p->conf), 1);
 }
@@ -107,13 +108,14 @@ START_TEST(both_names_of_the_section)
 	PGconn *c;
 
 	pooler_write(p);
-	spew(text("%s/more.conf", p->dir), "[pooler]\n; a comment\n"
+	spew(text("%s/more.conf", p->dir),
+	    "[pooler]\n; a comment\n"
 	    "   default_pool_size=1   \n# another\n");
 	pooler_set(p, "default_pool_size = 7\n%%include %s/more.conf", p->dir);
 	pooler_start(p);
 	c = pooler_console(p, "admin");
-	ck_assert_int_eq(pooler_show(c, "CONFIG", "key", "default_pool_size",
-	    "value"), 1);
+	ck_assert_int_eq(
+	    pooler_show(c, "CONFIG", "key", "default_pool_size", "value"), 1);
 	PQfinish(c);
 	pooler_stop(p);
 }
@@ -226,8 +228,7 @@ START_TEST(unix_socket_mode)
 	struct pooler *p = pooler_with("unix_socket_mode = 0750");
 	struct stat st;
 
-	ck_assert_int_eq(stat(text("%s/.s.PGSQL.%d", p->dir, p->port), &st),
-	    0);
+	ck_assert_int_eq(stat(text("%s/.s.PGSQL.%d", p->dir, p->port), &st), 0);
 	ck_assert(S_ISSOCK(st.st_mode));
 	ck_assert_int_eq(st.st_mode & 0777, 0750);
 	pooler_stop(p);
@@ -240,8 +241,10 @@ START_TEST(root_is_refused)
 	const char *const argv[] = { pooler_bin(), p->conf, NULL };
 
 	pooler_write(p);
-	ck_assert_int_eq(spawn_run(&(struct spawn){ .out = p->log,
-	    .same_user = true }, argv), 1);
+	ck_assert_int_eq(
+	    spawn_run(
+		&(struct spawn){ .out = p->log, .same_user = true }, argv),
+	    1);
 	ck_assert(file_has(p->log, "root"));
 }
 END_TEST
@@ -257,16 +260,19 @@ START_TEST(root_becomes_the_user)
 
 	pooler_set(p, "user = postgres");
 	pooler_write(p);
-	p->pid = spawn(&(struct spawn){ .out = p->log, .same_user = true,
-	    .death_signal = SIGQUIT }, argv);
-	UNTIL(10000, file_count(p->log, "listening") > 0 &&
-	    access(text("%s/.s.PGSQL.%d", p->dir, p->port), F_OK) == 0);
+	p->pid = spawn(
+	    &(struct spawn){
+		.out = p->log, .same_user = true, .death_signal = SIGQUIT },
+	    argv);
+	UNTIL(10000,
+	    file_count(p->log, "listening") > 0 &&
+		access(text("%s/.s.PGSQL.%d", p->dir, p->port), F_OK) == 0);
 	PQfinish(pooler_conn(p, ""));
 	ck_assert_int_eq(stat(p->dir, &dir), 0);
 	n = spawn_kids(p->pid, kids, POOLER_KIDS);
 	for (int i = -1; i < n; i++) {
 		if (stat(text("/proc/%d", (int)(i < 0 ? p->pid : kids[i])),
-		    &proc) == 0)
+			&proc) == 0)
 			ck_assert_int_eq(proc.st_uid, dir.st_uid);
 	}
 	pooler_stop(p);
@@ -304,9 +310,9 @@ START_TEST(quiet)
 
 	pooler_set(p, "logfile = %s/own.log", p->dir);
 	pooler_write(p);
-	p->pid = spawn(&(struct spawn){ .out = p->log,
-	    .death_signal = SIGQUIT },
-	    (const char *const[]){ pooler_bin(), "-q", p->conf, NULL });
+	p->pid =
+	    spawn(&(struct spawn){ .out = p->log, .death_signal = SIGQUIT },
+		(const char *const[]){ pooler_bin(), "-q", p->conf, NULL });
 	UNTIL(10000, file_count(text("%s/own.log", p->dir), "listening") > 0);
 	ck_assert(!file_has(p->log, "listening"));
 	pooler_stop(p);
@@ -330,9 +336,10 @@ START_TEST(log_form)
 	ck_assert(file_has(p->log, ": app/app@127.0.0.1:"));
 	s = slurp(p->log);
 	for (char *l = strtok_r(s, "\n", &save); l;
-	    l = strtok_r(NULL, "\n", &save), n++)
-		ck_assert_msg(sscanf(l, "%d-%d-%d %d:%d:%d.%d %7s [%d] %15s",
-		    &y, &m, &d, &H, &M, &S, &ms, zone, &pid, level) == 10,
+	     l = strtok_r(NULL, "\n", &save), n++)
+		ck_assert_msg(
+		    sscanf(l, "%d-%d-%d %d:%d:%d.%d %7s [%d] %15s", &y, &m, &d,
+			&H, &M, &S, &ms, zone, &pid, level) == 10,
 		    "%s", l);
 	ck_assert_int_ge(n, 5);
 	free(s);

@@ -32,8 +32,10 @@ START_TEST(quit_is_at_once)
 	int64_t t0 = now_ms();
 
 	sql_send(busy, "SELECT pg_sleep(60)");
-	UNTIL(5000, pg_backends(pg, "query LIKE '%sleep(60)%' AND "
-	    "state = 'active'") == 1);
+	UNTIL(5000,
+	    pg_backends(pg,
+		"query LIKE '%sleep(60)%' AND "
+		"state = 'active'") == 1);
 	kill(p->pid, SIGQUIT);
 	sql_closed(idle, 5000);
 	sql_closed(busy, 5000);

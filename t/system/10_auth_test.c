@@ -18,14 +18,16 @@ start(const char *auth_type)
 {
 	struct pooler *p = pooler_new();
 
-	pooler_db(p, "open = host=127.0.0.1 port=%d dbname=app user=app",
-	    pg->port);
+	pooler_db(
+	    p, "open = host=127.0.0.1 port=%d dbname=app user=app", pg->port);
 	pooler_set(p, "auth_type = %s", auth_type);
 	pooler_auth(p, "clear", PG_PASSWORD);
-	pooler_auth(p, "md5_u", pg_ask(pg,
-	    "SELECT rolpassword FROM pg_authid WHERE rolname = 'md5_u'"));
-	pooler_auth(p, "scram_u", pg_ask(pg,
-	    "SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_auth(p, "md5_u",
+	    pg_ask(pg,
+		"SELECT rolpassword FROM pg_authid WHERE rolname = 'md5_u'"));
+	pooler_auth(p, "scram_u",
+	    pg_ask(pg,
+		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
 	pooler_auth(p, "empty", "");
 	pooler_start(p);
 	return p;
@@ -34,8 +36,8 @@ start(const char *auth_type)
 static const char *
 as(const struct pooler *p, const char *user, const char *password)
 {
-	return pooler_at(p, text("dbname=open user=%s password='%s'", user,
-	    password));
+	return pooler_at(
+	    p, text("dbname=open user=%s password='%s'", user, password));
 }
 
 static void
@@ -58,8 +60,8 @@ try_wrong(const struct pooler *p, const char *user)
 {
 	keep_out(p, user, "wrong");
 	keep_out(p, user, PG_PASSWORD "x");
-	keep_out(p, user, text("%.*s", (int)strlen(PG_PASSWORD) - 1,
-	    PG_PASSWORD));
+	keep_out(
+	    p, user, text("%.*s", (int)strlen(PG_PASSWORD) - 1, PG_PASSWORD));
 	/* libpq sends no empty password, it gives up itself */
 	sql_refused(as(p, user, ""), "");
 }
@@ -138,8 +140,8 @@ START_TEST(any)
 	PQfinish(c);
 	/* whoever comes may look, and no more */
 	c = pooler_console(p, "nobody");
-	ck_assert_int_ge(pooler_show(c, "POOLS", "database", "pgbouncer",
-	    "cl_active"), 1);
+	ck_assert_int_ge(
+	    pooler_show(c, "POOLS", "database", "pgbouncer", "cl_active"), 1);
 	sql_fails(c, is_standin() ? "08P01" : "42501", "RELOAD");
 	PQfinish(c);
 	pooler_stop(p);
@@ -171,8 +173,9 @@ START_TEST(no_enumeration)
 	free(b);
 	sql_refused(pooler_at(p, "dbname=nothing user=clear password=wrong"),
 	    "password authentication failed");
-	sql_refused(pooler_at(p, "dbname=nothing user=clear password='"
-	    PG_PASSWORD "'"), "nothing");
+	sql_refused(pooler_at(p,
+			"dbname=nothing user=clear password='" PG_PASSWORD "'"),
+	    "nothing");
 	pooler_stop(p);
 }
 END_TEST
@@ -185,25 +188,30 @@ START_TEST(odd_names)
 
 	memset(longname, 'n', sizeof(longname));
 	longname[127] = '\0';
-	pooler_db(p, "open = host=127.0.0.1 port=%d dbname=app user=app",
-	    pg->port);
+	pooler_db(
+	    p, "open = host=127.0.0.1 port=%d dbname=app user=app", pg->port);
 	pooler_set(p, "auth_type = md5");
 	pooler_auth(p, "quo\"\"ted user", "pass\"\"word;x");
 	pooler_auth(p, "\xc3\xa4\xc3\xb6", "\xc3\xbc");
 	pooler_start(p);
-	c = sql_open(pooler_at(p, "dbname=open user='quo\"ted user' "
+	c = sql_open(pooler_at(p,
+	    "dbname=open user='quo\"ted user' "
 	    "password='pass\"word;x'"));
 	ck_assert_int_eq(sql_num(c, "SELECT 1"), 1);
 	PQfinish(c);
-	c = sql_open(pooler_at(p, "dbname=open user=\xc3\xa4\xc3\xb6 "
+	c = sql_open(pooler_at(p,
+	    "dbname=open user=\xc3\xa4\xc3\xb6 "
 	    "password=\xc3\xbc"));
 	PQfinish(c);
 	/* names that are too long are refused, whoever they belong to */
-	sql_refused(pooler_at(p, text("user=%s dbname=open password=x",
-	    longname)), "FATAL");
-	sql_refused(pooler_at(p, text("user=app dbname=%s password=x",
-	    longname)), "FATAL");
-	c = sql_open(pooler_at(p, "dbname=open user=\xc3\xa4\xc3\xb6 "
+	sql_refused(
+	    pooler_at(p, text("user=%s dbname=open password=x", longname)),
+	    "FATAL");
+	sql_refused(
+	    pooler_at(p, text("user=app dbname=%s password=x", longname)),
+	    "FATAL");
+	c = sql_open(pooler_at(p,
+	    "dbname=open user=\xc3\xa4\xc3\xb6 "
 	    "password=\xc3\xbc"));
 	PQfinish(c);
 	pooler_stop(p);
@@ -219,8 +227,8 @@ START_TEST(long_passwords)
 
 	memset(pw, 'p', sizeof(pw));
 	pw[sizeof(pw) - 1] = '\0';
-	pooler_db(p, "open = host=127.0.0.1 port=%d dbname=app user=app",
-	    pg->port);
+	pooler_db(
+	    p, "open = host=127.0.0.1 port=%d dbname=app user=app", pg->port);
 	pooler_set(p, "auth_type = scram-sha-256");
 	pooler_auth(p, "long", pw);
 	pooler_start(p);

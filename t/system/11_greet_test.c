@@ -119,8 +119,9 @@ START_TEST(newer_minor_is_negotiated)
 	char buf[512];
 	uint32_t word[2];
 
-	wire_send(w, buf, wire_startup(buf, sizeof(buf), 0x30002, "user",
-	    "app", "database", "app", "_pq_.future", "on", NULL));
+	wire_send(w, buf,
+	    wire_startup(buf, sizeof(buf), 0x30002, "user", "app", "database",
+		"app", "_pq_.future", "on", NULL));
 	wire_expect(w, "v");
 	memcpy(word, w->body, 8);
 	/* 3.0, and one option that we do not know */
@@ -143,8 +144,9 @@ START_TEST(other_majors_are_refused)
 	for (size_t i = 0; i < sizeof(versions) / sizeof(*versions); i++) {
 		struct wire *w = dial();
 
-		wire_send(w, buf, wire_startup(buf, sizeof(buf), versions[i],
-		    "user", "app", "database", "app", NULL));
+		wire_send(w, buf,
+		    wire_startup(buf, sizeof(buf), versions[i], "user", "app",
+			"database", "app", NULL));
 		if (wire_recv(w, WIRE_MS) != 0) {
 			ck_assert_int_eq(w->type, 'E');
 			wire_end(w);
@@ -183,13 +185,13 @@ START_TEST(malformed_startups)
 		const char *bytes;
 		size_t len;
 	} bad[] = {
-		{ "", 0 },                             /* no end at all */
-		{ "user", 4 },                         /* no value */
-		{ "user\0app", 8 },                    /* torn string */
+		{ "", 0 },          /* no end at all */
+		{ "user", 4 },      /* no value */
+		{ "user\0app", 8 }, /* torn string */
 		{ "user\0app\0database", 17 },
-		{ "database\0app\0\0", 14 },           /* no user */
-		{ "user\0\0database\0app\0\0", 20 },   /* empty user */
-		{ "user\0app\0\0x\0y\0\0", 15 },       /* after the end */
+		{ "database\0app\0\0", 14 },         /* no user */
+		{ "user\0\0database\0app\0\0", 20 }, /* empty user */
+		{ "user\0app\0\0x\0y\0\0", 15 },     /* after the end */
 		{ "\0\0\0\0\0\0\0\0", 8 },
 	};
 
@@ -201,8 +203,8 @@ START_TEST(malformed_startups)
 		wire_put(w, 0, "ix", 0x30000, bad[i].bytes, bad[i].len);
 		shutdown(w->fd, SHUT_WR);
 		if (wire_recv(w, WIRE_MS) != 0) {
-			ck_assert_msg(w->type == 'E', "%d: %c", (int)i,
-			    w->type);
+			ck_assert_msg(
+			    w->type == 'E', "%d: %c", (int)i, w->type);
 			wire_end(w);
 		}
 		wire_free(w);
@@ -215,8 +217,9 @@ START_TEST(unknown_parameter)
 	struct wire *w = dial();
 	char buf[512];
 
-	wire_send(w, buf, wire_startup(buf, sizeof(buf), 0x30000, "user",
-	    "app", "database", "app", "nonsense", "1", NULL));
+	wire_send(w, buf,
+	    wire_startup(buf, sizeof(buf), 0x30000, "user", "app", "database",
+		"app", "nonsense", "1", NULL));
 	wire_error(w, 'M', "unsupported startup parameter: nonsense");
 	ck_assert_str_eq(wire_field(w, 'C'), "08P01");
 	wire_end(w);
@@ -229,8 +232,9 @@ START_TEST(unknown_database)
 	struct wire *w = dial();
 	char buf[512];
 
-	wire_send(w, buf, wire_startup(buf, sizeof(buf), 0x30000, "user",
-	    "app", "database", "nowhere", NULL));
+	wire_send(w, buf,
+	    wire_startup(buf, sizeof(buf), 0x30000, "user", "app", "database",
+		"nowhere", NULL));
 	wire_error(w, 'M', "nowhere");
 	if (!is_standin())
 		ck_assert_str_eq(wire_field(w, 'C'), "3D000");
@@ -245,8 +249,8 @@ START_TEST(default_database)
 	struct wire *w = dial();
 	char buf[512];
 
-	wire_send(w, buf, wire_startup(buf, sizeof(buf), 0x30000, "user",
-	    "app", NULL));
+	wire_send(w, buf,
+	    wire_startup(buf, sizeof(buf), 0x30000, "user", "app", NULL));
 	wire_expect(w, "RKZ");
 	wire_query(w, "SELECT current_database()::text");
 	wire_expect(w, "TD");
@@ -290,12 +294,13 @@ START_TEST(password_message_torture)
 		pooler_auth(p, "pw", "secret");
 		pooler_reload(p);
 		for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths);
-		    i++) {
+		     i++) {
 			struct wire *w = dial();
 			uint32_t len = htonl(lengths[i]);
 
-			wire_send(w, buf, wire_startup(buf, sizeof(buf),
-			    0x30000, "user", "pw", "database", "app", NULL));
+			wire_send(w, buf,
+			    wire_startup(buf, sizeof(buf), 0x30000, "user",
+				"pw", "database", "app", NULL));
 			wire_expect(w, "R");
 			wire_send(w, "p", 1);
 			wire_send(w, &len, 4);

@@ -22,8 +22,8 @@ log_in_to(const char *host)
 		pooler_auth(p, roles[i], PG_PASSWORD);
 	pooler_start(p);
 	for (int i = 0; i < 4; i++) {
-		PGconn *c = pooler_conn(p, text("dbname=there user=%s",
-		    roles[i]));
+		PGconn *c =
+		    pooler_conn(p, text("dbname=there user=%s", roles[i]));
 
 		ck_assert_str_eq(sql_one(c, "SELECT current_user"), roles[i]);
 		PQfinish(c);
@@ -62,11 +62,14 @@ START_TEST(forced_user)
 	PGconn *c;
 
 	for (int i = 1; i < 4; i++)
-		pooler_db(p, "as_%s = host=127.0.0.1 port=%d dbname=app "
-		    "user=%s password='%s'", roles[i], pg->port, roles[i],
-		    PG_PASSWORD);
-	pooler_db(p, "wrong = host=127.0.0.1 port=%d dbname=app "
-	    "user=scram_u password=wrong", pg->port);
+		pooler_db(p,
+		    "as_%s = host=127.0.0.1 port=%d dbname=app "
+		    "user=%s password='%s'",
+		    roles[i], pg->port, roles[i], PG_PASSWORD);
+	pooler_db(p,
+	    "wrong = host=127.0.0.1 port=%d dbname=app "
+	    "user=scram_u password=wrong",
+	    pg->port);
 	p->errors_ok = true;
 	pooler_start(p);
 	for (int i = 1; i < 4; i++) {
@@ -74,8 +77,8 @@ START_TEST(forced_user)
 		ck_assert_str_eq(sql_one(c, "SELECT current_user"), roles[i]);
 		PQfinish(c);
 	}
-	sql_refused(pooler_at(p, "dbname=wrong"),
-	    "password authentication failed");
+	sql_refused(
+	    pooler_at(p, "dbname=wrong"), "password authentication failed");
 	pooler_stop(p);
 }
 END_TEST
@@ -88,8 +91,9 @@ START_TEST(scram_pass_through)
 	PGconn *c;
 
 	pooler_set(p, "auth_type = scram-sha-256\nserver_lifetime = 0");
-	pooler_auth(p, "scram_u", pg_ask(pg,
-	    "SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_auth(p, "scram_u",
+	    pg_ask(pg,
+		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
 	pooler_start(p);
 	at = pooler_at(p, "user=scram_u password='" PG_PASSWORD "'");
 	for (int i = 0; i < 5; i++) {
@@ -109,8 +113,9 @@ START_TEST(md5_secret_for_md5_login)
 	PGconn *c;
 
 	pooler_set(p, "auth_type = md5");
-	pooler_auth(p, "md5_u", pg_ask(pg,
-	    "SELECT rolpassword FROM pg_authid WHERE rolname = 'md5_u'"));
+	pooler_auth(p, "md5_u",
+	    pg_ask(pg,
+		"SELECT rolpassword FROM pg_authid WHERE rolname = 'md5_u'"));
 	pooler_start(p);
 	c = pooler_conn(p, "user=md5_u password='" PG_PASSWORD "'");
 	ck_assert_str_eq(sql_one(c, "SELECT current_user"), "md5_u");
@@ -126,8 +131,8 @@ END_TEST
 START_TEST(refused_once)
 {
 	struct pooler *p = pooler_new();
-	int before = file_count(pg->log,
-	    "authentication failed for user \"md5_u\"");
+	int before =
+	    file_count(pg->log, "authentication failed for user \"md5_u\"");
 
 	p->errors_ok = true;
 	pooler_set(p, "server_login_retry = 60");
@@ -137,9 +142,11 @@ START_TEST(refused_once)
 		sql_refused(pooler_at(p, "user=md5_u"),
 		    "password authentication failed");
 	ck_assert_int_eq(file_count(pg->log, "LOG:  disconnection") >= 0, 1);
-	ck_assert_int_eq(file_count(pg->log,
-	    "FATAL:  password authentication failed for user \"md5_u\"") -
-	    before, 1);
+	ck_assert_int_eq(
+	    file_count(pg->log,
+		"FATAL:  password authentication failed for user \"md5_u\"") -
+		before,
+	    1);
 	/* others of the same database are none the wiser */
 	PQfinish(pooler_conn(p, ""));
 	pooler_stop(p);
@@ -151,8 +158,8 @@ START_TEST(database_missing_at_the_server)
 	struct pooler *p = pooler_new();
 
 	p->errors_ok = true;
-	pooler_db(p, "ghost = host=127.0.0.1 port=%d dbname=no_such_db",
-	    pg->port);
+	pooler_db(
+	    p, "ghost = host=127.0.0.1 port=%d dbname=no_such_db", pg->port);
 	pooler_start(p);
 	sql_refused(pooler_at(p, "dbname=ghost"),
 	    "database \"no_such_db\" does not exist");

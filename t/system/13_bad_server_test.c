@@ -24,8 +24,10 @@ start(struct fakepg *f, const char *setting)
 	struct pooler *p = pooler_new();
 
 	p->errors_ok = true;
-	pooler_db(p, "bad = host=127.0.0.1 port=%d dbname=app "
-	    "user=bad password=secret", f->port);
+	pooler_db(p,
+	    "bad = host=127.0.0.1 port=%d dbname=app "
+	    "user=bad password=secret",
+	    f->port);
 	pooler_set(p, "default_pool_size = 2\nserver_connect_timeout = 0.5");
 	pooler_set(p, "query_wait_timeout = 0.7\nserver_login_retry = 1");
 	pooler_set(p, "%s", setting);
@@ -70,13 +72,13 @@ bad_login(fake_fn *serve)
 	fakepg_stop(f);
 }
 
-#define BAD_LOGIN(name)                                                       \
-	static void name##_serve(int fd, struct fake_count *count);          \
-	START_TEST(name)                                                      \
-	{                                                                     \
-		bad_login(name##_serve);                                      \
-	}                                                                     \
-	END_TEST                                                              \
+#define BAD_LOGIN(name)                                             \
+	static void name##_serve(int fd, struct fake_count *count); \
+	START_TEST(name)                                            \
+	{                                                           \
+		bad_login(name##_serve);                            \
+	}                                                           \
+	END_TEST                                                    \
 	static void name##_serve(int fd, struct fake_count *count)
 
 BAD_LOGIN(closes_at_once)

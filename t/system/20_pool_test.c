@@ -28,7 +28,7 @@ END_TEST
 START_TEST(session_waits_for_the_other_to_leave)
 {
 	struct pooler *p = pooler_with("pool_mode = session\n"
-	    "default_pool_size = 1");
+				       "default_pool_size = 1");
 	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
 	int pid = sql_backend(a);
 
@@ -85,7 +85,7 @@ END_TEST
 START_TEST(statement_refuses_transactions)
 {
 	struct pooler *p = pooler_with("pool_mode = statement\n"
-	    "default_pool_size = 1");
+				       "default_pool_size = 1");
 	PGconn *a = pooler_conn(p, ""), *b;
 	PGresult *r;
 
@@ -97,8 +97,8 @@ START_TEST(statement_refuses_transactions)
 	/* and the server is not left in that transaction */
 	b = pooler_conn(p, "");
 	ck_assert_int_eq(sql_num(b, "SELECT 8"), 8);
-	ck_assert_int_eq(pg_backends(pg,
-	    "datname = 'app' AND state LIKE 'idle in%'"), 0);
+	ck_assert_int_eq(
+	    pg_backends(pg, "datname = 'app' AND state LIKE 'idle in%'"), 0);
 	PQfinish(a);
 	PQfinish(b);
 	pooler_stop(p);
@@ -146,15 +146,15 @@ START_TEST(pools_are_apart)
 {
 	struct pooler *p = pooler_with("default_pool_size = 3");
 	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "user=app2"),
-	    *c = pooler_conn(p, "dbname=app2");
+	       *c = pooler_conn(p, "dbname=app2");
 
 	for (int i = 0; i < 5; i++) {
 		ck_assert_str_eq(sql_one(a, "SELECT current_user"), "app");
 		ck_assert_str_eq(sql_one(b, "SELECT current_user"), "app2");
-		ck_assert_str_eq(sql_one(c, "SELECT current_database()"),
-		    "app2");
-		ck_assert_str_eq(sql_one(a, "SELECT current_database()"),
-		    "app");
+		ck_assert_str_eq(
+		    sql_one(c, "SELECT current_database()"), "app2");
+		ck_assert_str_eq(
+		    sql_one(a, "SELECT current_database()"), "app");
 	}
 	ck_assert_int_eq(pg_backends(pg, "datname LIKE 'app%'"), 3);
 	PQfinish(a);
@@ -169,8 +169,10 @@ START_TEST(mode_and_user_per_database)
 	struct pooler *p = pooler_new();
 	PGconn *a, *b;
 
-	pooler_db(p, "sess = host=127.0.0.1 port=%d dbname=app user=app3 "
-	    "pool_mode=session", pg->port);
+	pooler_db(p,
+	    "sess = host=127.0.0.1 port=%d dbname=app user=app3 "
+	    "pool_mode=session",
+	    pg->port);
 	pooler_user(p, "app2 = pool_mode=session");
 	pooler_set(p, "default_pool_size = 4");
 	pooler_start(p);
@@ -194,7 +196,8 @@ END_TEST
 /* What one session leaves behind is gone before the next one has it. */
 START_TEST(reset_query_in_session_mode)
 {
-	struct pooler *p = pooler_with("pool_mode = session\n"
+	struct pooler *p = pooler_with(
+	    "pool_mode = session\n"
 	    "default_pool_size = 1\nserver_reset_query = DISCARD ALL");
 	PGconn *a = pooler_conn(p, ""), *b;
 	int pid = sql_backend(a);
@@ -209,8 +212,10 @@ START_TEST(reset_query_in_session_mode)
 	ck_assert_str_ne(sql_one(b, "SHOW work_mem"), "77kB");
 	sql_fails(b, "42P01", "SELECT * FROM left_behind");
 	sql_fails(b, "26000", "EXECUTE ps");
-	ck_assert_int_eq(pg_num(pg,
-	    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0);
+	ck_assert_int_eq(
+	    pg_num(pg,
+		"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"),
+	    0);
 	PQfinish(b);
 	pooler_stop(p);
 }
@@ -218,8 +223,9 @@ END_TEST
 
 START_TEST(reset_query_in_transaction_mode)
 {
-	struct pooler *p = pooler_with("default_pool_size = 1\n"
-	    "server_reset_query = SET work_mem = '99kB'");
+	struct pooler *p =
+	    pooler_with("default_pool_size = 1\n"
+			"server_reset_query = SET work_mem = '99kB'");
 	PGconn *a = pooler_conn(p, "");
 
 	/* not without _always */
@@ -228,8 +234,8 @@ START_TEST(reset_query_in_transaction_mode)
 	PQfinish(a);
 	pooler_stop(p);
 	p = pooler_with("default_pool_size = 1\n"
-	    "server_reset_query = SET work_mem = '99kB'\n"
-	    "server_reset_query_always = 1");
+			"server_reset_query = SET work_mem = '99kB'\n"
+			"server_reset_query_always = 1");
 	a = pooler_conn(p, "");
 	sql_do(a, "SET work_mem = '77kB'");
 	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "99kB");

@@ -141,8 +141,8 @@ START_TEST(pipelined_mix)
 		    i % 3 ? "SELECT 1" : "BEGIN; SELECT 2; COMMIT");
 		n += wire_make(buf + n, sizeof(buf) - n, 'P', "ssh", "",
 		    i % 7 ? "SELECT 3" : "SELECT 1/0", 0);
-		n += wire_make(buf + n, sizeof(buf) - n, 'B', "sshhh", "", "",
-		    0, 0, 0);
+		n += wire_make(
+		    buf + n, sizeof(buf) - n, 'B', "sshhh", "", "", 0, 0, 0);
 		n += wire_make(buf + n, sizeof(buf) - n, 'E', "si", "", 0);
 		n += wire_make(buf + n, sizeof(buf) - n, 'S', "");
 	}
@@ -260,11 +260,11 @@ START_TEST(function_call)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1");
 	struct wire *w = wire_to(p);
-	uint32_t oid = (uint32_t)pg_num(pg,
-	    "SELECT 'int4pl(int4, int4)'::regprocedure::oid::int");
+	uint32_t oid = (uint32_t)pg_num(
+	    pg, "SELECT 'int4pl(int4, int4)'::regprocedure::oid::int");
 
-	wire_put(w, 'F', "ihhixixh", oid, 0, 2, 2, "19", (size_t)2,
-	    2, "23", (size_t)2, 0);
+	wire_put(w, 'F', "ihhixixh", oid, 0, 2, 2, "19", (size_t)2, 2, "23",
+	    (size_t)2, 0);
 	wire_expect(w, "V");
 	ck_assert_int_eq(memcmp(w->body + 4, "42", 2), 0);
 	wire_expect(w, "Z");
@@ -282,7 +282,7 @@ START_TEST(parameters_are_replayed)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1");
 	PGconn *a = pooler_conn(p, "application_name=a"),
-	    *b = pooler_conn(p, "application_name=b client_encoding=LATIN1");
+	       *b = pooler_conn(p, "application_name=b client_encoding=LATIN1");
 
 	sql_do(a, "SET DateStyle = German; SET TimeZone = 'Asia/Tokyo'");
 	for (int i = 0; i < 4; i++) {
@@ -292,17 +292,17 @@ START_TEST(parameters_are_replayed)
 		ck_assert_str_ne(sql_one(b, "SHOW TimeZone"), "Asia/Tokyo");
 		ck_assert_str_eq(sql_one(b, "SHOW client_encoding"), "LATIN1");
 		ck_assert_str_eq(sql_one(a, "SHOW client_encoding"), "UTF8");
-		ck_assert_str_eq(sql_one(a, "SELECT '2026-01-31'::date"),
-		    "31.01.2026");
-		ck_assert_str_eq(sql_one(b, "SELECT '2026-01-31'::date"),
-		    "2026-01-31");
+		ck_assert_str_eq(
+		    sql_one(a, "SELECT '2026-01-31'::date"), "31.01.2026");
+		ck_assert_str_eq(
+		    sql_one(b, "SELECT '2026-01-31'::date"), "2026-01-31");
 	}
 	/* changed in the session: it keeps the change, nobody else sees it */
 	sql_do(a, "SET application_name = 'it''s; mine'");
 	ck_assert_str_eq(sql_one(b, "SHOW application_name"), "b");
 	ck_assert_str_eq(sql_one(a, "SHOW application_name"), "it's; mine");
-	ck_assert_str_eq(PQparameterStatus(a, "application_name"),
-	    "it's; mine");
+	ck_assert_str_eq(
+	    PQparameterStatus(a, "application_name"), "it's; mine");
 	ck_assert_str_eq(PQparameterStatus(b, "application_name"), "b");
 	PQfinish(a);
 	PQfinish(b);
@@ -327,18 +327,20 @@ END_TEST
 
 START_TEST(startup_parameters)
 {
-	struct pooler *p = pooler_with("default_pool_size = 1\n"
-	    "ignore_startup_parameters = search_path");
+	struct pooler *p =
+	    pooler_with("default_pool_size = 1\n"
+			"ignore_startup_parameters = search_path");
 	PGconn *c;
 
-	c = pooler_conn(p, "options='-c DateStyle=German --timezone=Etc/GMT-2 "
+	c = pooler_conn(p,
+	    "options='-c DateStyle=German --timezone=Etc/GMT-2 "
 	    "-c application_name=a\\\\ b'");
 	ck_assert_str_eq(sql_one(c, "SELECT '2026-01-31'::date"), "31.01.2026");
 	ck_assert_str_eq(sql_one(c, "SHOW timezone"), "Etc/GMT-2");
 	ck_assert_str_eq(sql_one(c, "SHOW application_name"), "a b");
 	PQfinish(c);
-	sql_refused(pooler_at(p, "options='-c enable_seqscan=off'"),
-	    "enable_seqscan");
+	sql_refused(
+	    pooler_at(p, "options='-c enable_seqscan=off'"), "enable_seqscan");
 	c = pooler_conn(p, "options='-c search_path=x'");
 	ck_assert_str_ne(sql_one(c, "SHOW search_path"), "x");
 	PQfinish(c);

@@ -24,8 +24,8 @@ converse(PGconn *c)
 	char *got;
 
 	ck_assert_str_eq(sql_one(c, "SELECT 'simple'"), "simple");
-	ck_assert_str_eq(sql_param(c, "SELECT $1::text", "extended"),
-	    "extended");
+	ck_assert_str_eq(
+	    sql_param(c, "SELECT $1::text", "extended"), "extended");
 	sql_do(c, "SET application_name = 'dripped'");
 	sql_fails(c, "22012", "SELECT 1/0");
 	sql_do(c, "DO $$ BEGIN RAISE NOTICE 'torn'; END $$");
@@ -67,7 +67,8 @@ START_TEST(torn_at_every_byte)
 	pooler_start(p);
 	client = drip_start(p->port, piece());
 	c = sql_open(text("host=127.0.0.1 port=%d user=app dbname=drip "
-	    "sslmode=disable gssencmode=disable", client.port));
+			  "sslmode=disable gssencmode=disable",
+	    client.port));
 	d = pooler_conn(p, "dbname=drip");
 	converse(c);
 	if (!is_standin())
@@ -93,7 +94,8 @@ START_TEST(login_torn_at_every_byte)
 	pooler_start(p);
 	client = drip_start(p->port, piece());
 	c = sql_open(text("host=127.0.0.1 port=%d user=scram_u dbname=drip "
-	    "password='%s'", client.port, PG_PASSWORD));
+			  "password='%s'",
+	    client.port, PG_PASSWORD));
 	ck_assert_str_eq(sql_one(c, "SELECT current_user"), "scram_u");
 	PQfinish(c);
 	drip_stop(&client);
@@ -125,17 +127,17 @@ START_TEST(huge_messages)
 	ck_assert_int_eq(memcmp(PQgetvalue(r, 0, 0), big, len), 0);
 	PQclear(r);
 	after = pooler_rss_kb(p);
-	ck_assert_msg(after - before < 16 * 1024, "grew by %ld kB",
-	    after - before);
+	ck_assert_msg(
+	    after - before < 16 * 1024, "grew by %ld kB", after - before);
 	free(big);
 	PQfinish(c);
 	pooler_stop(p);
 }
 END_TEST
 
-#define BATCH 60
+#define BATCH     60
 #define QUERY_LEN 100000
-#define ROW_LEN 1000000
+#define ROW_LEN   1000000
 
 /* One query of 100 kB that returns 1 MB. */
 static size_t
@@ -146,8 +148,8 @@ make_query(char *out, size_t room, int i)
 
 	ck_assert_ptr_nonnull(sql);
 	memset(sql, ' ', QUERY_LEN);
-	n = (size_t)sprintf(sql, "SELECT repeat('%c', %d) --", 'A' + i % 26,
-	    ROW_LEN);
+	n = (size_t)sprintf(
+	    sql, "SELECT repeat('%c', %d) --", 'A' + i % 26, ROW_LEN);
 	sql[n] = ' ';
 	sql[QUERY_LEN] = '\0';
 	n = wire_make(out, room, 'Q', "s", sql);
@@ -163,8 +165,8 @@ stuff(int fd, const char *buf, size_t len, int ms)
 	size_t at = 0;
 
 	while (at < len && poll(&pf, 1, ms) > 0) {
-		ssize_t n = send(fd, buf + at, len - at,
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n =
+		    send(fd, buf + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n <= 0)
 			break;
@@ -204,8 +206,8 @@ START_TEST(late_reader)
 		wire_expect(w, "CZ");
 	}
 	ck_assert_uint_eq(sent, n);
-	ck_assert_msg(high - before < 16 * 1024, "grew by %ld kB",
-	    high - before);
+	ck_assert_msg(
+	    high - before < 16 * 1024, "grew by %ld kB", high - before);
 	free(buf);
 	wire_free(w);
 	pooler_stop(p);
@@ -248,7 +250,8 @@ START_TEST(copy_both_full)
 	sql_do(c, "CREATE TABLE full_copy (t text)");
 	r = PQexec(c, "COPY full_copy FROM STDIN");
 	PQclear(r);
-	r = PQexec(d, "COPY (SELECT repeat('y', 65535) FROM "
+	r = PQexec(d,
+	    "COPY (SELECT repeat('y', 65535) FROM "
 	    "generate_series(1, 128)) TO STDOUT");
 	PQclear(r);
 	for (int i = 0; i < 128; i++) {

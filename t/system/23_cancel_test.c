@@ -30,8 +30,10 @@ START_TEST(running)
 	int64_t t0 = now_ms();
 
 	sql_send(c, "SELECT pg_sleep(60)");
-	UNTIL(5000, pg_backends(pg, "query LIKE '%sleep(60)%' AND "
-	    "state = 'active'") == 1);
+	UNTIL(5000,
+	    pg_backends(pg,
+		"query LIKE '%sleep(60)%' AND "
+		"state = 'active'") == 1);
 	cancel(c);
 	ck_assert(strstr(sql_get_error(c), "canceling statement"));
 	ck_assert_int_lt(now_ms() - t0, 10000);
@@ -48,8 +50,10 @@ START_TEST(running_in_session_mode)
 
 	sql_send(d, "SELECT 'kept' FROM pg_sleep(1)");
 	sql_send(c, "SELECT pg_sleep(60)");
-	UNTIL(5000, pg_backends(pg, "query LIKE '%sleep(60)%' AND "
-	    "state = 'active'") == 1);
+	UNTIL(5000,
+	    pg_backends(pg,
+		"query LIKE '%sleep(60)%' AND "
+		"state = 'active'") == 1);
 	cancel(c);
 	ck_assert(strstr(sql_get_error(c), "canceling statement"));
 	ck_assert_str_eq(sql_get(d), "kept");
@@ -67,11 +71,12 @@ START_TEST(under_saturation)
 
 	for (int i = 0; i < 6; i++) {
 		c[i] = pooler_conn(p, "");
-		sql_send(c[i], i < 2 ? "SELECT pg_sleep(60)" :
-		    "SELECT 'done'");
+		sql_send(c[i], i < 2 ? "SELECT pg_sleep(60)" : "SELECT 'done'");
 		if (i < 2)
-			UNTIL(5000, pg_backends(pg, "query LIKE "
-			    "'%sleep(60)%' AND state = 'active'") == i + 1);
+			UNTIL(5000,
+			    pg_backends(pg,
+				"query LIKE "
+				"'%sleep(60)%' AND state = 'active'") == i + 1);
 	}
 	ck_assert(!sql_is_ready(c[2], 100));
 	cancel(c[0]);
@@ -121,8 +126,10 @@ START_TEST(idle)
 	wire_expect(w, "TDCZ");
 	/* the server that it had last is now busy for another */
 	sql_send(other, "SELECT 'unharmed' FROM pg_sleep(1)");
-	UNTIL(5000, pg_backends(pg, "query LIKE '%unharmed%' AND "
-	    "state = 'active'") == 1);
+	UNTIL(5000,
+	    pg_backends(pg,
+		"query LIKE '%unharmed%' AND "
+		"state = 'active'") == 1);
 	for (int i = 0; i < 20; i++) {
 		k = wire_open("127.0.0.1", p->port);
 		wire_put(k, 0, "iii", 80877102, w->key[0], w->key[1]);
@@ -162,8 +169,10 @@ START_TEST(almost_right_keys)
 
 	wire_login(w, "app", "app");
 	wire_query(w, "SELECT 'safe' FROM pg_sleep(1)");
-	UNTIL(5000, pg_backends(pg, "query LIKE '%safe%' AND "
-	    "state = 'active'") == 1);
+	UNTIL(5000,
+	    pg_backends(pg,
+		"query LIKE '%safe%' AND "
+		"state = 'active'") == 1);
 	for (int bit = 0; bit < 64; bit++) {
 		uint32_t a = w->key[0], b = w->key[1];
 
@@ -185,7 +194,7 @@ END_TEST
 START_TEST(keys_differ)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1\n"
-	    "max_client_conn = 200");
+				       "max_client_conn = 200");
 	struct wire *w[100];
 
 	for (int i = 0; i < 100; i++) {
@@ -248,8 +257,10 @@ START_TEST(crowd)
 
 	wire_login(w, "app", "app");
 	wire_query(w, "SELECT pg_sleep(60)");
-	UNTIL(5000, pg_backends(pg, "query LIKE '%sleep(60)%' AND "
-	    "state = 'active'") == 1);
+	UNTIL(5000,
+	    pg_backends(pg,
+		"query LIKE '%sleep(60)%' AND "
+		"state = 'active'") == 1);
 	for (int i = 0; i < 20; i++) {
 		k[i] = wire_open("127.0.0.1", p->port);
 		wire_put(k[i], 0, "iii", 80877102, w->key[0], w->key[1]);

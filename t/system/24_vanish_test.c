@@ -72,8 +72,8 @@ leave(struct wire *w, enum manner how)
 START_TEST(before_startup)
 {
 	char buf[256];
-	size_t n = wire_startup(buf, sizeof(buf), 0x30000, "user", "app",
-	    "database", "app", NULL);
+	size_t n = wire_startup(
+	    buf, sizeof(buf), 0x30000, "user", "app", "database", "app", NULL);
 
 	for (size_t cut = 0; cut <= n; cut++) {
 		struct wire *w = wire_open("127.0.0.1", p->port);
@@ -97,11 +97,15 @@ START_TEST(in_a_query)
 		struct wire *w = client();
 
 		wire_query(w, "SELECT 'not yours' FROM pg_sleep(0.2)");
-		UNTIL(5000, pg_backends(pg, "query LIKE '%not yours%' AND "
-		    "state = 'active'") == 1);
+		UNTIL(5000,
+		    pg_backends(pg,
+			"query LIKE '%not yours%' AND "
+			"state = 'active'") == 1);
 		leave(w, how);
-		UNTIL(5000, pg_backends(pg, "query LIKE '%not yours%' AND "
-		    "state = 'active'") == 0);
+		UNTIL(5000,
+		    pg_backends(pg,
+			"query LIKE '%not yours%' AND "
+			"state = 'active'") == 0);
 	}
 }
 END_TEST
@@ -135,8 +139,10 @@ START_TEST(in_a_transaction)
 		wire_query(w, "BEGIN; SELECT pg_advisory_xact_lock(7)");
 		wire_expect(w, "CTDCZ");
 		leave(w, how);
-		UNTIL(5000, pg_num(pg, "SELECT count(*) FROM pg_locks WHERE "
-		    "locktype = 'advisory'") == 0);
+		UNTIL(5000,
+		    pg_num(pg,
+			"SELECT count(*) FROM pg_locks WHERE "
+			"locktype = 'advisory'") == 0);
 	}
 }
 END_TEST
@@ -208,13 +214,16 @@ START_TEST(in_copy_in)
 
 		wire_query(w, "CREATE TEMP TABLE v (t text)");
 		wire_expect(w, "CZ");
-		wire_query(w, "BEGIN; CREATE TEMP TABLE vv (t text); "
+		wire_query(w,
+		    "BEGIN; CREATE TEMP TABLE vv (t text); "
 		    "COPY vv FROM STDIN");
 		wire_expect(w, "CCG");
 		wire_put(w, 'd', "x", "row\n", (size_t)4);
 		leave(w, how);
-		UNTIL(5000, pg_backends(pg, "query LIKE '%COPY vv%' AND "
-		    "state = 'active'") == 0);
+		UNTIL(5000,
+		    pg_backends(pg,
+			"query LIKE '%COPY vv%' AND "
+			"state = 'active'") == 0);
 		/* the table v stays with its server: so long as it lives */
 		pg_terminate(pg, "datname = 'app'");
 		UNTIL(5000, pg_backends(pg, "datname = 'app'") == 0);
@@ -227,12 +236,15 @@ START_TEST(in_copy_out)
 	for (int how = 0; how < MANNERS; how++) {
 		struct wire *w = client();
 
-		wire_query(w, "COPY (SELECT repeat('x', 1000) FROM "
+		wire_query(w,
+		    "COPY (SELECT repeat('x', 1000) FROM "
 		    "generate_series(1, 1000000)) TO STDOUT");
 		wire_expect(w, "Hdd");
 		leave(w, how);
-		UNTIL(10000, pg_backends(pg, "query LIKE 'COPY (SEL%' AND "
-		    "state = 'active'") == 0);
+		UNTIL(10000,
+		    pg_backends(pg,
+			"query LIKE 'COPY (SEL%' AND "
+			"state = 'active'") == 0);
 	}
 }
 END_TEST
@@ -242,12 +254,15 @@ START_TEST(before_a_large_result)
 	for (int how = 0; how < MANNERS; how++) {
 		struct wire *w = client();
 
-		wire_query(w, "SELECT repeat('y', 1000) FROM "
+		wire_query(w,
+		    "SELECT repeat('y', 1000) FROM "
 		    "generate_series(1, 300000)");
 		wire_expect(w, "TD");
 		leave(w, how);
-		UNTIL(10000, pg_backends(pg, "query LIKE '%repeat(''y%' AND "
-		    "state = 'active'") == 0);
+		UNTIL(10000,
+		    pg_backends(pg,
+			"query LIKE '%repeat(''y%' AND "
+			"state = 'active'") == 0);
 	}
 }
 END_TEST

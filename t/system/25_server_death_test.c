@@ -38,8 +38,10 @@ START_TEST(backend_in_use_dies)
 	PGconn *c = pooler_conn(p, ""), *d = pooler_conn(p, "");
 
 	sql_send(c, "SELECT pg_sleep(60)");
-	UNTIL(5000, pg_backends(pg, "query LIKE '%sleep(60)%' AND "
-	    "state = 'active'") == 1);
+	UNTIL(5000,
+	    pg_backends(pg,
+		"query LIKE '%sleep(60)%' AND "
+		"state = 'active'") == 1);
 	sql_send(d, "SELECT 'next'");
 	pg_terminate(pg, "datname = 'app'");
 	ck_assert(strstr(sql_get_error(c), "terminating connection"));
@@ -74,7 +76,7 @@ END_TEST
 START_TEST(backend_killed_in_a_transaction)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1\n"
-	    "pool_mode = session");
+				       "pool_mode = session");
 	PGconn *c = pooler_conn(p, ""), *d;
 
 	p->errors_ok = true;
@@ -129,8 +131,7 @@ START_TEST(down_for_good)
 	int64_t t0;
 
 	p->errors_ok = true;
-	pooler_db(p, "down = host=127.0.0.1 port=%d dbname=app",
-	    spawn_port());
+	pooler_db(p, "down = host=127.0.0.1 port=%d dbname=app", spawn_port());
 	pooler_set(p, "query_wait_timeout = 2\nserver_login_retry = 0.3");
 	pooler_start(p);
 	t0 = now_ms();
@@ -202,8 +203,8 @@ misbehave(fake_fn *serve)
 
 	ck_assert(PQsendQuery(c, "SELECT 1"));
 	if (sql_is_ready(c, 3000))
-		while (PQstatus(c) == CONNECTION_OK &&
-		    sql_is_ready(c, 1000) && (r = PQgetResult(c)) != NULL)
+		while (PQstatus(c) == CONNECTION_OK && sql_is_ready(c, 1000) &&
+		    (r = PQgetResult(c)) != NULL)
 			PQclear(r);
 	PQfinish(c);
 	for (int i = 0; i < 5; i++) {
@@ -217,28 +218,28 @@ misbehave(fake_fn *serve)
 }
 
 /* The first backend ever is the bad one. */
-#define MISBEHAVE(name)                                                       \
-	static void name##_first(int fd, struct fake_count *count);          \
-	static void name##_serve(int fd, struct fake_count *count)           \
-	{                                                                     \
-		char body[4096];                                              \
-		fake_startup(fd, count);                                      \
-		fake_welcome(fd);                                             \
-		if (count->logins == 1) {                                     \
-			while (fake_recv(fd, body, sizeof(body)) == 'Q' &&    \
-			    !strncmp(body, "SET ", 4)) {                      \
-				fake_put(fd, 'C', "s", "SET");                \
-				fake_ready(fd, 'I');                          \
-			}                                                     \
-			name##_first(fd, count);                              \
-		}                                                             \
-		fake_serve(fd, count);                                        \
-	}                                                                     \
-	START_TEST(name)                                                      \
-	{                                                                     \
-		misbehave(name##_serve);                                      \
-	}                                                                     \
-	END_TEST                                                              \
+#define MISBEHAVE(name)                                                    \
+	static void name##_first(int fd, struct fake_count *count);        \
+	static void name##_serve(int fd, struct fake_count *count)         \
+	{                                                                  \
+		char body[4096];                                           \
+		fake_startup(fd, count);                                   \
+		fake_welcome(fd);                                          \
+		if (count->logins == 1) {                                  \
+			while (fake_recv(fd, body, sizeof(body)) == 'Q' && \
+			    !strncmp(body, "SET ", 4)) {                   \
+				fake_put(fd, 'C', "s", "SET");             \
+				fake_ready(fd, 'I');                       \
+			}                                                  \
+			name##_first(fd, count);                           \
+		}                                                          \
+		fake_serve(fd, count);                                     \
+	}                                                                  \
+	START_TEST(name)                                                   \
+	{                                                                  \
+		misbehave(name##_serve);                                   \
+	}                                                                  \
+	END_TEST                                                           \
 	static void name##_first(int fd, struct fake_count *count)
 
 MISBEHAVE(bytes_after_ready)

@@ -44,13 +44,15 @@ START_TEST(reload_is_synchronous)
 	pooler_workers(p, 4);
 	pooler_start(p);
 	for (int i = 0; i < 10; i++) {
-		pooler_db(p, "new%d = host=127.0.0.1 port=%d dbname=app "
-		    "user=app", i, pg->port);
+		pooler_db(p,
+		    "new%d = host=127.0.0.1 port=%d dbname=app "
+		    "user=app",
+		    i, pg->port);
 		pooler_auth(p, text("user%d", i), "");
 		pooler_reload(p);
 		for (int j = 0; j < 4; j++)
-			PQfinish(pooler_conn(p, text("dbname=new%d user=user%d",
-			    i, i)));
+			PQfinish(pooler_conn(
+			    p, text("dbname=new%d user=user%d", i, i)));
 	}
 	pooler_stop(p);
 }
@@ -65,7 +67,8 @@ START_TEST(bad_file_changes_nothing)
 
 	p->errors_ok = true;
 	good = slurp(p->conf);
-	pooler_set(p, "default_pool_size = 5\npool_mode = sometimes\n"
+	pooler_set(p,
+	    "default_pool_size = 5\npool_mode = sometimes\n"
 	    "max_client_conn = 1\nno_such_key = 1");
 	pooler_write(p);
 	r = PQexec(c, "RELOAD");
@@ -99,7 +102,7 @@ END_TEST
 START_TEST(removed_keys_fall_back)
 {
 	struct pooler *p = pooler_with("default_pool_size = 3\n"
-	    "query_wait_timeout = 33");
+				       "query_wait_timeout = 33");
 	PGconn *c = pooler_console(p, "admin");
 	char *s, *at;
 
@@ -121,8 +124,8 @@ START_TEST(users_file)
 {
 	struct pooler *p = pooler_new();
 
-	pooler_db(p, "open = host=127.0.0.1 port=%d dbname=app user=app",
-	    pg->port);
+	pooler_db(
+	    p, "open = host=127.0.0.1 port=%d dbname=app user=app", pg->port);
 	pooler_set(p, "auth_type = md5");
 	pooler_auth(p, "late", "before");
 	pooler_start(p);
@@ -132,8 +135,8 @@ START_TEST(users_file)
 	pooler_auth(p, "late", "after");
 	pooler_reload(p);
 	PQfinish(pooler_conn(p, "dbname=open user=late password=after"));
-	sql_refused(pooler_at(p, "dbname=open user=late password=before"),
-	    "FATAL");
+	sql_refused(
+	    pooler_at(p, "dbname=open user=late password=before"), "FATAL");
 	pooler_stop(p);
 }
 END_TEST
@@ -148,8 +151,8 @@ START_TEST(database_moves)
 	pooler_db(p, "app = host=127.0.0.1 port=%d dbname=app2", pg->port);
 	pooler_reload(p);
 	for (int i = 0; i < 5; i++)
-		ck_assert_str_eq(sql_one(c, "SELECT current_database()"),
-		    "app2");
+		ck_assert_str_eq(
+		    sql_one(c, "SELECT current_database()"), "app2");
 	UNTIL(5000, pg_backends(pg, "datname = 'app'") == 0);
 	PQfinish(c);
 	pooler_stop(p);
@@ -200,7 +203,7 @@ END_TEST
 START_TEST(under_load)
 {
 	struct pooler *p = pooler_with("default_pool_size = 4\n"
-	    "max_client_conn = 100");
+				       "max_client_conn = 100");
 	PGconn *c = pooler_console(p, "admin");
 	struct swarm *s;
 
@@ -220,8 +223,8 @@ START_TEST(under_load)
 	swarm_settle(s, 10000);
 	swarm_check(s);
 	ck_assert_int_eq(s->dropped, 0);
-	ck_assert_int_eq(pooler_show(c, "DATABASES", "name", "more139",
-	    "port"), pg->port);
+	ck_assert_int_eq(
+	    pooler_show(c, "DATABASES", "name", "more139", "port"), pg->port);
 	swarm_free(s);
 	PQfinish(c);
 	pooler_stop(p);
@@ -232,8 +235,8 @@ END_TEST
 START_TEST(log_is_reopened)
 {
 	struct pooler *p = pooler_new();
-	const char *log = text("%s/own.log", p->dir), *old = text("%s/old.log",
-	    p->dir);
+	const char *log = text("%s/own.log", p->dir),
+		   *old = text("%s/old.log", p->dir);
 
 	pooler_set(p, "logfile = %s", log);
 	pooler_start(p);

@@ -12,36 +12,44 @@
 #include "t/lib/suite.h"
 #include "t/lib/wire.h"
 
-#define COUNTS(pre)                                                           \
+#define COUNTS(pre) \
 	pre "server_assignment_count " pre "xact_count " pre "query_count "
 
 static const struct {
 	const char *show, *columns;
 } tables[] = {
-	{ "CLIENTS", "type user database replication state addr port "
-	  "local_addr local_port connect_time request_time wait wait_us "
-	  "close_needed ptr link remote_pid tls application_name "
-	  "prepared_statements id" },
-	{ "SERVERS", "type user database replication state addr port "
-	  "local_addr local_port connect_time request_time wait wait_us "
-	  "close_needed ptr link remote_pid tls application_name "
-	  "prepared_statements id" },
-	{ "POOLS", "database user cl_active cl_waiting cl_active_cancel_req "
-	  "cl_waiting_cancel_req sv_active sv_active_cancel "
-	  "sv_being_canceled sv_idle sv_used sv_tested sv_login maxwait "
-	  "maxwait_us pool_mode load_balance_hosts" },
-	{ "DATABASES", "name host port database force_user pool_size "
-	  "min_pool_size reserve_pool_size server_lifetime pool_mode "
-	  "load_balance_hosts max_connections current_connections "
-	  "max_client_connections current_client_connections paused "
-	  "disabled" },
-	{ "STATS", "database " COUNTS("total_") "total_received total_sent "
-	  "total_xact_time total_query_time total_wait_time "
-	  "total_client_parse_count total_server_parse_count "
-	  "total_bind_count total_client_login_count " COUNTS("avg_")
-	  "avg_recv avg_sent avg_xact_time avg_query_time avg_wait_time "
-	  "avg_client_parse_count avg_server_parse_count avg_bind_count "
-	  "avg_client_login_count" },
+	{ "CLIENTS",
+	    "type user database replication state addr port "
+	    "local_addr local_port connect_time request_time wait wait_us "
+	    "close_needed ptr link remote_pid tls application_name "
+	    "prepared_statements id" },
+	{ "SERVERS",
+	    "type user database replication state addr port "
+	    "local_addr local_port connect_time request_time wait wait_us "
+	    "close_needed ptr link remote_pid tls application_name "
+	    "prepared_statements id" },
+	{ "POOLS",
+	    "database user cl_active cl_waiting cl_active_cancel_req "
+	    "cl_waiting_cancel_req sv_active sv_active_cancel "
+	    "sv_being_canceled sv_idle sv_used sv_tested sv_login maxwait "
+	    "maxwait_us pool_mode load_balance_hosts" },
+	{ "DATABASES",
+	    "name host port database force_user pool_size "
+	    "min_pool_size reserve_pool_size server_lifetime pool_mode "
+	    "load_balance_hosts max_connections current_connections "
+	    "max_client_connections current_client_connections paused "
+	    "disabled" },
+	{ "STATS",
+	    "database " COUNTS(
+		"total_") "total_received total_sent "
+			  "total_xact_time total_query_time total_wait_time "
+			  "total_client_parse_count total_server_parse_count "
+			  "total_bind_count total_client_login_count " COUNTS(
+			      "avg_") "avg_recv avg_sent avg_xact_time "
+				      "avg_query_time avg_wait_time "
+				      "avg_client_parse_count "
+				      "avg_server_parse_count avg_bind_count "
+				      "avg_client_login_count" },
 	{ "CONFIG", "key value default changeable" },
 	{ "VERSION", "version" },
 };
@@ -52,8 +60,8 @@ columns_of(PGconn *c, const char *show)
 	PGresult *r = PQexec(c, text("SHOW %s", show));
 	char buf[2048] = "";
 
-	ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "SHOW %s: %s",
-	    show, PQresultErrorMessage(r));
+	ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "SHOW %s: %s", show,
+	    PQresultErrorMessage(r));
 	ck_assert_str_eq(PQcmdStatus(r), "SHOW");
 	for (int i = 0; i < PQnfields(r); i++)
 		snprintf(buf + strlen(buf), sizeof(buf) - strlen(buf), "%s%s",
@@ -68,10 +76,11 @@ START_TEST(columns)
 	PGconn *c = pooler_console(p, "admin"), *a = pooler_conn(p, "");
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
-		ck_assert_str_eq(columns_of(c, tables[i].show),
-		    tables[i].columns);
+		ck_assert_str_eq(
+		    columns_of(c, tables[i].show), tables[i].columns);
 	ck_assert_str_eq(columns_of(c, "WORKERS"),
-	    "number kind pid state clients restarts cpu_us connections uptime_s");
+	    "number kind pid state clients restarts cpu_us connections "
+	    "uptime_s");
 	PQfinish(a);
 	PQfinish(c);
 	pooler_stop(p);
@@ -158,8 +167,9 @@ START_TEST(pools_are_exact)
 	ck_assert_int_eq(pool(c, "cl_waiting"), 0);
 	ck_assert_int_eq(pool(c, "sv_active"), 0);
 	ck_assert_int_eq(pool(c, "sv_idle"), 4);
-	ck_assert_int_eq(pooler_show(c, "DATABASES", "name", "app",
-	    "current_connections"), 4);
+	ck_assert_int_eq(
+	    pooler_show(c, "DATABASES", "name", "app", "current_connections"),
+	    4);
 	for (int i = 0; i < 9; i++)
 		PQfinish(a[i]);
 	UNTIL(3000, pool(c, "cl_active") == 0);
@@ -175,10 +185,10 @@ START_TEST(servers_tell_the_backend)
 	PGconn *c = pooler_console(p, "admin"), *a = pooler_conn(p, "");
 	int pid = sql_backend(a);
 
-	ck_assert_int_eq(pooler_show(c, "SERVERS", "database", "app",
-	    "remote_pid"), pid);
-	ck_assert_int_eq(pooler_show(c, "SERVERS", "database", "app",
-	    "port"), pg->port);
+	ck_assert_int_eq(
+	    pooler_show(c, "SERVERS", "database", "app", "remote_pid"), pid);
+	ck_assert_int_eq(
+	    pooler_show(c, "SERVERS", "database", "app", "port"), pg->port);
 	PQfinish(a);
 	PQfinish(c);
 	pooler_stop(p);
@@ -226,24 +236,25 @@ START_TEST(config_and_words)
 	struct pooler *p = pooler_with("default_pool_size = 13");
 	PGconn *c = pooler_console(p, "admin");
 
-	ck_assert_int_eq(pooler_show(c, "CONFIG", "key", "default_pool_size",
-	    "value"), 13);
-	ck_assert_int_eq(pooler_show(c, "CONFIG", "key", "default_pool_size",
-	    "default"), 20);
+	ck_assert_int_eq(
+	    pooler_show(c, "CONFIG", "key", "default_pool_size", "value"), 13);
+	ck_assert_int_eq(
+	    pooler_show(c, "CONFIG", "key", "default_pool_size", "default"),
+	    20);
 	/* case does not matter, nor a semicolon, nor spaces */
 	sql_do(c, "show Pools;");
 	sql_do(c, "  SHOW   VERSION  ");
-	ck_assert_int_eq(PQresultStatus(PQexec(c, "SHOW NONSENSE")),
-	    PGRES_FATAL_ERROR);
-	ck_assert_int_eq(PQresultStatus(PQexec(c, "DROP TABLE x")),
-	    PGRES_FATAL_ERROR);
-	ck_assert_int_eq(PQresultStatus(PQexec(c, "SHOW 'unterminated")),
-	    PGRES_FATAL_ERROR);
+	ck_assert_int_eq(
+	    PQresultStatus(PQexec(c, "SHOW NONSENSE")), PGRES_FATAL_ERROR);
+	ck_assert_int_eq(
+	    PQresultStatus(PQexec(c, "DROP TABLE x")), PGRES_FATAL_ERROR);
+	ck_assert_int_eq(
+	    PQresultStatus(PQexec(c, "SHOW 'unterminated")), PGRES_FATAL_ERROR);
 	/* a driver's first words */
 	ck_assert_ptr_nonnull(PQparameterStatus(c, "server_version"));
 	ck_assert_str_eq(PQparameterStatus(c, "client_encoding"), "UTF8");
-	ck_assert_str_eq(PQparameterStatus(c, "standard_conforming_strings"),
-	    "on");
+	ck_assert_str_eq(
+	    PQparameterStatus(c, "standard_conforming_strings"), "on");
 	sql_do(c, "SHOW VERSION");
 	PQfinish(c);
 	pooler_stop(p);
@@ -297,8 +308,8 @@ START_TEST(extended_protocol_is_refused)
 {
 	struct pooler *p = pooler_with("default_pool_size = 2");
 	PGconn *c = pooler_console(p, "admin");
-	PGresult *r = PQexecParams(c, "SHOW POOLS", 0, NULL, NULL, NULL, NULL,
-	    0);
+	PGresult *r =
+	    PQexecParams(c, "SHOW POOLS", 0, NULL, NULL, NULL, NULL, 0);
 
 	ck_assert_int_eq(PQresultStatus(r), PGRES_FATAL_ERROR);
 	PQclear(r);
@@ -346,8 +357,8 @@ START_TEST(long_tables)
 	int n = 0;
 
 	for (int i = 0; i < 500; i++)
-		pooler_db(p, "database_with_a_long_name_%d = host=127.0.0.1",
-		    i);
+		pooler_db(
+		    p, "database_with_a_long_name_%d = host=127.0.0.1", i);
 	pooler_start(p);
 	for (int i = 0; i < 10; i++) {
 		w = wire_open("127.0.0.1", p->port);

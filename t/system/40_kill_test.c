@@ -34,7 +34,8 @@ console(void)
 	PGconn *c = NULL;
 
 	for (int64_t end = now_ms() + 10000; now_ms() < end; nap()) {
-		c = PQconnectdb(pooler_at(p, "dbname=pgbouncer user=admin "
+		c = PQconnectdb(pooler_at(p,
+		    "dbname=pgbouncer user=admin "
 		    "password=console"));
 		if (PQstatus(c) == CONNECTION_OK)
 			return c;
@@ -162,15 +163,19 @@ START_TEST(servers_in_use_end)
 		c[i] = pooler_conn(p, "");
 		sql_send(c[i], i % 2 ? "SELECT pg_sleep(60)" : "BEGIN");
 	}
-	UNTIL(5000, pg_backends(pg, "query LIKE '%sleep(60)%' AND "
-	    "state = 'active'") == 4);
+	UNTIL(5000,
+	    pg_backends(pg,
+		"query LIKE '%sleep(60)%' AND "
+		"state = 'active'") == 4);
 	pids_of(pids);
 	for (int n = 0; n < WORKERS; n++)
 		kill(pids[n], SIGKILL);
 	for (int i = 0; i < 8; i++)
 		sql_closed(c[i], 5000);
-	UNTIL(10000, pg_backends(pg, "query LIKE '%sleep(60)%' AND "
-	    "state = 'active'") == 0);
+	UNTIL(10000,
+	    pg_backends(pg,
+		"query LIKE '%sleep(60)%' AND "
+		"state = 'active'") == 0);
 	UNTIL(10000, pg_backends(pg, "state = 'idle in transaction'") == 0);
 	for (int n = 0; n < WORKERS; n++)
 		UNTIL(15000, is_replaced(n, pids[n]));
@@ -298,16 +303,16 @@ START_TEST(hundred_deaths)
 
 	start("default_pool_size = 5\nserver_lifetime = 1");
 	w = watch_start(pg, "datname = 'app'");
-	s = swarm_new(pooler_at(p, ""), 40, SWARM_RECONNECT | SWARM_LEAVE |
-	    SWARM_CANCEL);
+	s = swarm_new(
+	    pooler_at(p, ""), 40, SWARM_RECONNECT | SWARM_LEAVE | SWARM_CANCEL);
 	swarm_run(s, 200);
 	for (int64_t end = now_ms() + 40000; deaths < 100 && now_ms() < end;) {
 		pid_t kids[POOLER_KIDS];
 		int n = spawn_kids(p->pid, kids, POOLER_KIDS);
 
 		/* the helpers too, they come back as well */
-		if (n > 0 && kill(kids[(int)(s->serial % (uint64_t)n)],
-		    SIGKILL) == 0)
+		if (n > 0 &&
+		    kill(kids[(int)(s->serial % (uint64_t)n)], SIGKILL) == 0)
 			deaths++;
 		swarm_run(s, 60 + (int)(s->serial % 100));
 	}
@@ -320,8 +325,8 @@ START_TEST(hundred_deaths)
 	swarm_check(s);
 	swarm_free(s);
 	ck_assert_int_le(watch_stop(&w), 5);
-	UNTIL(10000, pg_backends(pg, "datname = 'app' AND state <> 'idle'")
-	    == 0);
+	UNTIL(
+	    10000, pg_backends(pg, "datname = 'app' AND state <> 'idle'") == 0);
 	all_places(5);
 	pooler_stop(p);
 }

@@ -58,8 +58,8 @@ start(const char *point, int countdown)
 	p->env = env;
 	p->errors_ok = true;
 	pooler_workers(p, WORKERS);
-	pooler_db(p, "refused = host=127.0.0.1 port=%d dbname=no_such_db",
-	    pg->port);
+	pooler_db(
+	    p, "refused = host=127.0.0.1 port=%d dbname=no_such_db", pg->port);
 	pooler_set(p, "default_pool_size = %d\nmax_client_conn = 200", POOL);
 	pooler_set(p, "server_lifetime = 0.3\nserver_login_retry = 0.1");
 	pooler_set(p, "max_db_connections = %d\nreserve_pool_size = 1", POOL);
@@ -71,7 +71,8 @@ start(const char *point, int countdown)
 static long
 clients_elsewhere(struct pooler *p, bool *crashed)
 {
-	PGconn *c = PQconnectdb(pooler_at(p, "dbname=pgbouncer user=admin "
+	PGconn *c = PQconnectdb(pooler_at(p,
+	    "dbname=pgbouncer user=admin "
 	    "password=console"));
 	struct pooler_worker w[WORKERS];
 	long n = 0;
@@ -106,8 +107,8 @@ whole(struct pooler *p)
 {
 	PGconn *c[POOL], *more;
 
-	UNTIL(10000, pg_backends(pg, "datname = 'app' AND state <> 'idle'")
-	    == 0);
+	UNTIL(
+	    10000, pg_backends(pg, "datname = 'app' AND state <> 'idle'") == 0);
 	for (int i = 0; i < POOL; i++) {
 		c[i] = pooler_conn(p, "");
 		sql_do(c[i], "BEGIN");
@@ -130,8 +131,8 @@ START_TEST(at_point)
 	struct pooler *p = start(point, _i % VISITS ? 23 : 2);
 	struct watch w = watch_start(pg, "datname = 'app'");
 	struct swarm *steady = swarm_new(pooler_at(p, ""), 10, 0),
-	    *churn = swarm_new(pooler_at(p, "user=app2"), 10,
-	    SWARM_RECONNECT | SWARM_LEAVE | SWARM_CANCEL);
+		     *churn = swarm_new(pooler_at(p, "user=app2"), 10,
+			 SWARM_RECONNECT | SWARM_LEAVE | SWARM_CANCEL);
 	bool crashed = false, early = false;
 	long others;
 
@@ -163,8 +164,8 @@ START_TEST(at_point)
 		ck_assert_msg(swarm_connected(steady) >= left - 1,
 		    "%s: %ld clients elsewhere, %d left", point, left,
 		    swarm_connected(steady));
-		ck_assert_int_eq(steady->dropped + swarm_connected(steady),
-		    steady->n);
+		ck_assert_int_eq(
+		    steady->dropped + swarm_connected(steady), steady->n);
 	}
 	swarm_free(steady);
 	ck_assert_int_le(watch_stop(&w), POOL);
@@ -185,8 +186,8 @@ main(void)
 	if (!is_standin()) {
 		list_points();
 		if (npoints == 0) {
-			fprintf(stderr, "%s has no crash points\n",
-			    crash_bin());
+			fprintf(
+			    stderr, "%s has no crash points\n", crash_bin());
 			return EXIT_FAILURE;
 		}
 		tcase_add_loop_test(tc, at_point, 0, npoints * VISITS);

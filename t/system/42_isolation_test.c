@@ -30,8 +30,8 @@ mix(const char *setting, int workers, int ms, bool with_kills)
 	w = watch_start(pg, "datname = 'app'");
 	s[0] = swarm_new(pooler_at(p, ""), 40, SWARM_RECONNECT | SWARM_LEAVE);
 	s[1] = swarm_new(pooler_at(p, ""), 20, SWARM_RECONNECT | SWARM_CANCEL);
-	s[2] = swarm_new(pooler_at(p, ""), 20, SWARM_RECONNECT | SWARM_LEAVE |
-	    SWARM_CANCEL);
+	s[2] = swarm_new(
+	    pooler_at(p, ""), 20, SWARM_RECONNECT | SWARM_LEAVE | SWARM_CANCEL);
 	end = now_ms() + ms;
 	next = now_ms() + 300;
 	while (now_ms() < end) {

@@ -48,8 +48,8 @@ START_TEST(others_go_on)
 		stopped = done_in(s, 1500);
 		kill(pids[i], SIGCONT);
 		/* two thirds of the clients are left to make the load */
-		ck_assert_msg(stopped > normal / 4, "%ld of %ld", stopped,
-		    normal);
+		ck_assert_msg(
+		    stopped > normal / 4, "%ld of %ld", stopped, normal);
 		swarm_run(s, 300);
 	}
 	swarm_settle(s, 10000);
@@ -104,8 +104,8 @@ START_TEST(stuck_is_killed)
 	swarm_gather(s, 10000);
 	swarm_run(s, 200);
 	kill(pids[1], SIGSTOP);
-	for (int64_t end = now_ms() + 15000; now_ms() < end &&
-	    is_alive(pids[1]);)
+	for (int64_t end = now_ms() + 15000;
+	     now_ms() < end && is_alive(pids[1]);)
 		swarm_run(s, 50);
 	ck_assert_msg(!is_alive(pids[1]), "it is still there");
 	swarm_run(s, 500);

@@ -94,7 +94,7 @@ END_TEST
 START_TEST(query_wait_timeout)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1\n"
-	    "query_wait_timeout = 1");
+				       "query_wait_timeout = 1");
 	PGconn *h = holder(p, ""), *w = pooler_conn(p, "");
 	int64_t t0 = now_ms();
 
@@ -115,7 +115,7 @@ END_TEST
 START_TEST(query_wait_timeout_in_a_batch)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1\n"
-	    "query_wait_timeout = 0.5");
+				       "query_wait_timeout = 0.5");
 	PGconn *h = holder(p, "");
 	struct wire *w = wire_open("127.0.0.1", p->port);
 
@@ -146,7 +146,8 @@ START_TEST(max_client_conn)
 		/* the console is always open */
 		console = pooler_console(p, "admin");
 		ck_assert_int_eq(pooler_show(console, "POOLS", "database",
-		    "app", "cl_active"), 5);
+				     "app", "cl_active"),
+		    5);
 		PQfinish(console);
 		for (int i = 0; i < 5; i++) {
 			PQfinish(c[i]);
@@ -154,14 +155,16 @@ START_TEST(max_client_conn)
 			if (i == 2) {
 				struct wire *w;
 
-				UNTIL(2000, (w = wire_try("127.0.0.1",
-				    p->port)) != NULL);
+				UNTIL(2000,
+				    (w = wire_try("127.0.0.1", p->port)) !=
+					NULL);
 				wire_free(w);
 			}
 		}
 		console = pooler_console(p, "admin");
-		UNTIL(2000, pooler_show(console, "POOLS", "database", "app",
-		    "cl_active") == 0);
+		UNTIL(2000,
+		    pooler_show(
+			console, "POOLS", "database", "app", "cl_active") == 0);
 		PQfinish(console);
 	}
 	pooler_stop(p);
@@ -173,8 +176,10 @@ START_TEST(max_db_connections)
 	struct pooler *p = pooler_new();
 	PGconn *a, *b, *w;
 
-	pooler_db(p, "tight = host=127.0.0.1 port=%d dbname=app "
-	    "max_db_connections=2", pg->port);
+	pooler_db(p,
+	    "tight = host=127.0.0.1 port=%d dbname=app "
+	    "max_db_connections=2",
+	    pg->port);
 	pooler_set(p, "default_pool_size = 5");
 	pooler_start(p);
 	acquaint(p, "dbname=tight");
@@ -200,9 +205,9 @@ END_TEST
 START_TEST(max_user_connections)
 {
 	struct pooler *p = pooler_with("default_pool_size = 5\n"
-	    "max_user_connections = 2");
+				       "max_user_connections = 2");
 	PGconn *a = holder(p, ""), *b = holder(p, "dbname=app2"),
-	    *w = waiter(p, ""), *other = holder(p, "user=app2");
+	       *w = waiter(p, ""), *other = holder(p, "user=app2");
 
 	ck_assert_int_eq(pg_backends(pg, "usename = 'app'"), 2);
 	sql_do(b, "COMMIT");
@@ -242,8 +247,9 @@ END_TEST
 
 START_TEST(reserve_pool)
 {
-	struct pooler *p = pooler_with("default_pool_size = 1\n"
-	    "reserve_pool_size = 1\nreserve_pool_timeout = 1");
+	struct pooler *p =
+	    pooler_with("default_pool_size = 1\n"
+			"reserve_pool_size = 1\nreserve_pool_timeout = 1");
 	PGconn *a = holder(p, ""), *b = pooler_conn(p, ""), *w;
 	int64_t t0 = now_ms();
 
@@ -270,7 +276,7 @@ END_TEST
 START_TEST(min_pool_size)
 {
 	struct pooler *p = pooler_with("default_pool_size = 5\n"
-	    "min_pool_size = 3");
+				       "min_pool_size = 3");
 	PGconn *c = pooler_conn(p, "");
 
 	ck_assert_int_eq(sql_num(c, "SELECT 1"), 1);
@@ -335,7 +341,8 @@ START_TEST(postgres_is_full)
 	pooler_start(p);
 	for (int i = 0; i < 2; i++)
 		hog[i] = sql_open(text("host=127.0.0.1 port=%d user=app "
-		    "dbname=app", mine->port));
+				       "dbname=app",
+		    mine->port));
 	/* five places, two taken: all five clients share three */
 	for (int i = 0; i < 5; i++) {
 		c[i] = pooler_conn(p, "dbname=full");

@@ -13,7 +13,7 @@
 START_TEST(server_lifetime)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1\n"
-	    "server_lifetime = 1");
+				       "server_lifetime = 1");
 	PGconn *c = pooler_conn(p, "");
 	int pid = sql_backend(c), now = pid;
 
@@ -22,8 +22,7 @@ START_TEST(server_lifetime)
 	for (int64_t end = now_ms() + 1500; now_ms() < end; nap())
 		ck_assert_int_eq(sql_backend(c), pid);
 	sql_do(c, "COMMIT");
-	for (int64_t end = now_ms() + 8000; now == pid && now_ms() < end;
-	    nap())
+	for (int64_t end = now_ms() + 8000; now == pid && now_ms() < end; nap())
 		now = sql_backend(c);
 	ck_assert_int_ne(now, pid);
 	ck_assert_int_le(pg_backends(pg, "datname = 'app'"), 2);
@@ -36,7 +35,7 @@ END_TEST
 START_TEST(server_lifetime_zero)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1\n"
-	    "server_lifetime = 0");
+				       "server_lifetime = 0");
 	PGconn *c = pooler_conn(p, "");
 	int last = 0;
 
@@ -55,7 +54,7 @@ END_TEST
 START_TEST(server_idle_timeout)
 {
 	struct pooler *p = pooler_with("default_pool_size = 5\n"
-	    "server_idle_timeout = 1");
+				       "server_idle_timeout = 1");
 	PGconn *c[5];
 
 	for (int i = 0; i < 5; i++) {
@@ -79,8 +78,9 @@ END_TEST
 /* server_idle_timeout leaves min_pool_size alone. */
 START_TEST(idle_timeout_and_minimum)
 {
-	struct pooler *p = pooler_with("default_pool_size = 4\n"
-	    "min_pool_size = 2\nserver_idle_timeout = 1");
+	struct pooler *p =
+	    pooler_with("default_pool_size = 4\n"
+			"min_pool_size = 2\nserver_idle_timeout = 1");
 	PGconn *c[4];
 
 	for (int i = 0; i < 4; i++) {

@@ -19,8 +19,8 @@ race(struct pooler *p, const char *more, int clients, const char *where,
     int limit)
 {
 	struct watch w = watch_start(pg, where);
-	struct swarm *s = swarm_new(pooler_at(p, more), clients,
-	    SWARM_RECONNECT | SWARM_LEAVE);
+	struct swarm *s = swarm_new(
+	    pooler_at(p, more), clients, SWARM_RECONNECT | SWARM_LEAVE);
 	int most;
 
 	swarm_run(s, MS);
@@ -53,7 +53,8 @@ START_TEST(pool_of_short_lived_servers)
 	struct pooler *p = pooler_new();
 
 	pooler_workers(p, 4);
-	pooler_set(p, "default_pool_size = 5\nmax_client_conn = 300\n"
+	pooler_set(p,
+	    "default_pool_size = 5\nmax_client_conn = 300\n"
 	    "server_lifetime = 0");
 	pooler_start(p);
 	race(p, "", 40, "datname = 'app'", 5);
@@ -69,14 +70,17 @@ START_TEST(database_limit)
 	static const char *const users[] = { "app", "app2", "app3" };
 
 	pooler_workers(p, 4);
-	pooler_db(p, "tight = host=127.0.0.1 port=%d dbname=app "
-	    "max_db_connections=4", pg->port);
+	pooler_db(p,
+	    "tight = host=127.0.0.1 port=%d dbname=app "
+	    "max_db_connections=4",
+	    pg->port);
 	pooler_set(p, "default_pool_size = 3\nmax_client_conn = 300");
 	pooler_start(p);
 	w = watch_start(pg, "datname = 'app'");
 	for (int i = 0; i < 3; i++)
-		s[i] = swarm_new(pooler_at(p, text("dbname=tight user=%s",
-		    users[i])), 15, SWARM_RECONNECT);
+		s[i] = swarm_new(
+		    pooler_at(p, text("dbname=tight user=%s", users[i])), 15,
+		    SWARM_RECONNECT);
 	for (int64_t end = now_ms() + MS; now_ms() < end;)
 		for (int i = 0; i < 3; i++)
 			swarm_run(s[i], 20);

@@ -124,9 +124,9 @@ descriptors(const struct pooler *p)
 START_TEST(no_growth)
 {
 	struct pooler *p = pooler_with("default_pool_size = 5\n"
-	    "server_lifetime = 0.1");
-	struct swarm *s = swarm_new(pooler_at(p, ""), 30, SWARM_RECONNECT |
-	    SWARM_LEAVE | SWARM_CANCEL);
+				       "server_lifetime = 0.1");
+	struct swarm *s = swarm_new(
+	    pooler_at(p, ""), 30, SWARM_RECONNECT | SWARM_LEAVE | SWARM_CANCEL);
 	long kb;
 	int fds;
 

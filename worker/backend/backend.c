@@ -50,8 +50,8 @@ backend_who(const struct backend *b, struct log_who *who)
 		user = b->lend->user;
 	}
 	target_text(&info->addr, addr);
-	log_who_set(who, "S-0x%llx: %s/%s@%s", (unsigned long long)info->id,
-	    db, user, addr);
+	log_who_set(who, "S-0x%llx: %s/%s@%s", (unsigned long long)info->id, db,
+	    user, addr);
 }
 
 void
@@ -267,8 +267,8 @@ backend_hold(struct backend *b, const uint8_t *p, size_t len)
 }
 
 int
-backend_parameter(struct backend *b, const uint8_t *body, size_t len,
-    const char **value)
+backend_parameter(
+    struct backend *b, const uint8_t *body, size_t len, const char **value)
 {
 	struct field f;
 	struct slot_info info;
@@ -315,8 +315,8 @@ absorb(struct backend *b, const char **why)
 		return -1;
 	}
 	if (sc.has_error) {
-		*why = b->state == BACKEND_RESET ? "reset query failed" :
-		                                   "server says goodbye";
+		*why = b->state == BACKEND_RESET ? "reset query failed"
+						 : "server says goodbye";
 		return -1;
 	}
 	return 0;

@@ -62,18 +62,18 @@ struct backend {
 	struct watch watch;
 	uint32_t slot;
 	uint64_t gen;
-	struct lend *lend;       /* the pool's view here */
-	struct lessee *user;     /* in LENT */
-	struct login *login;     /* in LOGIN */
-	struct lend *keep_for;   /* in CLOSING: who gets the place */
+	struct lend *lend;     /* the pool's view here */
+	struct lessee *user;   /* in LENT */
+	struct login *login;   /* in LOGIN */
+	struct lend *keep_for; /* in CLOSING: who gets the place */
 	struct deadline deadline;
 	struct track track;
-	struct buf in;           /* held back until its message is whole */
-	struct buf out;          /* what the server did not take yet */
-	uint32_t remain;         /* bytes of a server message still to pass */
-	uint32_t up_remain;      /* bytes of a client message still to send */
-	uint16_t cancels;        /* cancel connections in flight */
-	uint8_t state;           /* enum backend_state */
+	struct buf in;      /* held back until its message is whole */
+	struct buf out;     /* what the server did not take yet */
+	uint32_t remain;    /* bytes of a server message still to pass */
+	uint32_t up_remain; /* bytes of a client message still to send */
+	uint16_t cancels;   /* cancel connections in flight */
+	uint8_t state;      /* enum backend_state */
 };
 
 int backend_init(void);
@@ -140,8 +140,8 @@ int backend_hold(struct backend *b, const uint8_t *p, size_t len);
 
 /* A ParameterStatus has come: note it in the slot.  Returns the index of a
  * tracked parameter and *value, or -1. */
-int backend_parameter(struct backend *b, const uint8_t *body, size_t len,
-    const char **value);
+int backend_parameter(
+    struct backend *b, const uint8_t *body, size_t len, const char **value);
 
 /* The slot's parameters, as the server reported them; for the owner. */
 const struct slot_info *backend_info(const struct backend *b);

@@ -64,7 +64,8 @@ static void
 on_deadline(struct deadline *d)
 {
 	over((struct cancel *)(void *)((char *)d -
-	    offsetof(struct cancel, deadline)), true);
+		 offsetof(struct cancel, deadline)),
+	    true);
 }
 
 static void

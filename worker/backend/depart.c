@@ -54,8 +54,10 @@ depart_fini(void)
 int
 depart_tell(const struct backend *b, enum msg_type type, int fd)
 {
-	struct msg m = { .type = (uint16_t)type, .proc = (uint16_t)self.me,
-		.idx = b->slot, .gen = b->gen };
+	struct msg m = { .type = (uint16_t)type,
+		.proc = (uint16_t)self.me,
+		.idx = b->slot,
+		.gen = b->gen };
 
 	return self_send(&m, fd);
 }
@@ -94,11 +96,11 @@ release(const struct place *p)
 	CRASH_POINT("depart.gone");
 	if (p->keep != NULL) {
 		to_pool = p->keep->pool;
-		if (!limits_keep(self.me, p->slot, p->gen, to_pool, &to,
-			&to_gen))
+		if (!limits_keep(
+			self.me, p->slot, p->gen, to_pool, &to, &to_gen))
 			return false;
-	} else if (!limits_close(self.me, p->slot, p->gen, &to, &to_pool,
-		       &to_gen)) {
+	} else if (!limits_close(
+		       self.me, p->slot, p->gen, &to, &to_pool, &to_gen)) {
 		return false;
 	}
 	if (p->keep != NULL)
@@ -162,8 +164,8 @@ half_close(struct backend *b, bool may_terminate)
 
 	/* never into the middle of another message */
 	if (may_terminate && b->up_remain == 0 && !backend_is_full(b))
-		(void)send(b->watch.fd, terminate, sizeof(terminate),
-		    MSG_NOSIGNAL);
+		(void)send(
+		    b->watch.fd, terminate, sizeof(terminate), MSG_NOSIGNAL);
 	buf_fini(&b->out);
 	buf_fini(&b->in);
 	/* a socket that never was connected has no end of file */

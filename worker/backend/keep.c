@@ -25,8 +25,8 @@ overdue(const struct backend *b, uint64_t word)
 	uint64_t idle_us = (uint64_t)self.conf->server_idle_timeout_ms * 1000;
 	uint64_t lifetime_us = atomic_load(&p->lifetime_ms) * 1000;
 	uint64_t count = atomic_load(&p->count);
-	uint64_t room = (uint64_t)atomic_load(&p->size) +
-	    atomic_load(&p->reserve);
+	uint64_t room =
+	    (uint64_t)atomic_load(&p->size) + atomic_load(&p->reserve);
 
 	if (slot_state(word) != SLOT_IDLE || slot_gen(word) != b->gen)
 		return NULL;
@@ -128,8 +128,8 @@ tick_stats(void)
 
 	if (loop_now_us < next_stats_us)
 		return;
-	next_stats_us = loop_now_us +
-	    (uint64_t)self.conf->stats_period * 1000000;
+	next_stats_us =
+	    loop_now_us + (uint64_t)self.conf->stats_period * 1000000;
 	count_tick(loop_now_us);
 	if (!self.conf->log_stats)
 		return;
@@ -165,8 +165,8 @@ int
 keep_start(struct err *e)
 {
 	deadline_init(&timer, on_timer);
-	next_stats_us = loop_now_us +
-	    (uint64_t)self.conf->stats_period * 1000000;
+	next_stats_us =
+	    loop_now_us + (uint64_t)self.conf->stats_period * 1000000;
 	if (deadline_set(&timer, loop_now_us + TURN_US) == -1)
 		return err_set(e, "53200", "out of memory", "out of memory");
 	return 0;

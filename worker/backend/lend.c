@@ -217,16 +217,16 @@ grant(struct lend *l, struct backend *b, uint64_t word, uint32_t to)
 
 /* Give it to whichever other worker should have it; as grant(). */
 static bool
-grant_next(struct lend *l, struct backend *b, uint64_t word,
-    uint64_t own_since_us)
+grant_next(
+    struct lend *l, struct backend *b, uint64_t word, uint64_t own_since_us)
 {
 	uint32_t to;
 
 	if (seg->nworkers == 1)
 		return false;
 	/* each round leaves one worker fewer to choose from */
-	while ((to = queue_next(self.me, l->pool, b->slot, b->gen,
-		    own_since_us, loop_now_us)) != PROC_NOBODY)
+	while ((to = queue_next(self.me, l->pool, b->slot, b->gen, own_since_us,
+		    loop_now_us)) != PROC_NOBODY)
 		if (grant(l, b, word, to))
 			return true;
 	return false;
@@ -275,8 +275,9 @@ lend_release(struct backend *b)
 	uint64_t word = slot_look(s), own;
 	const char *why = lend_unfit(l, s);
 
-	if (why == NULL || (atomic_load(&l->row->lifetime_ms) == 0 &&
-	    !(atomic_load(&s->flags) & SLOT_USED))) {
+	if (why == NULL ||
+	    (atomic_load(&l->row->lifetime_ms) == 0 &&
+		!(atomic_load(&s->flags) & SLOT_USED))) {
 		atomic_store_explicit(&s->client, 0, memory_order_relaxed);
 	} else {
 		backend_close(b, "%s", why);
@@ -340,19 +341,18 @@ take_grant(struct lend *l)
 	s = slot_at(slot);
 	word = s == NULL ? 0 : slot_look(s);
 	b = backend_at(slot);
-	if (s != NULL && slot_gen(word) == gen &&
-	    slot_owner(word) == self.me) {
+	if (s != NULL && slot_gen(word) == gen && slot_owner(word) == self.me) {
 		if (slot_state(word) == SLOT_RESERVED) {
 			grant_clear(self.me, l->pool);
 			open_reserved(l, slot, gen);
 			return true;
 		}
 		if (slot_state(word) == SLOT_GRANTED && b != NULL &&
-		    b->gen == gen &&
-		    slot_move(s, word, SLOT_ACTIVE, self.me)) {
+		    b->gen == gen && slot_move(s, word, SLOT_ACTIVE, self.me)) {
 			grant_clear(self.me, l->pool);
 			CRASH_POINT("lend.grant_taken");
-			if (backend_taken(b) && lend_is_fit(l, b) && !serve(l, b))
+			if (backend_taken(b) && lend_is_fit(l, b) &&
+			    !serve(l, b))
 				lend_release(b);
 			return true;
 		}
@@ -428,8 +428,8 @@ expire(struct lend *l)
 	if (timeout == 0)
 		return;
 	while ((w = l->first) != NULL && loop_now_us - w->since_us >= timeout) {
-		err_set(&e, "08P01", "query_wait_timeout",
-		    "query_wait_timeout");
+		err_set(
+		    &e, "08P01", "query_wait_timeout", "query_wait_timeout");
 		lend_forget(w);
 		w->on_error(w, &e);
 	}
@@ -438,8 +438,8 @@ expire(struct lend *l)
 void
 lend_on_timer(struct deadline *d)
 {
-	struct lend *l = (struct lend *)(void *)((char *)d -
-	    offsetof(struct lend, timer));
+	struct lend *l =
+	    (struct lend *)(void *)((char *)d - offsetof(struct lend, timer));
 
 	if (l->nwaiting == 0)
 		return;

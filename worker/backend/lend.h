@@ -32,9 +32,9 @@
 /* One who waits; embedded in the client. */
 struct waiter {
 	struct waiter *next, *prev;
-	struct lend *lend;    /* NULL: does not wait */
+	struct lend *lend; /* NULL: does not wait */
 	uint64_t since_us;
-	bool is_greeting;     /* wants the pool's greeting, not a backend */
+	bool is_greeting; /* wants the pool's greeting, not a backend */
 	/* A backend is lent to you (greeting: NULL, look at the row). */
 	void (*on_ready)(struct waiter *, struct backend *);
 	/* It will not be; you are out of the queue. */
@@ -43,31 +43,31 @@ struct waiter {
 
 struct lend {
 	uint32_t pool;
-	uint32_t gen;               /* of the pool's row; 0: view is empty */
+	uint32_t gen; /* of the pool's row; 0: view is empty */
 	struct pool *row;
-	struct count_block *count;  /* this worker's statistics of the pool */
-	uint32_t members;           /* clients here */
-	const struct conf_db *db;   /* NULL: not in this configuration */
+	struct count_block *count; /* this worker's statistics of the pool */
+	uint32_t members;          /* clients here */
+	const struct conf_db *db;  /* NULL: not in this configuration */
 	struct conf_pool set;
-	uint64_t conf_number;       /* that db and set are of */
-	bool is_forced;             /* the server user is the database's */
-	bool is_hot;                /* in the list of those to look at */
-	bool is_evicting;           /* a place is on its way from another pool */
-	char user[POOL_NAME];       /* at the server */
+	uint64_t conf_number; /* that db and set are of */
+	bool is_forced;       /* the server user is the database's */
+	bool is_hot;          /* in the list of those to look at */
+	bool is_evicting;     /* a place is on its way from another pool */
+	char user[POOL_NAME]; /* at the server */
 
 	struct waiter *first, *last;
 	uint32_t nwaiting;
-	uint32_t ngreeting;         /* of these, who want only the greeting */
+	uint32_t ngreeting; /* of these, who want only the greeting */
 
-	uint32_t *stack;            /* slots, last used here on top */
+	uint32_t *stack; /* slots, last used here on top */
 	uint32_t nstack, cap;
 
 	struct lend *next_hot;
-	struct deadline timer;      /* the next thing that waiting needs */
-	uint64_t retry_us;          /* no new login before this */
-	uint64_t failure_seen;      /* number of the failure last told */
-	uint32_t next_host;         /* round robin over a host list */
-	struct scram_keys keys;     /* for logins at the server; iterations 0:
+	struct deadline timer;  /* the next thing that waiting needs */
+	uint64_t retry_us;      /* no new login before this */
+	uint64_t failure_seen;  /* number of the failure last told */
+	uint32_t next_host;     /* round robin over a host list */
+	struct scram_keys keys; /* for logins at the server; iterations 0:
 	                               none yet */
 };
 
@@ -94,8 +94,8 @@ void lend_refresh(struct lend *l);
  * it waits, and on_ready or on_error will come later, or, with *err filled
  * and true in *failed, it may not even wait.
  */
-struct backend *lend_take(struct lend *l, struct waiter *w, bool *failed,
-    struct err *err);
+struct backend *
+lend_take(struct lend *l, struct waiter *w, bool *failed, struct err *err);
 
 /* Wait for the pool's greeting; false: *err says why it will not come. */
 bool lend_greeting(struct lend *l, struct waiter *w, struct err *err);

@@ -191,8 +191,8 @@ lend_unfit(const struct lend *l, const struct slot *s)
 {
 	const struct pool *p = l->row;
 	const struct party *db = db_at(p->db), *user = user_at(p->user);
-	uint64_t lifetime = atomic_load_explicit(&p->lifetime_ms,
-	    memory_order_relaxed);
+	uint64_t lifetime =
+	    atomic_load_explicit(&p->lifetime_ms, memory_order_relaxed);
 	uint64_t room;
 
 	if (atomic_load(&s->flags) & SLOT_DIRTY)

@@ -81,8 +81,9 @@ succeed(struct login *l)
 	struct log_who who;
 	char text[TARGET_TEXT];
 
-	if (getsockname(b->watch.fd, (struct sockaddr *)l->info.local.sa,
-		&len) == 0 && len <= sizeof(l->info.local.sa))
+	if (getsockname(
+		b->watch.fd, (struct sockaddr *)l->info.local.sa, &len) == 0 &&
+	    len <= sizeof(l->info.local.sa))
 		l->info.local.len = len;
 	memcpy(l->info.params, l->params.text, l->params.len);
 	l->info.params_len = l->params.len;
@@ -180,15 +181,16 @@ connect_to(struct login *l)
 		return unreachable(l, errno);
 	if (loop_want(&b->watch, LOOP_WRITE) == -1)
 		return err_set(&l->err, "53000", "server is not reachable",
-		    "event loop: %s", strerror(errno)), FAIL;
+			   "event loop: %s", strerror(errno)),
+		       FAIL;
 	return WAIT;
 }
 
 static enum result
 try_connect(struct login *l)
 {
-	if (!target_inet(&l->ask.addrs, l->address, l->b->lend->db->port,
-		&l->info.addr))
+	if (!target_inet(
+		&l->ask.addrs, l->address, l->b->lend->db->port, &l->info.addr))
 		return next_address(l);
 	return connect_to(l);
 }
@@ -196,8 +198,8 @@ try_connect(struct login *l)
 static void
 on_answer(struct ask *a)
 {
-	struct login *l = (struct login *)(void *)((char *)a -
-	    offsetof(struct login, ask));
+	struct login *l =
+	    (struct login *)(void *)((char *)a - offsetof(struct login, ask));
 	enum result r;
 
 	if (a->status == ASK_WELL) {
@@ -225,8 +227,8 @@ try_entry(struct login *l)
 	l->state = LOGIN_HOST;
 	if (!target_entry(db->host, lend->next_host % n, host))
 		return next_address(l);
-	if (target_unix(host, db->port, self.conf->unix_socket_dir,
-		&l->info.addr)) {
+	if (target_unix(
+		host, db->port, self.conf->unix_socket_dir, &l->info.addr)) {
 		if (l->info.addr.len > 0)
 			return connect_to(l);
 		err_set(&l->err, "08006", "server is not reachable",
@@ -258,7 +260,8 @@ on_connected(struct login *l)
 		return unreachable(l, error);
 	if (loop_want(&l->b->watch, LOOP_READ) == -1)
 		return err_set(&l->err, "53000", "server is not reachable",
-		    "event loop: %s", strerror(errno)), FAIL;
+			   "event loop: %s", strerror(errno)),
+		       FAIL;
 	return loginmsg_start(l);
 }
 
@@ -281,8 +284,9 @@ login_start(struct backend *b)
 	if (b->lend->db->load_balance_hosts == LOAD_ROUND_ROBIN)
 		b->lend->next_host++;
 	if (self.conf->server_connect_timeout_ms > 0)
-		deadline_set(&l->deadline, loop_now_us +
-		    (uint64_t)self.conf->server_connect_timeout_ms * 1000);
+		deadline_set(&l->deadline,
+		    loop_now_us +
+			(uint64_t)self.conf->server_connect_timeout_ms * 1000);
 	if (try_entry(l) == FAIL)
 		fail(l);
 }

@@ -27,11 +27,12 @@ send_wire(struct login *l, const struct wire *w)
 {
 	if (w->full)
 		return err_set(&l->err, "08P01", "login message is too long",
-		    "login message is too long"), FAIL;
+			   "login message is too long"),
+		       FAIL;
 	if (backend_send(l->b, w->p, w->len) == -1)
-		return err_set(&l->err, "08006",
-		    "server connection was lost", "write: %s",
-		    strerror(errno)), FAIL;
+		return err_set(&l->err, "08006", "server connection was lost",
+			   "write: %s", strerror(errno)),
+		       FAIL;
 	return WAIT;
 }
 
@@ -56,8 +57,10 @@ static enum result
 no_secret(struct login *l, const char *method)
 {
 	return err_set(&l->err, "08P01", "server login failed",
-	    "server asks for %s, and there is no secret that can answer it",
-	    method), FAIL;
+		   "server asks for %s, and there is no secret that can answer "
+		   "it",
+		   method),
+	       FAIL;
 }
 
 static enum result
@@ -96,7 +99,8 @@ on_md5(struct login *l, struct field *f)
 
 	if (salt == NULL)
 		return err_set(&l->err, "08P01", "server login failed",
-		    "malformed md5 request"), FAIL;
+			   "malformed md5 request"),
+		       FAIL;
 	if ((kind != USER_PLAIN && kind != USER_MD5) ||
 	    digest_md5_answer(secret, l->b->lend->user, salt, answer) == -1)
 		return no_secret(l, "md5");
@@ -137,12 +141,14 @@ on_sasl(struct login *l, struct field *f)
 	}
 	if (!is_offered)
 		return err_set(&l->err, "08P01", "server login failed",
-		    "server offers no mechanism that is known here"), FAIL;
+			   "server offers no mechanism that is known here"),
+		       FAIL;
 	if (!is_plain && (keys->iterations == 0 || !keys->has_client))
 		return no_secret(l, SCRAM_MECHANISM);
 	if (RAND_bytes(random, sizeof(random)) != 1)
 		return err_set(&l->err, "58000", "server login failed",
-		    "no random bytes"), FAIL;
+			   "no random bytes"),
+		       FAIL;
 	scram_client_init(&l->scram, is_plain ? secret : NULL,
 	    keys->iterations != 0 ? keys : NULL, random);
 	l->has_scram = true;
@@ -155,7 +161,8 @@ on_sasl_data(struct login *l, struct field *f, bool is_final)
 {
 	if (l->state != LOGIN_SASL)
 		return err_set(&l->err, "08P01", "server login failed",
-		    "server is out of step in SASL"), FAIL;
+			   "server is out of step in SASL"),
+		       FAIL;
 	switch (scram_client_run(&l->scram, f->p, f->left, &l->err)) {
 	case FAIL:
 		return FAIL;
@@ -169,7 +176,8 @@ on_sasl_data(struct login *l, struct field *f, bool is_final)
 		return WAIT;
 	}
 	return err_set(&l->err, "08P01", "server login failed",
-	    "server is out of step in SASL"), FAIL;
+		   "server is out of step in SASL"),
+	       FAIL;
 }
 
 static enum result
@@ -194,15 +202,16 @@ on_auth(struct login *l, const uint8_t *body, size_t len)
 	case 5:
 		return on_md5(l, &f);
 	case 10:
-		return l->has_scram ? no_secret(l, "SASL twice") :
-		                      on_sasl(l, &f);
+		return l->has_scram ? no_secret(l, "SASL twice")
+				    : on_sasl(l, &f);
 	case 11:
 		return on_sasl_data(l, &f, false);
 	case 12:
 		return on_sasl_data(l, &f, true);
 	}
 	return err_set(&l->err, "08P01", "server login failed",
-	    "unexpected authentication request %d", (int)code), FAIL;
+		   "unexpected authentication request %d", (int)code),
+	       FAIL;
 }
 
 static enum result
@@ -219,13 +228,15 @@ on_parameter(struct login *l, const uint8_t *body, size_t len)
 	value = field_str(&f);
 	if (f.bad)
 		return err_set(&l->err, "08P01", "server login failed",
-		    "malformed ParameterStatus"), FAIL;
+			   "malformed ParameterStatus"),
+		       FAIL;
 	need = strlen(name) + strlen(value) + 2;
 	i = params_find(name);
 	if (need > sizeof(g->text) - g->len ||
 	    (i != -1 && !params_edit_set(&l->params, i, value)))
 		return err_set(&l->err, "08P01", "server login failed",
-		    "server reports more parameters than there is room for"),
+			   "server reports more parameters than there is room "
+			   "for"),
 		       FAIL;
 	memcpy(g->text + g->len, name, strlen(name) + 1);
 	g->len += (uint32_t)strlen(name) + 1;
@@ -244,7 +255,8 @@ on_key(struct login *l, const uint8_t *body, size_t len)
 	l->pid = field_int32(&f);
 	if (f.bad || f.left > SLOT_KEY)
 		return err_set(&l->err, "08P01", "server login failed",
-		    "malformed BackendKeyData"), FAIL;
+			   "malformed BackendKeyData"),
+		       FAIL;
 	memcpy(l->info.key, f.p, f.left);
 	l->info.key_len = (uint32_t)f.left;
 	return WAIT;
@@ -258,8 +270,9 @@ on_error(struct login *l, const uint8_t *body, size_t len)
 	(void)report_parse(body, len, &r);
 	l->is_told = true;
 	return err_set(&l->err, r.sqlstate[0] ? r.sqlstate : "08P01",
-	    r.message[0] ? r.message : "server login failed", "%s: %s",
-	    r.severity[0] ? r.severity : "server", r.message), FAIL;
+		   r.message[0] ? r.message : "server login failed", "%s: %s",
+		   r.severity[0] ? r.severity : "server", r.message),
+	       FAIL;
 }
 
 static enum result
@@ -310,7 +323,8 @@ on_message(struct login *l, uint8_t type, const uint8_t *body, size_t len)
 		break;
 	}
 	return err_set(&l->err, "08P01", "server login failed",
-	    "unexpected message 0x%02x in login", type), FAIL;
+		   "unexpected message 0x%02x in login", type),
+	       FAIL;
 }
 
 /* All whole messages in hand. */
@@ -326,8 +340,10 @@ loginmsg_run(struct login *l)
 		return WAIT;
 	if (n <= 0)
 		return err_set(&l->err, "08006", "server connection was lost",
-		    "%s", n == 0 ? "server closed the connection in login" :
-		                   strerror(errno)), FAIL;
+			   "%s",
+			   n == 0 ? "server closed the connection in login"
+				  : strerror(errno)),
+		       FAIL;
 	while (left > 0) {
 		struct frame f;
 		enum result r = frame_parse(p, left, MESSAGE_MAX, &f);
@@ -337,18 +353,18 @@ loginmsg_run(struct login *l)
 		if (r == WAIT && backend_hold(b, p, left) == -1)
 			r = FAIL;
 		if (r == FAIL)
-			return err_set(&l->err, "08P01",
-			    "server login failed",
-			    "malformed message in login"), FAIL;
+			return err_set(&l->err, "08P01", "server login failed",
+				   "malformed message in login"),
+			       FAIL;
 		if (r == WAIT)
 			return WAIT;
 		r = on_message(l, f.type, p + FRAME_HEAD, f.body);
 		p += FRAME_HEAD + f.body;
 		left -= FRAME_HEAD + f.body;
 		if (r == DONE && left > 0)
-			return err_set(&l->err, "08P01",
-			    "server login failed",
-			    "bytes after the end of login"), FAIL;
+			return err_set(&l->err, "08P01", "server login failed",
+				   "bytes after the end of login"),
+			       FAIL;
 		if (r != WAIT)
 			return r;
 	}

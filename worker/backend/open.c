@@ -176,8 +176,7 @@ open_try(struct lend *l, bool is_spare)
 	lend_refresh(l);
 	if (l->db == NULL || pool_is_paused(l->row) ||
 	    atomic_load(&seg->stopping) == SEG_NOW ||
-	    atomic_load(&l->row->login) != 0 ||
-	    loop_now_us < open_retry_us(l))
+	    atomic_load(&l->row->login) != 0 || loop_now_us < open_retry_us(l))
 		return OPEN_NO;
 	extra = is_spare ? 0 : extra_for(l);
 	a = limits_hint(l->pool, extra);

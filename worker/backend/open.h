@@ -18,9 +18,9 @@
 #include "worker/backend/lend.h"
 
 enum open_answer {
-	OPEN_NO,      /* there is no room, or it is not the time */
+	OPEN_NO, /* there is no room, or it is not the time */
 	OPEN_STARTED,
-	OPEN_AGAIN,   /* a lock was busy: at the next turn */
+	OPEN_AGAIN, /* a lock was busy: at the next turn */
 };
 
 /* Open one more for a pool, if it may have one.  `is_spare`: for

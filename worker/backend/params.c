@@ -126,7 +126,7 @@ params_edit_set(struct params_edit *e, int i, const char *value)
 		return false;
 	off = (size_t)(at - e->text);
 	tail = e->len - off - old;
-	if (new > old && new - old > sizeof(e->text) - e->len)
+	if (new > old &&new - old > sizeof(e->text) - e->len)
 		return false;
 	memmove(e->text + off + new, e->text + off + old, tail);
 	memcpy(e->text + off, value, new);
@@ -223,8 +223,8 @@ put_quoted(struct wire *w, const char *value)
 }
 
 int
-params_sync(struct wire *w, const char *has, uint32_t has_len,
-    const char *want, uint32_t want_len)
+params_sync(struct wire *w, const char *has, uint32_t has_len, const char *want,
+    uint32_t want_len)
 {
 	int n = 0;
 

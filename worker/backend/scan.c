@@ -28,8 +28,8 @@ needed(const struct frame *f)
 }
 
 static void
-note(struct backend *b, const struct frame *f, const uint8_t *body,
-    size_t have, struct scan *out)
+note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
+    struct scan *out)
 {
 	const char *value;
 

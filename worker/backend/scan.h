@@ -31,8 +31,7 @@ struct scan {
  * Walk over [p, p + len); what follows `pass` has been kept in b->in.
  * -1: this is no server's answer, or there is no memory: close it.
  */
-int scan_run(struct backend *b, const uint8_t *p, size_t len,
-    struct scan *out);
+int scan_run(struct backend *b, const uint8_t *p, size_t len, struct scan *out);
 
 /* Nothing is held back, no message is half passed, and track says clean. */
 bool scan_is_boundary(const struct backend *b);

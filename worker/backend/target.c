@@ -38,8 +38,8 @@ target_entry(const char *hosts, uint32_t i, char out[TARGET_HOST])
 }
 
 bool
-target_unix(const char *host, int port, const char *default_dir,
-    struct slot_addr *addr)
+target_unix(
+    const char *host, int port, const char *default_dir, struct slot_addr *addr)
 {
 	struct sockaddr_un un;
 	const char *dir = host[0] == '\0' ? default_dir : host;
@@ -59,8 +59,8 @@ target_unix(const char *host, int port, const char *default_dir,
 		addr->len = (uint32_t)(offsetof(struct sockaddr_un, sun_path) +
 		    1 + (size_t)n);
 	} else {
-		n = snprintf(un.sun_path, sizeof(un.sun_path),
-		    "%s/.s.PGSQL.%d", dir, port);
+		n = snprintf(un.sun_path, sizeof(un.sun_path), "%s/.s.PGSQL.%d",
+		    dir, port);
 		if (n < 0 || (size_t)n >= sizeof(un.sun_path))
 			return true;
 		addr->len = sizeof(un);
@@ -70,8 +70,8 @@ target_unix(const char *host, int port, const char *default_dir,
 }
 
 bool
-target_inet(const struct msg_addrs *a, uint32_t i, int port,
-    struct slot_addr *addr)
+target_inet(
+    const struct msg_addrs *a, uint32_t i, int port, struct slot_addr *addr)
 {
 	struct sockaddr_in in4;
 	struct sockaddr_in6 in6;
@@ -124,9 +124,8 @@ target_parts(const struct slot_addr *addr, char *host, size_t size, int *port)
 		return;
 	case AF_UNIX:
 		snprintf(host, size, "unix");
-		dot = strrchr(un->sun_path[0] ? un->sun_path :
-		                                un->sun_path + 1,
-		    '.');
+		dot = strrchr(
+		    un->sun_path[0] ? un->sun_path : un->sun_path + 1, '.');
 		*port = dot == NULL ? 0 : atoi(dot + 1);
 		return;
 	}

@@ -31,14 +31,14 @@ bool target_unix(const char *host, int port, const char *default_dir,
     struct slot_addr *addr);
 
 /* Address `i` of an answer of the resolver. */
-bool target_inet(const struct msg_addrs *a, uint32_t i, int port,
-    struct slot_addr *addr);
+bool target_inet(
+    const struct msg_addrs *a, uint32_t i, int port, struct slot_addr *addr);
 
 /* "10.0.0.7:5432", "[::1]:5432", "unix:5432" (or "unknown"), for logs. */
 void target_text(const struct slot_addr *addr, char out[TARGET_TEXT]);
 
 /* The parts that SHOW wants: host text and port. */
-void target_parts(const struct slot_addr *addr, char *host, size_t size,
-    int *port);
+void
+target_parts(const struct slot_addr *addr, char *host, size_t size, int *port);
 
 #endif

@@ -58,8 +58,7 @@ derive(const char *user, const char *secret, struct scram_keys *out)
 	uint8_t of[SHA256_DIGEST_LENGTH], salt[SCRAM_SALT];
 
 	SHA256((const unsigned char *)secret, strlen(secret), of);
-	if (strcmp(d->user, user) != 0 ||
-	    d->keys.iterations != iterations ||
+	if (strcmp(d->user, user) != 0 || d->keys.iterations != iterations ||
 	    !compat_memeq_ct(d->of, of, sizeof(of))) {
 		if (RAND_bytes(salt, sizeof(salt)) != 1 ||
 		    scram_keys_derive(&d->keys, secret, salt, sizeof(salt),
@@ -88,8 +87,7 @@ failed(const struct greet *g, struct err *e)
 }
 
 static int
-ask_scram(struct greet *g, const struct user *u, struct wire *w,
-    struct err *e)
+ask_scram(struct greet *g, const struct user *u, struct wire *w, struct err *e)
 {
 	static const char *const mechanisms[] = { SCRAM_MECHANISM };
 	uint8_t random[SCRAM_NONCE];
@@ -105,15 +103,16 @@ ask_scram(struct greet *g, const struct user *u, struct wire *w,
 		r = -1;
 	if (r == -1) {
 		g->is_unknown = true;
-		r = scram_keys_mock(&keys, seg->mock_secret,
-		    sizeof(seg->mock_secret), g->user);
+		r = scram_keys_mock(
+		    &keys, seg->mock_secret, sizeof(seg->mock_secret), g->user);
 		/* as a real one of ours would have */
 		keys.iterations = (uint32_t)self.conf->scram_iterations;
 	}
 	g->scram = calloc(1, sizeof(*g->scram));
 	if (r == -1 || g->scram == NULL ||
 	    RAND_bytes(random, sizeof(random)) != 1)
-		return err_set(e, "58000", "login failed", "no memory or no random bytes");
+		return err_set(
+		    e, "58000", "login failed", "no memory or no random bytes");
 	scram_server_init(g->scram, &keys, g->is_unknown, random);
 	scram_keys_wipe(&keys);
 	report_auth_sasl(w, mechanisms, 1);
@@ -131,8 +130,8 @@ method_for(const struct user *u)
 	case AUTH_PLAIN:
 		return GREET_PLAIN;
 	case AUTH_MD5:
-		return u != NULL && u->kind == USER_SCRAM ? GREET_SCRAM :
-		                                            GREET_MD5;
+		return u != NULL && u->kind == USER_SCRAM ? GREET_SCRAM
+							  : GREET_MD5;
 	default:
 		return GREET_SCRAM;
 	}
@@ -155,8 +154,8 @@ auth_start(struct client *c, struct greet *g, struct err *e)
 	case GREET_TRUST:
 		if (u != NULL)
 			return DONE;
-		snprintf(say, sizeof(say), "role \"%.64s\" does not exist",
-		    g->user);
+		snprintf(
+		    say, sizeof(say), "role \"%.64s\" does not exist", g->user);
 		return err_set(e, "28000", say, "%s", say), FAIL;
 	case GREET_PLAIN:
 		report_auth_cleartext(&w);
@@ -164,7 +163,8 @@ auth_start(struct client *c, struct greet *g, struct err *e)
 	case GREET_MD5:
 		if (RAND_bytes(g->salt, sizeof(g->salt)) != 1)
 			return err_set(e, "58000", "login failed",
-			    "no random bytes"), FAIL;
+				   "no random bytes"),
+			       FAIL;
 		report_auth_md5(&w, g->salt);
 		break;
 	case GREET_SCRAM:
@@ -189,8 +189,8 @@ is_password_of(const char *verifier, const char *said)
 
 	memset(&got, 0, sizeof(got));
 	is_right = scram_keys_parse(&want, verifier) == 0 &&
-	    scram_keys_derive(&got, said, want.salt, want.salt_len,
-		want.iterations) == 0 &&
+	    scram_keys_derive(
+		&got, said, want.salt, want.salt_len, want.iterations) == 0 &&
 	    compat_memeq_ct(got.stored, want.stored, sizeof(got.stored));
 	scram_keys_wipe(&got);
 	scram_keys_wipe(&want);
@@ -206,7 +206,8 @@ on_password(struct greet *g, struct field *f, struct err *e)
 
 	if (!field_is_done(f))
 		return err_set(e, "08P01", "invalid password packet",
-		    "invalid password packet"), FAIL;
+			   "invalid password packet"),
+		       FAIL;
 	if (u == NULL || u->kind == USER_NONE)
 		is_right = false;
 	else if (g->method == GREET_MD5)
@@ -234,8 +235,9 @@ on_scram(struct client *c, struct greet *g, struct field *f, struct err *e)
 		if (f->bad || len < 0 || (size_t)len != f->left ||
 		    strcmp(mechanism, SCRAM_MECHANISM) != 0)
 			return err_set(e, "08P01",
-			    "client selected an invalid SASL mechanism",
-			    "invalid SASLInitialResponse"), FAIL;
+				   "client selected an invalid SASL mechanism",
+				   "invalid SASLInitialResponse"),
+			       FAIL;
 	}
 	r = scram_server_run(g->scram, f->p, f->left, e);
 	if (r == FAIL) {
@@ -259,8 +261,8 @@ auth_on_message(struct client *c, struct greet *g, const uint8_t *body,
 	struct field f;
 
 	field_init(&f, body, len);
-	return g->method == GREET_SCRAM ? on_scram(c, g, &f, e) :
-	                                  on_password(g, &f, e);
+	return g->method == GREET_SCRAM ? on_scram(c, g, &f, e)
+					: on_password(g, &f, e);
 }
 
 /* --- the console ------------------------------------------------------------------ */
@@ -274,8 +276,7 @@ auth_is_self(const struct client *c, const struct greet *g)
 	return g->is_console && c->is_unix &&
 	    (strcmp(g->user, "pgbouncer") == 0 ||
 		strcmp(g->user, "pooler") == 0) &&
-	    compat_getpeereid(c->watch.fd, &uid, &gid) == 0 &&
-	    uid == geteuid();
+	    compat_getpeereid(c->watch.fd, &uid, &gid) == 0 && uid == geteuid();
 }
 
 bool

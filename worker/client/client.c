@@ -74,8 +74,8 @@ client_set_state(struct client *c, enum client_state state)
 	c->state = (uint8_t)state;
 	atomic_store_explicit(&r->state, shown[state], memory_order_relaxed);
 	atomic_store_explicit(&r->slot, slot, memory_order_relaxed);
-	atomic_store_explicit(&r->request_us, loop_now_us,
-	    memory_order_relaxed);
+	atomic_store_explicit(
+	    &r->request_us, loop_now_us, memory_order_relaxed);
 }
 
 /* --- the way in ----------------------------------------------------------------- */
@@ -179,8 +179,8 @@ client_recv(struct client *c, uint8_t **p, size_t *len)
 		room = SELF_SCRATCH - held;
 	}
 	n = recv(c->watch.fd, at, room, 0);
-	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK ||
-		errno == EINTR))
+	if (n == -1 &&
+	    (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return false;
 	if (n <= 0) {
 		struct err e;
@@ -345,8 +345,7 @@ part(struct client *c)
 		return;
 	c->backend = NULL;
 	b->user = NULL;
-	if (c->state == CLIENT_LENT && scan_is_boundary(b) &&
-	    b->up_remain == 0)
+	if (c->state == CLIENT_LENT && scan_is_boundary(b) && b->up_remain == 0)
 		backend_give(b);
 	else
 		backend_close(b, "client disconnected while in use");

@@ -55,23 +55,23 @@ struct client {
 	struct deadline deadline; /* of the login */
 	struct waiter waiter;
 	struct lessee lessee;
-	struct lend *lend;        /* its pool; NULL before WELCOME, console */
-	struct backend *backend;  /* in SYNC, LENT */
-	struct greet *greet;      /* only until it is in */
-	struct params *params;    /* what it wants to be set */
-	struct buf in;            /* read, and not yet passed on */
-	struct buf out;           /* what it did not take yet */
+	struct lend *lend;          /* its pool; NULL before WELCOME, console */
+	struct backend *backend;    /* in SYNC, LENT */
+	struct greet *greet;        /* only until it is in */
+	struct params *params;      /* what it wants to be set */
+	struct buf in;              /* read, and not yet passed on */
+	struct buf out;             /* what it did not take yet */
 	struct client *next, *prev; /* all of this worker */
-	uint64_t since_us;        /* when it was accepted */
+	uint64_t since_us;          /* when it was accepted */
 	uint64_t query_us, xact_us; /* when these began; 0: none runs */
 	uint32_t row;
-	uint32_t drop_remain;     /* bytes of a stray message to throw away */
-	uint8_t state;            /* enum client_state */
-	bool is_counted;          /* in the process's number of clients */
-	bool is_admin;            /* console: may do everything */
+	uint32_t drop_remain; /* bytes of a stray message to throw away */
+	uint8_t state;        /* enum client_state */
+	bool is_counted;      /* in the process's number of clients */
+	bool is_admin;        /* console: may do everything */
 	bool is_unix;
-	bool is_dying;            /* its server has said FATAL: say no more */
-	bool is_asking;           /* console: waits for the supervisor */
+	bool is_dying;  /* its server has said FATAL: say no more */
+	bool is_asking; /* console: waits for the supervisor */
 };
 
 /* A socket that accept.c took; owns `fd`. */
@@ -113,8 +113,8 @@ int client_hold(struct client *c, const uint8_t *p, size_t len);
 void client_set_state(struct client *c, enum client_state state);
 
 /* Fill its row with an id and its addresses. */
-void client_describe(struct client *c, int fd,
-    const struct sockaddr_storage *peer);
+void
+client_describe(struct client *c, int fd, const struct sockaddr_storage *peer);
 
 /* How a log line calls it. */
 void client_who(const struct client *c, struct log_who *who);

@@ -61,8 +61,8 @@ greet_database(const struct client *c)
 /* --- the welcome --------------------------------------------------------------- */
 
 static void
-put_greeting(struct wire *w, const struct pool_greeting *text,
-    const struct params *mine)
+put_greeting(
+    struct wire *w, const struct pool_greeting *text, const struct params *mine)
 {
 	const char *at = text->text, *end = text->text + text->len;
 
@@ -76,8 +76,7 @@ put_greeting(struct wire *w, const struct pool_greeting *text,
 		value = at;
 		at += strlen(at) + 1;
 		i = params_find(name);
-		own = i == -1 ? NULL :
-		                params_value(mine->text, mine->len, i);
+		own = i == -1 ? NULL : params_value(mine->text, mine->len, i);
 		report_parameter(w, name, own == NULL ? value : own);
 	}
 }
@@ -167,7 +166,8 @@ static void
 on_error(struct waiter *waiter, const struct err *e)
 {
 	client_close((struct client *)(void *)((char *)waiter -
-	    offsetof(struct client, waiter)), e);
+			 offsetof(struct client, waiter)),
+	    e);
 }
 
 static void
@@ -346,8 +346,8 @@ is_room(struct client *c)
 	if (self.conf->max_client_conn == 0 ||
 	    proc_clients() <= (uint32_t)self.conf->max_client_conn)
 		return true;
-	client_fail(c, "53300",
-	    "no more connections allowed (max_client_conn)");
+	client_fail(
+	    c, "53300", "no more connections allowed (max_client_conn)");
 	return false;
 }
 
@@ -408,7 +408,8 @@ static bool
 on_tunnel(struct client *c, bool *was, bool has_more)
 {
 	if (*was || has_more) {
-		client_fail(c, "08P01", "received unencrypted data after "
+		client_fail(c, "08P01",
+		    "received unencrypted data after "
 		    "encryption request");
 		return false;
 	}
@@ -434,11 +435,11 @@ on_packet(struct client *c, const uint8_t *p, size_t len)
 	}
 	switch (s.kind) {
 	case STARTUP_SSL:
-		return on_tunnel(c, &c->greet->was_ssl, len > s.size) ?
-		    s.size : 0;
+		return on_tunnel(c, &c->greet->was_ssl, len > s.size) ? s.size
+								      : 0;
 	case STARTUP_GSSENC:
-		return on_tunnel(c, &c->greet->was_gss, len > s.size) ?
-		    s.size : 0;
+		return on_tunnel(c, &c->greet->was_gss, len > s.size) ? s.size
+								      : 0;
 	case STARTUP_CANCEL:
 		interrupt_request(c, s.pid, s.key, s.key_len);
 		return 0;
@@ -488,8 +489,8 @@ greet_on_bytes(struct client *c)
 
 	if (!client_recv(c, &p, &len))
 		return;
-	if (c->greet == NULL && (c->greet = calloc(1, sizeof(*c->greet))) ==
-	    NULL) {
+	if (c->greet == NULL &&
+	    (c->greet = calloc(1, sizeof(*c->greet))) == NULL) {
 		client_fail(c, "53200", "out of memory");
 		return;
 	}

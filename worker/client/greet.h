@@ -27,11 +27,11 @@ struct greet {
 	char user[STARTUP_USER_MAX + 1];
 	bool was_ssl, was_gss; /* already asked for, and refused */
 	bool is_console;
-	bool is_newer;         /* NegotiateProtocolVersion has been sent */
+	bool is_newer; /* NegotiateProtocolVersion has been sent */
 	enum greet_method method;
-	bool is_unknown;       /* no such user: fails whatever is said */
-	bool has_keys;         /* scram->keys hold the client's key */
-	uint8_t salt[4];       /* of md5 */
+	bool is_unknown;            /* no such user: fails whatever is said */
+	bool has_keys;              /* scram->keys hold the client's key */
+	uint8_t salt[4];            /* of md5 */
 	struct scram_server *scram; /* NULL: another method */
 	struct params_edit params;
 };
@@ -47,8 +47,8 @@ enum result auth_on_message(struct client *c, struct greet *g,
     const uint8_t *body, size_t len, struct err *e);
 
 /* May this user use the console?  *is_admin: may do everything. */
-bool auth_console(const struct client *c, const struct greet *g,
-    bool *is_admin);
+bool
+auth_console(const struct client *c, const struct greet *g, bool *is_admin);
 
 /* A console client on a Unix socket, of our own user, by the name of the
  * console itself: needs no password. */

@@ -66,8 +66,8 @@ client_who(const struct client *c, struct log_who *who)
 }
 
 static void
-row_address(struct clientrow_info *i, const struct sockaddr_storage *ss,
-    bool is_peer)
+row_address(
+    struct clientrow_info *i, const struct sockaddr_storage *ss, bool is_peer)
 {
 	const struct sockaddr_in *in4 = (const void *)ss;
 	const struct sockaddr_in6 *in6 = (const void *)ss;

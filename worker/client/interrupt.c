@@ -25,8 +25,8 @@ is_allowed(void)
 }
 
 void
-interrupt_request(struct client *c, int32_t pid, const uint8_t *key,
-    size_t key_len)
+interrupt_request(
+    struct client *c, int32_t pid, const uint8_t *key, size_t key_len)
 {
 	struct msg m = { .type = MSG_CANCEL, .proc = (uint16_t)self.me };
 	uint64_t k = (uint64_t)(uint32_t)pid << 32;

@@ -19,8 +19,8 @@
 #include "worker/client/client.h"
 
 /* Client `c` turns out to be a cancel request; it ends here. */
-void interrupt_request(struct client *c, int32_t pid, const uint8_t *key,
-    size_t key_len);
+void interrupt_request(
+    struct client *c, int32_t pid, const uint8_t *key, size_t key_len);
 
 /* For a client of ours: row and generation; takes `requester`. */
 void interrupt_deliver(uint32_t row, uint32_t gen, int requester);

@@ -73,8 +73,8 @@ count_message(struct client *c, uint8_t type)
 static int
 forward(struct client *c, const uint8_t *from, const uint8_t *to)
 {
-	if (from == to || backend_send(c->backend, from, (size_t)(to - from)) ==
-	    0)
+	if (from == to ||
+	    backend_send(c->backend, from, (size_t)(to - from)) == 0)
 		return 0;
 	backend_close(c->backend, "write to server failed");
 	return -1; /* on_gone has closed the client */
@@ -97,8 +97,8 @@ up(struct client *c, const uint8_t *p, size_t len)
 		enum result r;
 
 		if (b->up_remain > 0 || c->drop_remain > 0) {
-			uint32_t *rest = b->up_remain > 0 ? &b->up_remain :
-			                                    &c->drop_remain;
+			uint32_t *rest =
+			    b->up_remain > 0 ? &b->up_remain : &c->drop_remain;
 
 			n = *rest < left ? *rest : left;
 			if (rest == &c->drop_remain)
@@ -116,9 +116,10 @@ up(struct client *c, const uint8_t *p, size_t len)
 		/* what ends here goes on first: the books say that it has */
 		if (r == FAIL || !is_known(f.type)) {
 			if (forward(c, from, at) == 0)
-				client_fail(c, "08P01", r == FAIL ?
-				    "invalid message length" :
-				    "invalid frontend message type");
+				client_fail(c, "08P01",
+				    r == FAIL
+					? "invalid message length"
+					: "invalid frontend message type");
 			return;
 		}
 		if (f.type == 'X') {
@@ -202,8 +203,8 @@ take(struct client *c, struct backend *b)
 
 	backend_lend(b, &c->lessee);
 	c->backend = b;
-	atomic_store_explicit(&s->client, (uint64_t)c->row + 1,
-	    memory_order_relaxed);
+	atomic_store_explicit(
+	    &s->client, (uint64_t)c->row + 1, memory_order_relaxed);
 	CRASH_POINT("relay.lent");
 }
 
@@ -239,8 +240,8 @@ want(struct client *c, const uint8_t *p, size_t len)
 		c->drop_remain -= (uint32_t)n;
 		p += n;
 		len -= n;
-		switch (frame_parse(p, len,
-		    (uint32_t)self.conf->max_packet_size, &f)) {
+		switch (frame_parse(
+		    p, len, (uint32_t)self.conf->max_packet_size, &f)) {
 		case WAIT:
 			if (len > 0)
 				(void)client_hold(c, p, len);
@@ -352,8 +353,7 @@ follow_params(struct client *c)
 static bool
 is_refused_mode(const struct client *c, const struct scan *sc)
 {
-	return sc->readies > 0 &&
-	    c->lend->set.pool_mode == POOL_STATEMENT &&
+	return sc->readies > 0 && c->lend->set.pool_mode == POOL_STATEMENT &&
 	    track_tx_status(&c->backend->track) != 'I';
 }
 
@@ -416,8 +416,9 @@ on_synced(struct client *c, struct backend *b, const struct scan *sc)
 	struct err e;
 
 	if (sc->has_error) {
-		err_set(&e, sc->error.sqlstate[0] ? sc->error.sqlstate :
-		    "08P01", sc->error.message, "parameter refused: %s",
+		err_set(&e,
+		    sc->error.sqlstate[0] ? sc->error.sqlstate : "08P01",
+		    sc->error.message, "parameter refused: %s",
 		    sc->error.message);
 		client_close(c, &e);
 		return;
@@ -440,12 +441,12 @@ on_readable(struct lessee *l, struct backend *b)
 		size_t len;
 		ssize_t n = backend_recv(b, &p, &len);
 
-		if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK ||
-			errno == EINTR))
+		if (n == -1 &&
+		    (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 			return;
 		if (n <= 0) {
-			backend_close(b,
-			    "server closed the connection unexpectedly");
+			backend_close(
+			    b, "server closed the connection unexpectedly");
 			return;
 		}
 		if (scan_run(b, p, len, &sc) == -1) {
@@ -521,13 +522,13 @@ relay_cancel_queued(struct client *c)
 void
 relay_show_app(struct client *c)
 {
-	const char *name = params_value(c->params->text, c->params->len,
-	    params_find("application_name"));
+	const char *name = params_value(
+	    c->params->text, c->params->len, params_find("application_name"));
 	struct clientrow_info i;
 
 	if (!clientrow_info_look(c->row, &i))
 		return;
-	compat_strlcpy(i.app_name, name == NULL ? "" : name,
-	    sizeof(i.app_name));
+	compat_strlcpy(
+	    i.app_name, name == NULL ? "" : name, sizeof(i.app_name));
 	clientrow_info_write(c->row, &i);
 }

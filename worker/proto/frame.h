@@ -35,8 +35,8 @@ struct frame {
  * its own 4 bytes or the body longer than `max`.  A bad length is seen in the
  * first bytes that prove it.
  */
-static inline enum result frame_parse(const uint8_t *p, size_t avail,
-    uint32_t max, struct frame *out);
+static inline enum result
+frame_parse(const uint8_t *p, size_t avail, uint32_t max, struct frame *out);
 
 /* Is the part of a header that is there already bad? */
 bool frame_is_bad(const uint8_t *p, size_t avail, uint32_t max);
