@@ -57,6 +57,7 @@ scan_run(struct backend *b, const uint8_t *p, size_t len, struct scan *out)
 	const uint8_t *at = p, *end = p + len;
 
 	memset(out, 0, offsetof(struct scan, error));
+	out->is_inside = b->remain > 0;
 	while (at < end) {
 		size_t left = (size_t)(end - at), need, whole, have;
 		struct frame f;

@@ -22,6 +22,7 @@ struct scan {
 	size_t pass;         /* bytes that may be passed on */
 	uint32_t readies;    /* ReadyForQuery messages among them */
 	uint32_t idles;      /* of these, with status 'I' */
+	bool is_inside;      /* they begin in the middle of a message */
 	bool has_params;     /* a tracked parameter was reported */
 	bool has_error;      /* an ErrorResponse, and this was the first: */
 	struct report error; /* valid if has_error */

@@ -398,9 +398,11 @@ down(struct client *c, const uint8_t *p, const struct scan *sc)
 		count_answers(c, sc);
 	if (sc->has_params)
 		follow_params(c);
-	if (sc->has_error && report_is_fatal(&sc->error))
+	/* not by sc->error: another may have come before it */
+	if (track_is_dying(&c->backend->track))
 		c->is_dying = true;
 	if (is_refused_mode(c, sc)) {
+		c->is_dying |= sc->is_inside;
 		client_fail(c, "08P01",
 		    "transaction blocks not allowed in statement pooling mode");
 		return;
@@ -483,6 +485,9 @@ on_gone(struct lessee *l, const struct err *e)
 {
 	struct client *c = of_lessee(l);
 
+	/* an error in the middle of a message would be read as its body */
+	if (c->state == CLIENT_LENT && c->backend->remain > 0)
+		c->is_dying = true;
 	c->backend = NULL;
 	/* a server that said FATAL has told the client why */
 	client_close(c, e);
