@@ -158,8 +158,8 @@ client_rewatch(struct client *c)
 		want = 0;
 	else if (buf_len(&c->in) >= HOLD_MAX || c->is_asking)
 		want = 0;
-	else if (c->state == CLIENT_CONSOLE && buf_len(&c->out) > 0)
-		want = 0;
+	else if (c->backend == NULL && buf_len(&c->out) > 0)
+		want = 0; /* first it takes its answers: memory is bounded */
 	if (buf_len(&c->out) > 0)
 		want |= LOOP_WRITE;
 	if (loop_want(&c->watch, want) == -1)
@@ -470,7 +470,7 @@ client_drain(bool is_all)
 		next = c->next;
 		if (c->state == CLIENT_CONSOLE && !is_all)
 			continue;
-		if (is_all || c->backend == NULL)
+		if (is_all || (c->backend == NULL && buf_len(&c->out) == 0))
 			client_fail(c, "57P01", "server shutting down");
 	}
 }

@@ -252,7 +252,7 @@ want(struct client *c, const uint8_t *p, size_t len)
 		case DONE:
 			break;
 		}
-		if (strchr("dcfH", f.type) == NULL)
+		if (f.type == 0 || strchr("dcfH", f.type) == NULL)
 			break;
 		c->drop_remain = f.body;
 		p += FRAME_HEAD;
@@ -275,8 +275,10 @@ want(struct client *c, const uint8_t *p, size_t len)
 		return;
 	}
 	if (b == NULL) {
-		if (client_hold(c, p, len) == 0 && c->state != CLIENT_GONE)
+		if (client_hold(c, p, len) == 0) {
 			client_set_state(c, CLIENT_QUEUED);
+			client_rewatch(c);
+		}
 		return;
 	}
 	take(c, b);
@@ -511,6 +513,8 @@ relay_resume(struct client *c)
 	memset(&c->in, 0, sizeof(c->in));
 	want(c, stash.p + stash.from, buf_len(&stash));
 	buf_wipe(&stash);
+	/* it may have been too much to go on reading */
+	client_rewatch(c);
 }
 
 /*
