@@ -16,6 +16,22 @@ enum {
 static struct deadline timer;
 static uint64_t next_stats_us;
 
+/* How many backends of a pool are not on their way out. */
+static uint32_t
+staying(const struct pool *p)
+{
+	uint32_t n = 0, used = atomic_load(&seg->slots_used);
+
+	for (uint32_t i = 0; i < used; i++) {
+		const struct slot *s = slot_at(i);
+		enum slot_state state = slot_state(slot_look(s));
+
+		n += state != SLOT_FREE && state != SLOT_CLOSING &&
+		    pool_at(atomic_load(&s->pool)) == p;
+	}
+	return n;
+}
+
 /* Why an idle backend must go; NULL: it stays. */
 static const char *
 overdue(const struct backend *b, uint64_t word)
@@ -24,9 +40,6 @@ overdue(const struct backend *b, uint64_t word)
 	const struct pool *p = b->lend->row;
 	uint64_t idle_us = (uint64_t)self.conf->server_idle_timeout_ms * 1000;
 	uint64_t lifetime_us = atomic_load(&p->lifetime_ms) * 1000;
-	uint64_t count = atomic_load(&p->count);
-	uint64_t room =
-	    (uint64_t)atomic_load(&p->size) + atomic_load(&p->reserve);
 
 	if (slot_state(word) != SLOT_IDLE || slot_gen(word) != b->gen)
 		return NULL;
@@ -34,13 +47,13 @@ overdue(const struct backend *b, uint64_t word)
 		return "its parameters could not be kept";
 	if (atomic_load(&s->epoch) != atomic_load(&p->epoch))
 		return "obsolete connection";
-	if (count > room)
+	if (lend_is_above(b->lend))
 		return "limit was lowered";
 	if (lifetime_us > 0 &&
 	    loop_now_us >= atomic_load(&s->born_us) + lifetime_us)
 		return "server lifetime over";
-	if (idle_us > 0 && count > atomic_load(&p->min_size) &&
-	    loop_now_us >= atomic_load(&s->since_us) + idle_us)
+	if (idle_us > 0 && loop_now_us >= atomic_load(&s->since_us) + idle_us &&
+	    staying(p) > atomic_load(&p->min_size))
 		return "server idle timeout";
 	return NULL;
 }

@@ -275,14 +275,11 @@ lend_release(struct backend *b)
 	uint64_t word = slot_look(s), own;
 	const char *why = lend_unfit(l, s);
 
-	if (why == NULL ||
-	    (atomic_load(&l->row->lifetime_ms) == 0 &&
-		!(atomic_load(&s->flags) & SLOT_USED))) {
-		atomic_store_explicit(&s->client, 0, memory_order_relaxed);
-	} else {
+	if (why != NULL) {
 		backend_close(b, "%s", why);
 		return;
 	}
+	atomic_store_explicit(&s->client, 0, memory_order_relaxed);
 	b->state = BACKEND_CACHED;
 	if (!pool_is_paused(l->row)) {
 		own = l->first == NULL ? 0 : l->first->since_us;

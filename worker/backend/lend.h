@@ -100,6 +100,10 @@ lend_take(struct lend *l, struct waiter *w, bool *failed, struct err *err);
 /* Wait for the pool's greeting; false: *err says why it will not come. */
 bool lend_greeting(struct lend *l, struct waiter *w, struct err *err);
 
+/* More servers than a limit of this pool allows, those that are on their way
+ * out aside. */
+bool lend_is_above(const struct lend *l);
+
 /* Out of the queue (harmless if not in it). */
 void lend_forget(struct waiter *w);
 

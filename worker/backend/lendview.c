@@ -186,27 +186,65 @@ to_top(struct lend *l, uint32_t i)
 
 /* --- what may not be lent any more -------------------------------------------- */
 
-const char *
-lend_unfit(const struct lend *l, const struct slot *s)
+/*
+ * Is the pool, its database or its user above a limit?  Those on their way
+ * out still count there; they are enough reason only for the first look, or a
+ * limit lowered by one would end them all.
+ */
+bool
+lend_is_above(const struct lend *l)
 {
 	const struct pool *p = l->row;
 	const struct party *db = db_at(p->db), *user = user_at(p->user);
-	uint64_t lifetime =
-	    atomic_load_explicit(&p->lifetime_ms, memory_order_relaxed);
-	uint64_t room;
+	uint64_t room = (uint64_t)atomic_load(&p->size) +
+	    atomic_load(&p->reserve);
+	uint32_t in_pool = 0, in_db = 0, of_user = 0, used;
 
+	if (atomic_load(&p->count) <= room &&
+	    atomic_load(&db->count) <= atomic_load(&db->max) &&
+	    atomic_load(&user->count) <= atomic_load(&user->max))
+		return false;
+	used = atomic_load(&seg->slots_used);
+	for (uint32_t i = 0; i < used; i++) {
+		const struct slot *s = slot_at(i);
+		enum slot_state state = slot_state(slot_look(s));
+		const struct pool *q = pool_at(atomic_load(&s->pool));
+
+		if (state == SLOT_FREE || state == SLOT_CLOSING || q == NULL)
+			continue;
+		in_pool += q == p;
+		in_db += atomic_load(&q->db) == atomic_load(&p->db);
+		of_user += atomic_load(&q->user) == atomic_load(&p->user);
+	}
+	return in_pool > room || in_db > atomic_load(&db->max) ||
+	    of_user > atomic_load(&user->max);
+}
+
+/* A lifetime of 0 is one use.  Another process's clock may be ahead of the
+ * moment at which this turn began. */
+static bool
+is_old(const struct lend *l, const struct slot *s)
+{
+	uint64_t lifetime =
+	    atomic_load_explicit(&l->row->lifetime_ms, memory_order_relaxed);
+
+	if (lifetime == 0)
+		return (atomic_load(&s->flags) & SLOT_USED) != 0;
+	return loop_now_us >= atomic_load(&s->born_us) + lifetime * 1000;
+}
+
+const char *
+lend_unfit(const struct lend *l, const struct slot *s)
+{
 	if (atomic_load(&s->flags) & SLOT_DIRTY)
 		return "its parameters could not be kept";
-	if (atomic_load(&s->epoch) != atomic_load(&p->epoch))
+	if (atomic_load(&s->epoch) != atomic_load(&l->row->epoch))
 		return "obsolete connection";
 	if (atomic_load(&s->pool_gen) != l->gen)
 		return "its pool is gone";
-	if (loop_now_us - atomic_load(&s->born_us) >= lifetime * 1000)
+	if (is_old(l, s))
 		return "server lifetime over";
-	room = (uint64_t)atomic_load(&p->size) + atomic_load(&p->reserve);
-	if (atomic_load(&p->count) > room ||
-	    atomic_load(&db->count) > atomic_load(&db->max) ||
-	    atomic_load(&user->count) > atomic_load(&user->max))
+	if (lend_is_above(l))
 		return "limit was lowered";
 	if (atomic_load(&seg->stopping) == SEG_WAIT_SERVERS)
 		return "shutting down";
@@ -217,14 +255,8 @@ bool
 lend_is_fit(struct lend *l, struct backend *b)
 {
 	const struct slot *s = slot_at(b->slot);
-	uint64_t lifetime = atomic_load(&l->row->lifetime_ms);
 	const char *why = lend_unfit(l, s);
 
-	/* use once: the first use is still to come */
-	if (why != NULL && lifetime == 0 &&
-	    !(atomic_load(&s->flags) & (SLOT_USED | SLOT_DIRTY)) &&
-	    atomic_load(&s->epoch) == atomic_load(&l->row->epoch))
-		why = NULL;
 	if (why == NULL && pool_is_paused(l->row)) {
 		b->state = BACKEND_CACHED;
 		slot_move(slot_at(b->slot), slot_look(s), SLOT_IDLE, self.me);
