@@ -267,20 +267,25 @@ lend_is_fit(struct lend *l, struct backend *b)
 	return why == NULL;
 }
 
-/* The candidate at place `i` of the stack, if it can be claimed. */
+/* The candidate at place `i` of the stack, if it can be claimed; `is_mine`:
+ * and if we were its last user. */
 static struct backend *
-claim_at(struct lend *l, uint32_t i)
+claim_at(struct lend *l, uint32_t i, bool is_mine)
 {
 	struct backend *b = backend_at(l->stack[i]);
 
-	if (b == NULL || b->state != BACKEND_CACHED || !backend_claim(b))
+	if (b == NULL || b->state != BACKEND_CACHED)
+		return NULL;
+	if (is_mine && slot_owner(slot_look(slot_at(b->slot))) != self.me)
+		return NULL;
+	if (!backend_claim(b))
 		return NULL;
 	to_top(l, i);
 	return b;
 }
 
-struct backend *
-lend_claim(struct lend *l)
+static struct backend *
+claim_first(struct lend *l, bool is_mine)
 {
 	bool is_fifo = self.conf->server_round_robin != 0;
 	uint32_t tries = l->nstack;
@@ -288,7 +293,7 @@ lend_claim(struct lend *l)
 	/* one that is not fit leaves the stack: look at the same end again */
 	for (uint32_t i = 0; i < tries && i < l->nstack; i++) {
 		uint32_t place = is_fifo ? i : l->nstack - 1 - i;
-		struct backend *b = claim_at(l, place);
+		struct backend *b = claim_at(l, place, is_mine);
 
 		if (b == NULL)
 			continue;
@@ -298,4 +303,16 @@ lend_claim(struct lend *l)
 		tries--;
 	}
 	return NULL;
+}
+
+/* Those that we used last are in our loop already; another's costs both of
+ * us a change there. */
+struct backend *
+lend_claim(struct lend *l)
+{
+	struct backend *b = NULL;
+
+	if (seg->nworkers > 1 && !self.conf->server_round_robin)
+		b = claim_first(l, true);
+	return b != NULL ? b : claim_first(l, false);
 }
