@@ -11,6 +11,8 @@
 #include "shm/segment.h"
 #include "worker/self.h"
 
+enum { RETRY_MIN_MS = 20 };
+
 /* What the server says is about this pool for certain: wrong password,
  * unknown database, not allowed.  Not "too many clients", "starting up",
  * "shutting down": these pass. */
@@ -32,11 +34,15 @@ failure_of(const struct lend *l, struct pool_failure *f)
 uint64_t
 open_retry_us(const struct lend *l)
 {
+	uint64_t pause_ms = (uint64_t)self.conf->server_login_retry_ms;
 	struct pool_failure f;
 
 	if (!failure_of(l, &f))
 		return 0;
-	return (f.when_ms + (uint64_t)self.conf->server_login_retry_ms) * 1000;
+	/* "at once" must leave others a turn */
+	if (pause_ms < RETRY_MIN_MS)
+		pause_ms = RETRY_MIN_MS;
+	return (f.when_ms + pause_ms) * 1000;
 }
 
 bool
@@ -166,6 +172,17 @@ extra_for(const struct lend *l)
 	return reserve;
 }
 
+/* Whatever the limits say: is it the time to open one? */
+static bool
+is_time(const struct lend *l)
+{
+	uint32_t stopping = atomic_load(&seg->stopping);
+
+	return l->db != NULL && !pool_is_paused(l->row) &&
+	    stopping != SEG_NOW && stopping != SEG_WAIT_SERVERS &&
+	    loop_now_us >= open_retry_us(l);
+}
+
 enum open_answer
 open_try(struct lend *l, bool is_spare)
 {
@@ -174,9 +191,7 @@ open_try(struct lend *l, bool is_spare)
 	enum limits_answer a;
 
 	lend_refresh(l);
-	if (l->db == NULL || pool_is_paused(l->row) ||
-	    atomic_load(&seg->stopping) == SEG_NOW ||
-	    atomic_load(&l->row->login) != 0 || loop_now_us < open_retry_us(l))
+	if (atomic_load(&l->row->login) != 0 || !is_time(l))
 		return OPEN_NO;
 	extra = is_spare ? 0 : extra_for(l);
 	a = limits_hint(l->pool, extra);
@@ -193,7 +208,9 @@ open_try(struct lend *l, bool is_spare)
 		return OPEN_STARTED;
 	}
 	pool_login_drop(l->row, self.me);
-	if (a != LIMITS_BUSY)
+	/* who found the login taken, and knows the newer configuration, may;
+	 * against a limit nobody may, and would only wake us in turn */
+	if (a == LIMITS_CONF)
 		lend_wake_others(l);
 	return a == LIMITS_BUSY ? OPEN_AGAIN : OPEN_NO;
 }
@@ -205,7 +222,8 @@ open_reserved(struct lend *l, uint32_t slot, uint64_t gen)
 
 	l->is_evicting = false;
 	lend_refresh(l);
-	has_login = l->db != NULL && l->nwaiting > 0 &&
+	has_login = l->nwaiting > 0 && is_time(l) &&
+	    atomic_load(&seg->conf_number) == self.conf_number &&
 	    pool_login_take(l->row, self.me);
 	if (has_login && limits_take(self.me, slot, gen)) {
 		backend_start(l, slot, gen);
