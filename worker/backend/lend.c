@@ -165,7 +165,9 @@ lend_take(struct lend *l, struct waiter *w, bool *failed, struct err *err)
 	}
 	enqueue(l, w, false);
 	CRASH_POINT("lend.enqueued");
-	/* the second look: stored first, looked after */
+	/* the second look: stored first, looked after, in every order of
+	 * memory; what it looks at is read no stronger than acquire */
+	atomic_thread_fence(memory_order_seq_cst);
 	if (l->first == w && (b = lend_claim(l)) != NULL) {
 		lend_forget(w);
 		account(l, b, 0);
@@ -390,9 +392,10 @@ lend_turn(bool rung)
 	return did;
 }
 
-/* Grants and reservations in this pool that nobody takes. */
+/* Grants and reservations that nobody takes; in one pool, or (NULL) in all:
+ * where nobody waits any more they would keep others from their places. */
 static void
-take_back_untaken(struct lend *l)
+take_back_untaken(const struct lend *l)
 {
 	uint32_t used = atomic_load(&seg->slots_used);
 
@@ -400,17 +403,18 @@ take_back_untaken(struct lend *l)
 		struct slot *s = slot_at(i);
 		uint64_t word = slot_look(s);
 		enum slot_state st = slot_state(word);
+		struct backend *b = backend_at(i);
 		bool is_busy;
 
 		if ((st != SLOT_GRANTED && st != SLOT_RESERVED) ||
-		    atomic_load(&s->pool) != l->pool ||
+		    (l != NULL && atomic_load(&s->pool) != l->pool) ||
 		    loop_now_us < atomic_load(&s->since_us) + UNTAKEN_US)
 			continue;
-		/* idle it is mine: I am the one who claims or watches it */
-		if (st == SLOT_GRANTED)
-			slot_move(s, word, SLOT_IDLE, self.me);
-		else
+		if (st == SLOT_RESERVED)
 			limits_giveback(self.me, i, slot_gen(word), &is_busy);
+		else if (slot_move(s, word, SLOT_IDLE, self.me) && b != NULL &&
+		    b->gen == slot_gen(word))
+			(void)loop_want(&b->watch, LOOP_READ);
 	}
 }
 
@@ -458,6 +462,7 @@ lend_rescan(void)
 	uint32_t i = 0;
 
 	backend_rescan();
+	take_back_untaken(NULL);
 	while ((l = lend_next(&i)) != NULL) {
 		make_hot(l);
 		if (l->nwaiting > 0)
