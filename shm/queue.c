@@ -111,7 +111,7 @@ is_unfair(uint64_t other_us, uint64_t own_since_us, uint64_t now_us)
 		return true;
 	mine = now_us > own_since_us ? now_us - own_since_us : 0;
 	other = now_us > other_us ? now_us - other_us : 0;
-	return other > 2 * mine + MILLISECOND;
+	return other > mine + mine / 4 + MILLISECOND;
 }
 
 uint32_t

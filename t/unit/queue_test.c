@@ -71,13 +71,13 @@ START_TEST(own_unless_out_of_proportion)
 
 	fresh_segment(2, 8, 4);
 	have_set(1, 5, 9);
-	queue_publish(1, 0, 1, now - 21 * MS);
+	queue_publish(1, 0, 1, now - 11 * MS);
 	ck_assert_uint_eq(
-	    queue_next(0, 0, 5, 9, now - 10 * MS, now), PROC_NOBODY);
-	queue_publish(1, 0, 1, now - 21 * MS - 1);
-	ck_assert_uint_eq(queue_next(0, 0, 5, 9, now - 10 * MS, now), 1);
+	    queue_next(0, 0, 5, 9, now - 8 * MS, now), PROC_NOBODY);
+	queue_publish(1, 0, 1, now - 11 * MS - 1);
+	ck_assert_uint_eq(queue_next(0, 0, 5, 9, now - 8 * MS, now), 1);
 	ck_assert_uint_eq(
-	    queue_next(0, 0, 5, 9, now - 11 * MS, now), PROC_NOBODY);
+	    queue_next(0, 0, 5, 9, now - 9 * MS, now), PROC_NOBODY);
 	/* my own has just come */
 	ck_assert_uint_eq(queue_next(0, 0, 5, 9, now + 5, now), 1);
 	segment_drop();
