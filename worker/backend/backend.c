@@ -185,8 +185,12 @@ backend_cancel_ends(struct backend *b)
 {
 	b->cancels--;
 	atomic_store(&slot_at(b->slot)->cancels, b->cancels);
-	if (b->cancels == 0 && b->state == BACKEND_HELD)
+	if (b->cancels > 0 || b->state != BACKEND_HELD)
+		return;
+	if (scan_is_boundary(b))
 		hand_on(b);
+	else
+		backend_close(b, "server sent half a message while idle");
 }
 
 void
