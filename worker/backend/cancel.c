@@ -133,12 +133,27 @@ new_cancel(struct backend *b)
 	return c;
 }
 
+/* A client's requests: no more at once than twice the pool's size. */
+static bool
+is_too_many(const struct backend *b)
+{
+	uint64_t size =
+	    b->lend == NULL ? 0 : atomic_load(&b->lend->row->size);
+
+	return b->lend != NULL && cancel_count(b->lend->pool) >= 2 * size;
+}
+
 void
 cancel_send(struct backend *b, int requester)
 {
 	uint64_t wait_us = (uint64_t)self.conf->cancel_wait_timeout_ms * 1000;
-	struct cancel *c = new_cancel(b);
+	struct cancel *c;
 
+	if (requester != -1 && is_too_many(b)) {
+		close(requester);
+		return;
+	}
+	c = new_cancel(b);
 	if (c == NULL) {
 		log_warn(NULL, "cancel request could not be sent: %s",
 		    strerror(errno));

@@ -19,7 +19,8 @@
 /*
  * Cancel what runs on `b`, which is ours.  `requester` is a descriptor to
  * close at the end, or -1; taken in any case.  A cancel that cannot be sent
- * is given up and logged.
+ * is given up and logged; a requester's beyond twice the pool's size is
+ * dropped.
  */
 void cancel_send(struct backend *b, int requester);
 
