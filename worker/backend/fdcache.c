@@ -97,6 +97,7 @@ backend_learn(uint32_t slot, uint64_t gen, int fd)
 {
 	struct slot *s = slot_at(slot);
 	struct backend *b;
+	struct lend *l;
 	uint64_t word;
 
 	if (s == NULL || slot_gen(word = slot_look(s)) != gen) {
@@ -110,19 +111,19 @@ backend_learn(uint32_t slot, uint64_t gen, int fd)
 	}
 	if (b != NULL)
 		fdcache_drop(b);
-	b = fdcache_add(slot, gen, fd);
+	l = lend_at(atomic_load(&s->pool));
+	b = l == NULL ? NULL : fdcache_add(slot, gen, fd);
 	if (b == NULL) {
-		close(fd);
+		close(fd); /* no memory: it is sent again */
 		return;
 	}
 	have_set(self.me, slot, gen);
 	CRASH_POINT("backend.learn");
-	b->lend = lend_at(atomic_load(&s->pool));
+	b->lend = l;
 	/* a replacement watches what its number last owned */
 	if (slot_state(word) == SLOT_IDLE && slot_owner(word) == self.me)
 		loop_want(&b->watch, LOOP_READ);
-	if (b->lend != NULL)
-		lend_learn(b->lend, b);
+	lend_learn(l, b);
 }
 
 void
