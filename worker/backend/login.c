@@ -225,8 +225,11 @@ try_entry(struct login *l)
 	l->address = 0;
 	l->ask.status = ASK_NONE;
 	l->state = LOGIN_HOST;
-	if (!target_entry(db->host, lend->next_host % n, host))
+	if (!target_entry(db->host, lend->next_host % n, host)) {
+		err_set(&l->err, "08006", "server is not reachable",
+		    "name of the server is too long");
 		return next_address(l);
+	}
 	if (target_unix(
 		host, db->port, self.conf->unix_socket_dir, &l->info.addr)) {
 		if (l->info.addr.len > 0)

@@ -318,7 +318,8 @@ on_message(struct login *l, uint8_t type, const uint8_t *body, size_t len)
 			return on_ready(l);
 		break;
 	default: /* the answer to connect_query */
-		if (l->state == LOGIN_QUERY && strchr("TDCIn", type) != NULL)
+		if (l->state == LOGIN_QUERY && type != 0 &&
+		    strchr("TDCIn", type) != NULL)
 			return WAIT;
 		break;
 	}

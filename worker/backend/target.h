@@ -25,8 +25,8 @@ uint32_t target_count(const char *hosts);
 /* Entry `i`; "" when the list is empty.  false: it is too long. */
 bool target_entry(const char *hosts, uint32_t i, char out[TARGET_HOST]);
 
-/* Is it a Unix socket?  Then *addr is filled; false with len 0: the path is
- * too long for a socket. */
+/* Is it a Unix socket?  Then *addr is filled; with len 0: the path is too
+ * long for a socket. */
 bool target_unix(const char *host, int port, const char *default_dir,
     struct slot_addr *addr);
 
