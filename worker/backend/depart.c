@@ -103,8 +103,10 @@ release(const struct place *p)
 		       self.me, p->slot, p->gen, &to, &to_pool, &to_gen)) {
 		return false;
 	}
-	if (p->keep != NULL)
+	if (p->keep != NULL) {
 		p->keep->is_evicting = false;
+		lend_room(p->keep);
+	}
 	if (to != PROC_NOBODY)
 		offer(p->slot, to, to_pool, to_gen);
 	return true;
