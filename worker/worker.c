@@ -177,8 +177,9 @@ on_life(struct watch *w, unsigned events)
 	(void)events;
 	loop_remove(w);
 	log_error(NULL, "supervisor has died: finishing what is in flight");
-	/* nobody else can say it any more */
-	atomic_store(&seg->stopping, SEG_WAIT_SERVERS);
+	/* nobody else can say it any more; but no slower than was asked for */
+	if (atomic_load(&seg->stopping) != SEG_NOW)
+		atomic_store(&seg->stopping, SEG_WAIT_SERVERS);
 	deadline_set(&orphan, loop_now_us + ORPHAN_US);
 }
 
