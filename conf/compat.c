@@ -247,6 +247,14 @@ title_extend(char *end, char **strings)
 	return end;
 }
 
+static void
+title_free(char **strings)
+{
+	for (size_t i = 0; strings != NULL && strings[i] != NULL; i++)
+		free(strings[i]);
+	free(strings);
+}
+
 /* A copy of `strings` and of all that they point to; NULL: no memory. */
 static char **
 title_copy(char **strings)
@@ -259,8 +267,10 @@ title_copy(char **strings)
 	copy = calloc(n + 1, sizeof(*copy));
 	for (size_t i = 0; copy != NULL && i < n; i++) {
 		copy[i] = strdup(strings[i]);
-		if (copy[i] == NULL)
-			return NULL; /* the title is not worth a cleanup */
+		if (copy[i] == NULL) {
+			title_free(copy);
+			return NULL;
+		}
 	}
 	return copy;
 }
@@ -274,8 +284,11 @@ compat_title_init(int argc, char ***argv)
 		return;
 	args = title_copy(*argv);
 	env = title_copy(environ);
-	if (args == NULL || env == NULL)
+	if (args == NULL || env == NULL) {
+		title_free(args);
+		title_free(env);
 		return;
+	}
 	start = (*argv)[0];
 	end = title_extend(start, *argv);
 	end = title_extend(end, environ);
