@@ -17,8 +17,9 @@
 static int
 malformed(struct err *e, const char *what)
 {
-	return err_set(e, "08P01", "malformed SCRAM message",
+	(void)err_set(e, "08P01", "malformed SCRAM message",
 	    "malformed SCRAM message: %s", what);
+	return -1;
 }
 
 /* A message as a string; -1 if too long or with a NUL inside. */

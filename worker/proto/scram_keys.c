@@ -115,7 +115,7 @@ scram_keys_parse(struct scram_keys *k, const char *verifier)
 	    (s = parse_iterations(s + strlen(PREFIX), &k->iterations)) &&
 	    (s = parse_bytes(s, '$', k->salt, sizeof(k->salt), &salt)) &&
 	    (s = parse_bytes(s, ':', k->stored, SCRAM_KEY, &stored)) &&
-	    (s = parse_bytes(s, '\0', k->server, SCRAM_KEY, &server)) &&
+	    parse_bytes(s, '\0', k->server, SCRAM_KEY, &server) &&
 	    stored == SCRAM_KEY && server == SCRAM_KEY) {
 		k->salt_len = (uint8_t)salt;
 		return 0;

@@ -62,10 +62,10 @@ tokens_clear(struct tokens *q)
 static int
 grow(struct tokens *q)
 {
-	uint32_t cap = q->heap == NULL ? HEAP_FIRST : q->cap * 2;
+	uint32_t cap = q->cap < HEAP_FIRST ? HEAP_FIRST : q->cap * 2;
 	uint8_t *heap;
 
-	if (cap > TOKENS_MAX || (heap = malloc(cap)) == NULL)
+	if (q->cap > TOKENS_MAX / 2 || (heap = malloc(cap)) == NULL)
 		return -1;
 	for (uint32_t i = 0; i < q->len; i++)
 		heap[i] = run_look(q, i);
