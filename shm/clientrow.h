@@ -30,15 +30,17 @@ enum clientrow_state {
 	CLIENTROW_CANCEL, /* brings a cancel request */
 };
 
+struct clientrow_addr {
+	uint8_t family, pad; /* 4, 6; 1: Unix; 0: not known */
+	uint16_t port;       /* 0 with Unix */
+	uint8_t addr[16];
+};
+
 /* What changes rarely; published whole through seqcopy. */
 struct clientrow_info {
 	uint64_t id;
 	uint64_t connect_wall_us;
-	struct {
-		uint8_t family, pad;
-		uint16_t port;
-		uint8_t addr[16];
-	} peer, local;      /* family 4, 6; 1: Unix, port is unused */
+	struct clientrow_addr peer, local;
 	int32_t remote_pid; /* Unix sockets; else 0 */
 	uint32_t admin;     /* 1: a console client */
 	char user[CLIENTROW_USER];

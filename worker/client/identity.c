@@ -65,30 +65,23 @@ client_who(const struct client *c, struct log_who *who)
 	    user, peer);
 }
 
-static void
-row_address(
-    struct clientrow_info *i, const struct sockaddr_storage *ss, bool is_peer)
+static struct clientrow_addr
+address_of(const struct sockaddr_storage *ss)
 {
 	const struct sockaddr_in *in4 = (const void *)ss;
 	const struct sockaddr_in6 *in6 = (const void *)ss;
+	struct clientrow_addr a = { 0 };
 
-	if (ss->ss_family == AF_INET && is_peer) {
-		i->peer.family = 4;
-		i->peer.port = ntohs(in4->sin_port);
-		memcpy(i->peer.addr, &in4->sin_addr, 4);
-	} else if (ss->ss_family == AF_INET) {
-		i->local.family = 4;
-		i->local.port = ntohs(in4->sin_port);
-		memcpy(i->local.addr, &in4->sin_addr, 4);
-	} else if (ss->ss_family == AF_INET6 && is_peer) {
-		i->peer.family = 6;
-		i->peer.port = ntohs(in6->sin6_port);
-		memcpy(i->peer.addr, &in6->sin6_addr, 16);
+	if (ss->ss_family == AF_INET) {
+		a.family = 4;
+		a.port = ntohs(in4->sin_port);
+		memcpy(a.addr, &in4->sin_addr, 4);
 	} else if (ss->ss_family == AF_INET6) {
-		i->local.family = 6;
-		i->local.port = ntohs(in6->sin6_port);
-		memcpy(i->local.addr, &in6->sin6_addr, 16);
+		a.family = 6;
+		a.port = ntohs(in6->sin6_port);
+		memcpy(a.addr, &in6->sin6_addr, 16);
 	}
+	return a;
 }
 
 void
@@ -96,16 +89,16 @@ client_describe(struct client *c, int fd, const struct sockaddr_storage *peer)
 {
 	struct clientrow_info i = { .id = segment_next_id(),
 		.connect_wall_us = clock_wall_us() };
-	struct sockaddr_storage local;
+	struct sockaddr_storage local = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(local);
 
 	if (c->is_unix) {
 		i.peer.family = i.local.family = 1;
 		i.remote_pid = compat_peer_pid(fd);
 	} else {
-		row_address(&i, peer, true);
-		if (getsockname(fd, (struct sockaddr *)&local, &len) == 0)
-			row_address(&i, &local, false);
+		(void)getsockname(fd, (struct sockaddr *)&local, &len);
+		i.peer = address_of(peer);
+		i.local = address_of(&local);
 	}
 	clientrow_info_write(c->row, &i);
 }
