@@ -67,7 +67,7 @@ forget(struct stored *s)
 void
 fdstore_fini(void)
 {
-	for (uint32_t i = 0; i < nstore; i++)
+	for (uint32_t i = 0; store != NULL && i < nstore; i++)
 		forget(&store[i]);
 	free(store);
 	free(peers);

@@ -13,6 +13,7 @@
 #include "worker/ask.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -112,6 +113,7 @@ give(struct ask_name *n, struct ask *a)
 		a->err = n->err;
 		return FAIL;
 	}
+	assert(count > 0); /* is_good() has seen to it */
 	/* several addresses take turns */
 	memset(&a->addrs, 0, sizeof(a->addrs));
 	a->addrs.n = count;

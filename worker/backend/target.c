@@ -107,7 +107,8 @@ target_parts(const struct slot_addr *addr, char *host, size_t size, int *port)
 	const char *dot;
 
 	memset(&ss, 0, sizeof(ss));
-	if (addr->len <= sizeof(addr->sa) && addr->len <= sizeof(ss))
+	_Static_assert(sizeof(addr->sa) <= sizeof(ss), "an address fits");
+	if (addr->len <= sizeof(addr->sa))
 		memcpy(&ss, addr->sa, addr->len);
 	*port = 0;
 	snprintf(host, size, "unknown");

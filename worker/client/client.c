@@ -154,12 +154,11 @@ client_rewatch(struct client *c)
 
 	if (c->state == CLIENT_GONE)
 		return;
-	if (c->backend != NULL && backend_is_full(c->backend))
+	/* without a backend first it takes its answers: memory is bounded */
+	if (buf_len(&c->in) >= HOLD_MAX || c->is_asking ||
+	    (c->backend != NULL ? backend_is_full(c->backend)
+				: buf_len(&c->out) > 0))
 		want = 0;
-	else if (buf_len(&c->in) >= HOLD_MAX || c->is_asking)
-		want = 0;
-	else if (c->backend == NULL && buf_len(&c->out) > 0)
-		want = 0; /* first it takes its answers: memory is bounded */
 	if (buf_len(&c->out) > 0)
 		want |= LOOP_WRITE;
 	if (loop_want(&c->watch, want) == -1)
