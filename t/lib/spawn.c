@@ -26,6 +26,8 @@
 
 extern char **environ;
 
+enum { ARGS_MAX = 31 };
+
 static char dir[256];
 
 int64_t
@@ -208,15 +210,16 @@ pid_t
 spawn(const struct spawn *s, const char *const *argv)
 {
 	const struct passwd *pw = s->same_user ? NULL : harmless();
-	char *args[32];
+	char *args[ARGS_MAX + 1];
 	pid_t pid;
 	int n = 0;
 
 	/* execvp() does not write to its arguments, though its type says so */
-	while (argv[n] && n < 31) {
+	for (; argv[n]; n++) {
+		ck_assert_int_lt(n, ARGS_MAX);
 		args[n] = strdup(argv[n]);
-		n++;
 	}
+	ck_assert_int_gt(n, 0);
 	args[n] = NULL;
 	/* made here, so that whoever runs the test may read it */
 	if (s->out)
@@ -370,15 +373,16 @@ slurp(const char *path)
 {
 	FILE *f = fopen(path, "r");
 	size_t cap = 65536, len = 0, n;
-	char *buf = malloc(cap + 1);
+	char *buf = malloc(cap + 1), *more;
 
 	ck_assert_ptr_nonnull(buf);
 	while (f && (n = fread(buf + len, 1, cap - len, f)) > 0) {
 		len += n;
 		if (cap - len < 4096) {
 			cap *= 2;
-			buf = realloc(buf, cap + 1);
-			ck_assert_ptr_nonnull(buf);
+			more = realloc(buf, cap + 1);
+			ck_assert_ptr_nonnull(more);
+			buf = more;
 		}
 	}
 	if (f)

@@ -281,10 +281,8 @@ turn(struct swarm *s)
 		p[i].events = POLLIN;
 		/* libpq says what it waits for; a wrong guess costs a call */
 		if (m->state == CONNECT &&
-		    PQstatus(m->conn) == CONNECTION_STARTED)
-			p[i].events = POLLOUT;
-		else if (m->state == CONNECT &&
-		    PQstatus(m->conn) == CONNECTION_MADE)
+		    (PQstatus(m->conn) == CONNECTION_STARTED ||
+			PQstatus(m->conn) == CONNECTION_MADE))
 			p[i].events = POLLOUT;
 	}
 	poll(p, (nfds_t)s->n, 10);

@@ -19,8 +19,8 @@
 enum { WORKERS = 3, SLOTS = 200, NOTES = 1000 };
 
 static struct {
-	uint32_t to;
 	struct msg m;
+	uint32_t to;
 	int fd;
 } notes[NOTES];
 static uint32_t nnotes;

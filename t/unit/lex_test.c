@@ -209,10 +209,9 @@ START_TEST(cut)
 	char out[4096];
 
 	for (size_t n = 0; n < sizeof(text); n++) {
-		char *exact = malloc(n + 1);
+		char *exact = malloc(n == 0 ? 1 : n);
 
 		memcpy(exact, text, n);
-		exact = realloc(exact, n == 0 ? 1 : n);
 		run(exact, n, out, sizeof(out));
 		ck_assert(n < 3 ? out[0] != 'S' : out[0] == 'S');
 		free(exact);

@@ -174,7 +174,7 @@ START_TEST(stop_reaches_duplicates)
 	ck_assert_int_eq(listen_open(&conf, (uid_t)-1, &e), 0);
 	fds = listen_fds(&n);
 	for (uint32_t i = 0; i < n; i++) {
-		struct sockaddr_storage sa;
+		struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
 		socklen_t len = sizeof(sa);
 
 		getsockname(fds[i], (struct sockaddr *)&sa, &len);

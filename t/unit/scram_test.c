@@ -334,6 +334,7 @@ START_TEST(test_torn)
 		ck_assert_int_eq(
 		    scram_client_run(&c, s.out, s.out_len, &e), WAIT);
 		len = c.out_len;
+		ck_assert_uint_gt(len, 0);
 		n = i < len ? i : len;
 		p = malloc(n + 1);
 		memcpy(p, c.out, n);
