@@ -222,6 +222,42 @@ put_quoted(struct wire *w, const char *value)
 	wire_byte(w, '\'');
 }
 
+/*
+ * SET takes each string constant as one element of such a list and quotes it;
+ * what the server has reported is the list as a whole.
+ */
+static bool
+is_list(const char *name)
+{
+	static const char *const lists[] = { "search_path", "temp_tablespaces",
+		"session_preload_libraries", "local_preload_libraries" };
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		if (strcasecmp(lists[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void
+put_set(struct wire *w, const char *name, const char *value)
+{
+	static const char set_config[] = "SELECT pg_catalog.set_config('";
+
+	if (is_list(name)) {
+		wire_bytes(w, set_config, sizeof(set_config) - 1);
+		wire_bytes(w, name, strlen(name));
+		wire_bytes(w, "',", 2);
+		put_quoted(w, value);
+		wire_bytes(w, ",false);", 8);
+		return;
+	}
+	wire_bytes(w, "SET ", 4);
+	wire_bytes(w, name, strlen(name));
+	wire_byte(w, '=');
+	put_quoted(w, value);
+	wire_byte(w, ';');
+}
+
 int
 params_sync(struct wire *w, const char *has, uint32_t has_len, const char *want,
     uint32_t want_len)
@@ -236,11 +272,7 @@ params_sync(struct wire *w, const char *has, uint32_t has_len, const char *want,
 		/* what the server has never reported it does not have */
 		if (v == NULL || h == NULL || strcmp(v, h) == 0)
 			continue;
-		wire_bytes(w, "SET ", 4);
-		wire_bytes(w, names[i], strlen(names[i]));
-		wire_byte(w, '=');
-		put_quoted(w, v);
-		wire_byte(w, ';');
+		put_set(w, names[i], v);
 		n++;
 	}
 	wire_byte(w, '\0');
