@@ -10,8 +10,7 @@
 #include "shm/queue.h"
 #include "shm/segment.h"
 #include "shm/slot.h"
-
-enum { LOCK_TRIES = 64 }; /* loads: a microsecond at most */
+#include "shm/trylock.h"
 
 /* Where the counters of one pool are; all NULL for a row that is not one. */
 struct place {
@@ -24,24 +23,13 @@ struct place {
 bool
 limits_try(uint32_t me)
 {
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		uint32_t nobody = 0;
-
-		if (atomic_load_explicit(
-			&seg->limits_lock, memory_order_relaxed) == 0 &&
-		    atomic_compare_exchange_strong(
-			&seg->limits_lock, &nobody, me + 1))
-			return true;
-	}
-	return false;
+	return trylock_take(&seg->limits_lock, me);
 }
 
 void
 limits_drop(uint32_t me)
 {
-	uint32_t mine = me + 1;
-
-	(void)atomic_compare_exchange_strong(&seg->limits_lock, &mine, 0);
+	trylock_drop(&seg->limits_lock, me);
 }
 
 /* --- counters; who changes them holds the lock --- */

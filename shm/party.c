@@ -6,11 +6,9 @@
 #include "shm/crash.h"
 #include "shm/pool.h"
 #include "shm/segment.h"
+#include "shm/trylock.h"
 
-enum {
-	LOCK_TRIES = 64, /* loads: a microsecond at most */
-	SWEEP_STEP = 16, /* rows that one sweep looks at */
-};
+enum { SWEEP_STEP = 16 }; /* rows that one sweep looks at */
 
 struct party *
 db_at(uint32_t idx)
@@ -27,24 +25,13 @@ user_at(uint32_t idx)
 bool
 pools_lock_try(uint32_t me)
 {
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		uint32_t nobody = 0;
-
-		if (atomic_load_explicit(
-			&seg->pools_lock, memory_order_relaxed) == 0 &&
-		    atomic_compare_exchange_strong(
-			&seg->pools_lock, &nobody, me + 1))
-			return true;
-	}
-	return false;
+	return trylock_take(&seg->pools_lock, me);
 }
 
 void
 pools_lock_drop(uint32_t me)
 {
-	uint32_t mine = me + 1;
-
-	(void)atomic_compare_exchange_strong(&seg->pools_lock, &mine, 0);
+	trylock_drop(&seg->pools_lock, me);
 }
 
 struct parties {
