@@ -90,6 +90,29 @@ pool_greeting_look(const struct pool *p, struct pool_greeting *out)
 	return seqcopy_read(&p->greeting_seq, p->greeting, out, sizeof(*out));
 }
 
+/* The string at *pos; NULL: none that ends within the text. */
+static const char *
+greeting_string(const struct pool_greeting *g, uint32_t *pos)
+{
+	uint32_t len = g->len < sizeof(g->text) ? g->len : sizeof(g->text);
+	const char *s = g->text + *pos, *end;
+
+	end = *pos < len ? memchr(s, '\0', len - *pos) : NULL;
+	if (end == NULL)
+		return NULL;
+	*pos = (uint32_t)(end + 1 - g->text);
+	return s;
+}
+
+bool
+pool_greeting_next(const struct pool_greeting *g, uint32_t *pos,
+    const char **name, const char **value)
+{
+	*name = greeting_string(g, pos);
+	*value = *name == NULL ? NULL : greeting_string(g, pos);
+	return *value != NULL;
+}
+
 static void
 forget_greeting(struct pool *p)
 {

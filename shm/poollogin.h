@@ -56,6 +56,10 @@ void pool_failure_clear(struct pool *p); /* a login has succeeded */
 void pool_greeting_write(struct pool *p, const struct pool_greeting *g);
 bool pool_greeting_look(const struct pool *p, struct pool_greeting *out);
 
+/* Its parameters one by one, from *pos = 0 on; false: there are no more. */
+bool pool_greeting_next(const struct pool_greeting *g, uint32_t *pos,
+    const char **name, const char **value);
+
 /* A row is taken into use: nothing was ever told (pools lock). */
 void pool_login_forget(struct pool *p);
 

@@ -125,6 +125,32 @@ START_TEST(mended_after_a_death)
 }
 END_TEST
 
+/* Whole pairs only, and never behind the text, whatever `len` says. */
+START_TEST(greetings_are_walked)
+{
+	struct pool_greeting g = { .len = 8, .nparams = 2 };
+	const char *name, *value;
+	uint32_t pos = 0;
+
+	memcpy(g.text, "a\0b\0c\0\0", 8);
+	ck_assert(pool_greeting_next(&g, &pos, &name, &value));
+	ck_assert_str_eq(name, "a");
+	ck_assert_str_eq(value, "b");
+	ck_assert(pool_greeting_next(&g, &pos, &name, &value));
+	ck_assert_str_eq(name, "c");
+	ck_assert_str_eq(value, "");
+	ck_assert_uint_eq(pos, 7);
+	ck_assert(!pool_greeting_next(&g, &pos, &name, &value));
+	g.len = 6;
+	pos = 4;
+	ck_assert(!pool_greeting_next(&g, &pos, &name, &value));
+	memset(g.text, 'x', sizeof(g.text));
+	g.len = UINT32_MAX;
+	pos = 0;
+	ck_assert(!pool_greeting_next(&g, &pos, &name, &value));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -132,6 +158,7 @@ main(void)
 		TEST(one_at_a_time),
 		TEST(failures_are_numbered),
 		TEST(greetings_are_numbered),
+		TEST(greetings_are_walked),
 		TEST(mended_after_a_death),
 		NO_MORE_TESTS,
 	};

@@ -55,23 +55,6 @@ on_deadline(struct deadline *d)
 	fail(l);
 }
 
-/* The text that clients are welcomed with, if it is another than before. */
-static void
-publish_greeting(struct login *l)
-{
-	struct pool *row = l->b->lend->row;
-	struct pool_greeting old;
-
-	l->greeting.number = 1;
-	if (pool_greeting_look(row, &old)) {
-		if (old.number != 0 && old.len == l->greeting.len &&
-		    memcmp(old.text, l->greeting.text, old.len) == 0)
-			return;
-		l->greeting.number = old.number + 1;
-	}
-	pool_greeting_write(row, &l->greeting);
-}
-
 static void
 succeed(struct login *l)
 {
@@ -90,7 +73,7 @@ succeed(struct login *l)
 	slot_info_write(b->slot, &l->info);
 	atomic_store(&s->backend_pid, l->pid);
 	CRASH_POINT("login.greeting");
-	publish_greeting(l);
+	pool_greeting_write(b->lend->row, &l->greeting);
 	if (l->has_scram && l->scram.state == SCRAM_DONE)
 		b->lend->keys = l->scram.keys;
 	if (self.conf->log_connections) {

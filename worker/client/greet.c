@@ -64,18 +64,12 @@ static void
 put_greeting(
     struct wire *w, const struct pool_greeting *text, const struct params *mine)
 {
-	const char *at = text->text, *end = text->text + text->len;
+	const char *name, *value, *own;
+	uint32_t pos = 0;
 
-	while (at < end) {
-		const char *name = at, *value, *own;
-		int i;
+	while (pool_greeting_next(text, &pos, &name, &value)) {
+		int i = params_find(name);
 
-		at += strlen(at) + 1;
-		if (at >= end)
-			break;
-		value = at;
-		at += strlen(at) + 1;
-		i = params_find(name);
 		own = i == -1 ? NULL : params_value(mine->text, mine->len, i);
 		report_parameter(w, name, own == NULL ? value : own);
 	}
@@ -85,18 +79,12 @@ put_greeting(
 static void
 fill_from(struct params_edit *e, const struct pool_greeting *text)
 {
-	const char *at = text->text, *end = text->text + text->len;
+	const char *name, *value;
+	uint32_t pos = 0;
 
-	while (at < end) {
-		const char *name = at, *value;
-		int i;
+	while (pool_greeting_next(text, &pos, &name, &value)) {
+		int i = params_find(name);
 
-		at += strlen(at) + 1;
-		if (at >= end)
-			break;
-		value = at;
-		at += strlen(at) + 1;
-		i = params_find(name);
 		if (i != -1 && params_value(e->text, e->len, i) == NULL)
 			params_edit_set(e, i, value);
 	}
