@@ -166,7 +166,8 @@ extra_for(const struct lend *l)
 	uint64_t after = (uint64_t)self.conf->reserve_pool_timeout_ms * 1000;
 	uint32_t reserve = atomic_load(&l->row->reserve);
 
-	if (reserve == 0 || l->first == NULL ||
+	/* a timeout of 0 is no reserve */
+	if (reserve == 0 || after == 0 || l->first == NULL ||
 	    loop_now_us - l->first->since_us < after)
 		return 0;
 	return reserve;
