@@ -350,9 +350,9 @@ tear_down(void)
 {
 	accept_close();
 	keep_stop();
-	ask_close();
 	cancel_fini();
 	backend_fini();
+	ask_close(); /* nobody asks any more */
 	depart_fini();
 	lend_fini();
 	client_fini();

@@ -16,6 +16,7 @@
 #include "shm/segment.h"
 #include "worker/backend/depart.h"
 #include "worker/backend/lend.h"
+#include "worker/backend/login.h"
 #include "worker/self.h"
 
 static struct backend **table; /* by slot; NULL: no descriptor here */
@@ -64,6 +65,7 @@ backend_fini(void)
 		return;
 	for (uint32_t i = 0; i < seg->nslots; i++)
 		if (table[i] != NULL) {
+			login_drop(table[i]);
 			if (table[i]->watch.fd != -1)
 				close(table[i]->watch.fd);
 			free_backend(table[i]);
