@@ -120,6 +120,49 @@ START_TEST(a_full_socket_leaves_the_rest)
 }
 END_TEST
 
+/* What goes straight on and what has to wait are one stream. */
+START_TEST(sent_behind_what_waits)
+{
+	enum { TOTAL = 2000000, PIECE = 5000 };
+	uint8_t piece[PIECE];
+	bool has_waited = false;
+	size_t got = 0;
+
+	for (size_t at = 0; at < TOTAL; at += PIECE) {
+		ssize_t left;
+
+		for (size_t i = 0; i < PIECE; i++)
+			piece[i] = byte_at(at + i);
+		left = buf_send(&buf, near_fd, piece, PIECE);
+		ck_assert_int_eq(left, (ssize_t)buf_len(&buf));
+		has_waited = has_waited || left > 0;
+	}
+	ck_assert(has_waited);
+	while (got < TOTAL) {
+		got = take(got, TOTAL);
+		ck_assert_int_ge(buf_flush(&buf, near_fd), 0);
+	}
+	ck_assert_int_eq(buf_send(&buf, near_fd, "", 0), 0);
+	ck_assert_ptr_null(buf.p);
+	close(far_fd);
+	far_fd = -1;
+	ck_assert_int_eq(buf_send(&buf, near_fd, "x", 1), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	ck_assert_uint_eq(buf_len(&buf), 0);
+}
+END_TEST
+
+START_TEST(only_these_pass)
+{
+	ck_assert(buf_is_later(EAGAIN));
+	ck_assert(buf_is_later(EWOULDBLOCK));
+	ck_assert(buf_is_later(EINTR));
+	ck_assert(!buf_is_later(EPIPE));
+	ck_assert(!buf_is_later(ECONNRESET));
+	ck_assert(!buf_is_later(0));
+}
+END_TEST
+
 START_TEST(a_gone_peer_is_an_error_and_no_signal)
 {
 	close(far_fd);
@@ -156,6 +199,8 @@ main(void)
 	tcase_add_test(t, empty_owns_nothing);
 	tcase_add_test(t, order_holds_through_growth_and_moves);
 	tcase_add_test(t, a_full_socket_leaves_the_rest);
+	tcase_add_test(t, sent_behind_what_waits);
+	tcase_add_test(t, only_these_pass);
 	tcase_add_test(t, a_gone_peer_is_an_error_and_no_signal);
 	tcase_add_test(t, too_much_is_refused_whole);
 	suite_add_tcase(s, t);

@@ -216,21 +216,10 @@ backend_logged_in(struct backend *b)
 int
 backend_send(struct backend *b, const void *p, size_t len)
 {
-	const uint8_t *from = p;
-	ssize_t n = 0;
+	ssize_t left = buf_send(&b->out, b->watch.fd, p, len);
 
-	if (!backend_is_full(b)) {
-		n = send(b->watch.fd, from, len, MSG_NOSIGNAL);
-		if (n == -1 && errno != EAGAIN && errno != EWOULDBLOCK &&
-		    errno != EINTR)
-			return -1;
-		if (n == -1)
-			n = 0;
-	}
-	if ((size_t)n == len)
-		return 0;
-	if (buf_put(&b->out, from + n, len - (size_t)n) == -1)
-		return -1;
+	if (left <= 0)
+		return (int)left;
 	return loop_want(&b->watch, b->watch.want | LOOP_WRITE);
 }
 
@@ -309,7 +298,7 @@ absorb(struct backend *b, const char **why)
 	size_t len;
 	ssize_t n = backend_recv(b, &p, &len);
 
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (n == -1 && buf_is_later(errno))
 		return 0;
 	*why = "server closed the connection unexpectedly";
 	if (n <= 0)

@@ -79,7 +79,7 @@ on_event(struct watch *w, unsigned events)
 	if (!c->is_sent) {
 		/* a failed connect shows here as an error */
 		n = send(w->fd, c->bytes, c->len, MSG_NOSIGNAL);
-		if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		if (n == -1 && buf_is_later(errno))
 			return;
 		if (n != (ssize_t)c->len || loop_want(w, LOOP_READ) == -1) {
 			log_warn(NULL, "cancel request could not be sent: %s",
@@ -91,7 +91,7 @@ on_event(struct watch *w, unsigned events)
 		return;
 	}
 	n = recv(w->fd, rest, sizeof(rest), 0);
-	if (n > 0 || (n == -1 && (errno == EAGAIN || errno == EINTR)))
+	if (n > 0 || (n == -1 && buf_is_later(errno)))
 		return;
 	over(c, false);
 }
@@ -137,8 +137,7 @@ new_cancel(struct backend *b)
 static bool
 is_too_many(const struct backend *b)
 {
-	uint64_t size =
-	    b->lend == NULL ? 0 : atomic_load(&b->lend->row->size);
+	uint64_t size = b->lend == NULL ? 0 : atomic_load(&b->lend->row->size);
 
 	return b->lend != NULL && cancel_count(b->lend->pool) >= 2 * size;
 }

@@ -254,8 +254,7 @@ depart_on_event(struct backend *b)
 	/* a bounded bite a turn: others have to live, too */
 	for (int i = 0; i < 4; i++) {
 		n = recv(b->watch.fd, self.scratch, SELF_SCRATCH, 0);
-		if (n == -1 &&
-		    (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		if (n == -1 && buf_is_later(errno))
 			return;
 		if (n <= 0) {
 			finish(b);

@@ -337,7 +337,7 @@ loginmsg_run(struct login *l)
 	size_t left;
 	ssize_t n = backend_recv(b, &p, &left);
 
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (n == -1 && buf_is_later(errno))
 		return WAIT;
 	if (n <= 0)
 		return err_set(&l->err, "08006", "server connection was lost",

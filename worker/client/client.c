@@ -165,6 +165,15 @@ client_rewatch(struct client *c)
 		client_fail(c, "53200", "out of memory");
 }
 
+static void
+on_eof(struct client *c)
+{
+	struct err e;
+
+	err_set(&e, "08006", "", "client unexpected eof");
+	client_close(c, &e);
+}
+
 bool
 client_recv(struct client *c, uint8_t **p, size_t *len)
 {
@@ -178,14 +187,10 @@ client_recv(struct client *c, uint8_t **p, size_t *len)
 		room = SELF_SCRATCH - held;
 	}
 	n = recv(c->watch.fd, at, room, 0);
-	if (n == -1 &&
-	    (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	if (n == -1 && buf_is_later(errno))
 		return false;
 	if (n <= 0) {
-		struct err e;
-
-		err_set(&e, "08006", "", "client unexpected eof");
-		client_close(c, &e);
+		on_eof(c);
 		return false;
 	}
 	if (held > 0) {
@@ -208,36 +213,30 @@ client_hold(struct client *c, const uint8_t *p, size_t len)
 	return -1;
 }
 
+/* Nothing is told: a part of a message may have gone out. */
+static void
+write_failed(struct client *c)
+{
+	struct err e;
+
+	err_set(&e, "08006", "", "client write: %s", strerror(errno));
+	client_close(c, &e);
+}
+
 int
 client_send(struct client *c, const void *p, size_t len)
 {
-	const uint8_t *from = p;
-	ssize_t n = 0;
+	ssize_t left;
 
 	if (len == 0)
 		return 0;
 	if (c->lend != NULL)
 		count_add(c->lend->count, COUNT_SENT, len);
-	if (buf_len(&c->out) == 0) {
-		n = send(c->watch.fd, from, len, MSG_NOSIGNAL);
-		if (n == -1 && errno != EAGAIN && errno != EWOULDBLOCK &&
-		    errno != EINTR) {
-			struct err e;
-
-			err_set(&e, "08006", "", "client write: %s",
-			    strerror(errno));
-			client_close(c, &e);
-			return -1;
-		}
-		if (n == -1)
-			n = 0;
-	}
-	if ((size_t)n == len)
-		return 0;
-	if (buf_put(&c->out, from + n, len - (size_t)n) == -1) {
-		client_fail(c, "53200", "out of memory");
-		return -1;
-	}
+	left = buf_send(&c->out, c->watch.fd, p, len);
+	if (left == -1)
+		write_failed(c);
+	if (left <= 0)
+		return (int)left;
 	if (c->backend != NULL)
 		backend_want_read(c->backend, false);
 	client_rewatch(c);
@@ -261,13 +260,10 @@ on_writable(struct client *c)
 {
 	ssize_t left = buf_flush(&c->out, c->watch.fd);
 
-	if (left == -1) {
-		struct err e;
-
-		err_set(&e, "08006", "", "client write: %s", strerror(errno));
-		client_close(c, &e);
+	if (left == -1)
+		write_failed(c);
+	if (c->state == CLIENT_GONE)
 		return;
-	}
 	if (left > 0)
 		return;
 	if (c->backend != NULL)
@@ -314,10 +310,7 @@ on_event(struct watch *w, unsigned events)
 		if (events & (LOOP_READ | LOOP_HANGUP))
 			on_readable(c);
 	} else if (events & LOOP_HANGUP) {
-		struct err e;
-
-		err_set(&e, "08006", "", "client unexpected eof");
-		client_close(c, &e);
+		on_eof(c);
 	}
 }
 

@@ -445,8 +445,7 @@ on_readable(struct lessee *l, struct backend *b)
 		size_t len;
 		ssize_t n = backend_recv(b, &p, &len);
 
-		if (n == -1 &&
-		    (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		if (n == -1 && buf_is_later(errno))
 			return;
 		if (n <= 0) {
 			backend_close(

@@ -62,6 +62,29 @@ buf_put(struct buf *b, const void *p, size_t len)
 	return 0;
 }
 
+bool
+buf_is_later(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+ssize_t
+buf_send(struct buf *b, int fd, const void *p, size_t len)
+{
+	ssize_t n = 0;
+
+	if (len > 0 && buf_len(b) == 0) {
+		n = send(fd, p, len, MSG_NOSIGNAL);
+		if (n == -1 && !buf_is_later(errno))
+			return -1;
+		if (n == -1)
+			n = 0;
+	}
+	if (buf_put(b, (const uint8_t *)p + n, len - (size_t)n) == -1)
+		return -1;
+	return (ssize_t)buf_len(b);
+}
+
 ssize_t
 buf_flush(struct buf *b, int fd)
 {
@@ -70,7 +93,7 @@ buf_flush(struct buf *b, int fd)
 
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n == -1 && errno != EAGAIN && errno != EWOULDBLOCK)
+		if (n == -1 && !buf_is_later(errno))
 			return -1;
 		if (n <= 0)
 			return (ssize_t)buf_len(b);

@@ -9,6 +9,7 @@
 #ifndef WORKER_IO_BUF_H
 #define WORKER_IO_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,8 +27,15 @@ buf_len(const struct buf *b)
 
 /* Append; 0, or -1 without memory (nothing appended). */
 int buf_put(struct buf *b, const void *p, size_t len);
+/*
+ * Send behind what waits; what the socket does not take is kept.  Bytes that
+ * wait now, or -1 with errno (ENOMEM: a part may have gone out).
+ */
+ssize_t buf_send(struct buf *b, int fd, const void *p, size_t len);
 /* Send what waits; bytes left (0: memory given back), or -1 with errno. */
 ssize_t buf_flush(struct buf *b, int fd);
+/* This errno of a send or a receive means: again, when the loop says so. */
+bool buf_is_later(int error);
 void buf_fini(struct buf *b); /* wipes nothing; use buf_wipe for secrets */
 void buf_wipe(struct buf *b);
 
