@@ -196,8 +196,8 @@ lend_is_above(const struct lend *l)
 {
 	const struct pool *p = l->row;
 	const struct party *db = db_at(p->db), *user = user_at(p->user);
-	uint64_t room = (uint64_t)atomic_load(&p->size) +
-	    atomic_load(&p->reserve);
+	uint64_t room =
+	    (uint64_t)atomic_load(&p->size) + atomic_load(&p->reserve);
 	uint32_t in_pool = 0, in_db = 0, of_user = 0, used;
 
 	if (atomic_load(&p->count) <= room &&
