@@ -115,16 +115,18 @@ bequeath(struct work *w, struct slot *s, uint64_t word)
 	uint64_t gen = slot_gen(word);
 
 	slot_info_mend(idx);
-	if (is_unreachable(w, idx, gen)) {
+	/*
+	 * The supervisor forgets a descriptor when its backend's end has been
+	 * seen: who holds a duplicate still is about to drop it, and would
+	 * wait for that end in vain.
+	 */
+	if (w->has_fd != NULL && !w->has_fd(idx, gen)) {
 		if (slot_move(s, word, SLOT_CLOSING, PROC_NOBODY))
 			free_place(
 			    w, s, slot_word(SLOT_CLOSING, PROC_NOBODY, gen));
 		return;
 	}
-	if (w->has_fd == NULL || w->has_fd(idx, gen))
-		heir = lightest_worker(w);
-	else
-		heir = holder_of(idx, gen);
+	heir = lightest_worker(w);
 	/* waits for the first worker already, and there is none */
 	if (heir == PROC_NOBODY &&
 	    word == slot_word(SLOT_CLOSING, PROC_NOBODY, gen))

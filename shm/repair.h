@@ -26,8 +26,9 @@ struct repair {
 /*
  * Mend after process `k`.  `has_fd(slot, gen)` tells whether the supervisor
  * has a descriptor for that generation (NULL: it has all).  Where it has none,
- * a worker that says it has one becomes the heir; without one the slot is
- * freed at once: the kernel closed the socket with its owner.  Publishes
+ * the slot is freed at once: either its backend's end had been seen, and other
+ * workers are about to drop theirs, or the kernel closed the only socket with
+ * its owner.  Publishes
  * `gone` first and seg->repairs last, rings every bell.  r->todo is the
  * caller's.  While r->deferred is true, do not fork the replacement: call
  * again first; what the earlier call has listed is not listed again.

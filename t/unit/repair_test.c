@@ -228,17 +228,17 @@ START_TEST(a_living_holder_defers)
 }
 END_TEST
 
-START_TEST(without_a_descriptor_of_its_own)
+START_TEST(when_its_end_was_seen)
 {
 	uint32_t pool;
-	uint64_t gen = put(SLOT_ACTIVE, 1, &pool);
+	uint64_t gen = put(SLOT_CLOSING, 1, &pool);
 
-	/* the supervisor lost it, worker 3 still has one */
+	/* the supervisor has forgotten it, worker 3 is about to */
 	have_set(3, 0, gen);
-	atomic_store(&proc_at(3)->clients, 1000);
 	repair_process(1, has_none, &result);
-	expect_word(SLOT_CLOSING, 3, gen);
-	ck_assert_uint_eq(todo[0].heir, 3);
+	ck_assert_uint_eq(result.ntodo, 0);
+	ck_assert_int_eq(slot_state(slot_look(slot_at(0))), SLOT_FREE);
+	ck_assert_uint_eq(atomic_load(&pool_at(pool)->count), 0);
 	segment_drop();
 }
 END_TEST
@@ -534,7 +534,7 @@ main(void)
 		TEST(what_it_withdraws),
 		TEST(a_dead_holder_s_lock),
 		TEST(a_living_holder_defers),
-		TEST(without_a_descriptor_of_its_own),
+		TEST(when_its_end_was_seen),
 		TEST(heirs),
 		TEST(a_grant_to_the_dead),
 		TEST(killed_at_random),
