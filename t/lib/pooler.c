@@ -328,11 +328,12 @@ cell(const PGresult *r, int row, const char *col)
 	return strtol(PQgetvalue(r, row, at), NULL, 10);
 }
 
-int
-pooler_look(PGconn *console, struct pooler_worker *w, int max)
+static int
+look_once(PGconn *console, struct pooler_worker *w, int max)
 {
 	PGresult *r = PQexec(console, "SHOW WORKERS");
 	int n = 0, kind = PQfnumber(r, "kind");
+	bool all_run = true;
 
 	ck_assert_msg(kind >= 0, "SHOW WORKERS: %s", PQresultErrorMessage(r));
 	for (int i = 0; i < PQntuples(r) && n < max; i++) {
@@ -340,9 +341,19 @@ pooler_look(PGconn *console, struct pooler_worker *w, int max)
 			continue;
 		w[n].pid = (pid_t)cell(r, i, "pid");
 		w[n].clients = cell(r, i, "clients");
-		w[n++].restarts = cell(r, i, "restarts");
+		w[n].restarts = cell(r, i, "restarts");
+		all_run &= w[n++].pid > 1;
 	}
 	PQclear(r);
+	return all_run ? n : 0;
+}
+
+int
+pooler_look(PGconn *console, struct pooler_worker *w, int max)
+{
+	int n;
+
+	UNTIL(10000, (n = look_once(console, w, max)) > 0);
 	return n;
 }
 

@@ -70,7 +70,10 @@ PGconn *pooler_console(const struct pooler *p, const char *user);
 /* A number of the row of a SHOW whose column `key` is `val`; -1: no row. */
 long pooler_show(PGconn *console, const char *what, const char *key,
     const char *val, const char *col);
-/* What SHOW WORKERS says of the workers, by number; returns how many. */
+/*
+ * What SHOW WORKERS says of the workers, by number; returns how many.  Waits
+ * until all of them run: a pid can be given to kill(2).
+ */
 struct pooler_worker {
 	pid_t pid;
 	long clients, restarts;

@@ -51,7 +51,7 @@ struct swarm {
 struct swarm *swarm_new(const char *at, int n, unsigned flags);
 /* Let them work for `ms`. */
 void swarm_run(struct swarm *s, int ms);
-/* Until all are connected; fails after `ms`. */
+/* Until all are connected, refused ones too; fails after `ms`. */
 void swarm_gather(struct swarm *s, int ms);
 /* Begin nothing new and wait for what runs; fails after `ms`. */
 void swarm_settle(struct swarm *s, int ms);

@@ -222,6 +222,7 @@ START_TEST(under_load)
 	}
 	swarm_settle(s, 10000);
 	swarm_check(s);
+	ck_assert_int_gt(s->done, 0);
 	ck_assert_int_eq(s->dropped, 0);
 	ck_assert_int_eq(
 	    pooler_show(c, "DATABASES", "name", "more139", "port"), pg->port);

@@ -276,6 +276,7 @@ START_TEST(others_see_nothing)
 		swarm_run(s, 600);
 		swarm_settle(s, 10000);
 		swarm_check(s);
+		ck_assert_int_gt(s->done, 0);
 		/* the console was a client of one of them, for a moment */
 		ck_assert_int_ge(s->dropped - lost, clients[n] - 1);
 		ck_assert_int_le(s->dropped - lost, clients[n]);
@@ -323,6 +324,7 @@ START_TEST(hundred_deaths)
 	}
 	swarm_settle(s, 20000);
 	swarm_check(s);
+	ck_assert_int_gt(s->done, 0);
 	swarm_free(s);
 	ck_assert_int_le(watch_stop(&w), 5);
 	UNTIL(

@@ -47,6 +47,7 @@ mix(const char *setting, int workers, int ms, bool with_kills)
 	for (int i = 0; i < 3; i++) {
 		swarm_settle(s[i], 20000);
 		swarm_check(s[i]);
+		ck_assert_int_gt(s[i]->done, 0);
 		if (!with_kills) {
 			ck_assert_msg(s[i]->dropped == 0, "%ld dropped: %s",
 			    s[i]->dropped, s[i]->first_error);

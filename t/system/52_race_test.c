@@ -26,6 +26,7 @@ race(struct pooler *p, const char *more, int clients, const char *where,
 	swarm_run(s, MS);
 	swarm_settle(s, 15000);
 	swarm_check(s);
+	ck_assert_int_gt(s->done, 0);
 	ck_assert_int_eq(s->dropped, 0);
 	ck_assert_int_eq(s->refused, 0);
 	most = watch_stop(&w);
@@ -87,6 +88,7 @@ START_TEST(database_limit)
 	for (int i = 0; i < 3; i++) {
 		swarm_settle(s[i], 15000);
 		swarm_check(s[i]);
+		ck_assert_int_gt(s[i]->done, 0);
 		swarm_free(s[i]);
 	}
 	ck_assert_int_le(watch_stop(&w), 4);
@@ -111,6 +113,7 @@ START_TEST(max_client_conn)
 	ck_assert_int_eq(s->dropped, 0);
 	swarm_settle(s, 10000);
 	swarm_check(s);
+	ck_assert_int_gt(s->done, 0);
 	swarm_free(s);
 	/* and exactly so many come in */
 	s = swarm_new(pooler_at(p, ""), 20, SWARM_RECONNECT);
