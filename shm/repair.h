@@ -28,10 +28,10 @@ struct repair {
  * has a descriptor for that generation (NULL: it has all).  Where it has none,
  * the slot is freed at once: either its backend's end had been seen, and other
  * workers are about to drop theirs, or the kernel closed the only socket with
- * its owner.  Publishes
- * `gone` first and seg->repairs last, rings every bell.  r->todo is the
- * caller's.  While r->deferred is true, do not fork the replacement: call
- * again first; what the earlier call has listed is not listed again.
+ * its owner.  Publishes `gone` first and seg->repairs last, rings every bell.
+ * r->todo is the caller's.  While r->deferred is true, do not fork the
+ * replacement: call again first; what the earlier call has listed is not
+ * listed again.
  */
 void repair_process(
     uint32_t k, bool (*has_fd)(uint32_t slot, uint64_t gen), struct repair *r);
