@@ -26,13 +26,14 @@
 #include "conf/settings.h"
 #include "worker/io/deadline.h"
 #include "worker/io/loop.h"
+#include "worker/io/outer.h"
 
 enum { HOST_MAX = 256, NAMES_MAX = 1024, NOBODY_MS = 250 };
 
 enum name_state { NAME_NEW, NAME_ASKING, NAME_KNOWN, NAME_UNKNOWN };
 
 struct ask_name {
-	struct deadline deadline; /* first, so that a deadline is its name */
+	struct deadline deadline;
 	struct ask_name *next;
 	struct ask_link waiting; /* ring; while ASKING */
 	enum name_state state;
@@ -137,9 +138,9 @@ answer(struct ask_name *n)
 	n->id = 0;
 	move_all(&n->waiting, &told);
 	for (struct ask_link *l = told.next; l != &told; l = l->next)
-		(void)give(n, (struct ask *)l);
+		(void)give(n, OUTER_OF(l, struct ask, link));
 	while (told.next != &told) {
-		struct ask *a = (struct ask *)told.next;
+		struct ask *a = OUTER_OF(told.next, struct ask, link);
 
 		unlink_one(&a->link);
 		a->on_answer(a);
@@ -179,7 +180,7 @@ arm(struct ask_name *n, int again_ms)
 static void
 on_deadline(struct deadline *d)
 {
-	struct ask_name *n = (struct ask_name *)d;
+	struct ask_name *n = OUTER_OF(d, struct ask_name, deadline);
 
 	if (loop_now_us < n->until_us) {
 		/* a resolver that died over it has a successor by now; who

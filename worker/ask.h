@@ -32,7 +32,7 @@ enum ask_status { ASK_NONE, ASK_WELL, ASK_FAILED };
 
 /* One question, embedded in whoever wants to know; zeroed before its use. */
 struct ask {
-	struct ask_link link; /* first, so that a link is its question */
+	struct ask_link link;
 	void (*on_answer)(struct ask *a);
 	int port;
 	enum ask_status status;

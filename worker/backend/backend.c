@@ -24,6 +24,7 @@
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
 #include "worker/backend/target.h"
+#include "worker/io/outer.h"
 #include "worker/proto/field.h"
 #include "worker/self.h"
 
@@ -385,7 +386,7 @@ on_event_lent(struct backend *b, unsigned events)
 static void
 on_event(struct watch *w, unsigned events)
 {
-	struct backend *b = (struct backend *)(void *)w;
+	struct backend *b = OUTER_OF(w, struct backend, watch);
 	uint64_t word = slot_look(slot_at(b->slot));
 
 	switch ((enum backend_state)b->state) {
@@ -419,8 +420,7 @@ on_event(struct watch *w, unsigned events)
 static void
 on_deadline(struct deadline *d)
 {
-	struct backend *b = (struct backend *)(void *)((char *)d -
-	    offsetof(struct backend, deadline));
+	struct backend *b = OUTER_OF(d, struct backend, deadline);
 
 	switch ((enum backend_state)b->state) {
 	case BACKEND_RESET:

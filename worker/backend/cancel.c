@@ -9,6 +9,7 @@
 #include "conf/compat.h"
 #include "shm/crash.h"
 #include "worker/backend/lend.h"
+#include "worker/io/outer.h"
 #include "worker/proto/startup.h"
 #include "worker/self.h"
 
@@ -63,15 +64,13 @@ over(struct cancel *c, bool is_late)
 static void
 on_deadline(struct deadline *d)
 {
-	over((struct cancel *)(void *)((char *)d -
-		 offsetof(struct cancel, deadline)),
-	    true);
+	over(OUTER_OF(d, struct cancel, deadline), true);
 }
 
 static void
 on_event(struct watch *w, unsigned events)
 {
-	struct cancel *c = (struct cancel *)(void *)w;
+	struct cancel *c = OUTER_OF(w, struct cancel, watch);
 	uint8_t rest[64];
 	ssize_t n;
 

@@ -12,6 +12,7 @@
 #include "shm/queue.h"
 #include "shm/segment.h"
 #include "worker/backend/open.h"
+#include "worker/io/outer.h"
 #include "worker/self.h"
 
 enum {
@@ -439,8 +440,7 @@ expire(struct lend *l)
 void
 lend_on_timer(struct deadline *d)
 {
-	struct lend *l =
-	    (struct lend *)(void *)((char *)d - offsetof(struct lend, timer));
+	struct lend *l = OUTER_OF(d, struct lend, timer);
 
 	if (l->nwaiting == 0)
 		return;

@@ -13,6 +13,7 @@
 #include "worker/backend/login_impl.h"
 #include "worker/backend/open.h"
 #include "worker/backend/target.h"
+#include "worker/io/outer.h"
 #include "worker/io/tune.h"
 #include "worker/self.h"
 
@@ -47,8 +48,7 @@ fail(struct login *l)
 static void
 on_deadline(struct deadline *d)
 {
-	struct login *l = (struct login *)(void *)((char *)d -
-	    offsetof(struct login, deadline));
+	struct login *l = OUTER_OF(d, struct login, deadline);
 
 	err_set(&l->err, "08006", "server login has timed out",
 	    "server_connect_timeout");
@@ -181,8 +181,7 @@ try_connect(struct login *l)
 static void
 on_answer(struct ask *a)
 {
-	struct login *l =
-	    (struct login *)(void *)((char *)a - offsetof(struct login, ask));
+	struct login *l = OUTER_OF(a, struct login, ask);
 	enum result r;
 
 	if (a->status == ASK_WELL) {

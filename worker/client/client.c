@@ -16,6 +16,7 @@
 #include "shm/segment.h"
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
+#include "worker/io/outer.h"
 #include "worker/io/tune.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
@@ -299,7 +300,7 @@ on_readable(struct client *c)
 static void
 on_event(struct watch *w, unsigned events)
 {
-	struct client *c = (struct client *)(void *)w;
+	struct client *c = OUTER_OF(w, struct client, watch);
 
 	if (events & LOOP_WRITE && buf_len(&c->out) > 0) {
 		on_writable(c);
@@ -317,8 +318,7 @@ on_event(struct watch *w, unsigned events)
 static void
 on_deadline(struct deadline *d)
 {
-	struct client *c = (struct client *)(void *)((char *)d -
-	    offsetof(struct client, deadline));
+	struct client *c = OUTER_OF(d, struct client, deadline);
 
 	if (c->state == CLIENT_WELCOME && greet_again(c))
 		return;

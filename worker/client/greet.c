@@ -22,6 +22,7 @@
 #include "shm/crash.h"
 #include "shm/proc.h"
 #include "worker/client/interrupt.h"
+#include "worker/io/outer.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
 
@@ -139,8 +140,7 @@ has_greeting(struct client *c, struct pool_greeting *text)
 static void
 on_ready(struct waiter *waiter, struct backend *b)
 {
-	struct client *c = (struct client *)(void *)((char *)waiter -
-	    offsetof(struct client, waiter));
+	struct client *c = OUTER_OF(waiter, struct client, waiter);
 	struct pool_greeting text;
 
 	(void)b; /* a greeting comes without a backend */
@@ -153,9 +153,7 @@ on_ready(struct waiter *waiter, struct backend *b)
 static void
 on_error(struct waiter *waiter, const struct err *e)
 {
-	client_close((struct client *)(void *)((char *)waiter -
-			 offsetof(struct client, waiter)),
-	    e);
+	client_close(OUTER_OF(waiter, struct client, waiter), e);
 }
 
 static void

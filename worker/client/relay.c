@@ -24,6 +24,7 @@
 #include "shm/crash.h"
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
+#include "worker/io/outer.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
 
@@ -38,15 +39,13 @@ static void settle(struct client *c);
 static struct client *
 of_waiter(struct waiter *w)
 {
-	return (struct client *)(void *)((char *)w -
-	    offsetof(struct client, waiter));
+	return OUTER_OF(w, struct client, waiter);
 }
 
 static struct client *
 of_lessee(struct lessee *l)
 {
-	return (struct client *)(void *)((char *)l -
-	    offsetof(struct client, lessee));
+	return OUTER_OF(l, struct client, lessee);
 }
 
 /* --- from client to server --------------------------------------------------- */

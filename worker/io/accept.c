@@ -31,6 +31,7 @@
 #include "shm/segment.h"
 #include "worker/io/deadline.h"
 #include "worker/io/loop.h"
+#include "worker/io/outer.h"
 
 enum {
 	BATCH = 16,      /* clients from one listener in one turn */
@@ -47,7 +48,7 @@ enum {
 #define ALONE UINT32_MAX
 
 struct listener {
-	struct watch watch; /* first, so that a watch is its listener */
+	struct watch watch;
 	uint32_t idx;
 };
 
@@ -228,7 +229,7 @@ take_one(struct listener *l)
 static void
 on_listener(struct watch *w, unsigned events)
 {
-	struct listener *l = (struct listener *)w;
+	struct listener *l = OUTER_OF(w, struct listener, watch);
 
 	(void)events;
 	for (int i = 0; i < BATCH; i++) {
