@@ -254,12 +254,12 @@ START_TEST(warn_later)
 			       "server_lifetime = 1\n[databases]\nx=\n"),
 	    "");
 	said = later("[pooler]\nquery_timeout=5\nauth_user=x\n"
-		     "[databases]\na = auth_user=y connect_query=q\n"
-		     "b = connect_query=r\n[users]\nu = query_timeout=1\n"
+		     "[databases]\na = auth_user=y\n"
+		     "b = auth_user=z\n[users]\nu = query_timeout=1\n"
 		     "[peers]\n1 = host=h\n");
 	ck_assert_ptr_nonnull(strstr(said,
 	    "] WARNING not yet in effect: auth_user, query_timeout, "
-	    "connect_query, [peers]\n"));
+	    "[peers]\n"));
 	ck_assert_ptr_eq(strchr(said, '\n'), said + strlen(said) - 1);
 }
 END_TEST
