@@ -192,8 +192,7 @@ sync_text(int i, const char *has, const char *want, int expected)
 	    params_sync(&w, h.text, h.len, v.text, v.len), expected);
 	ck_assert(!w.full);
 	ck_assert_int_eq(bytes[0], 'Q');
-	ck_assert_uint_eq(
-	    frame_get32((const uint8_t *)bytes + 1), w.len - 1);
+	ck_assert_uint_eq(frame_get32((const uint8_t *)bytes + 1), w.len - 1);
 	ck_assert_uint_eq(strlen(bytes + FRAME_HEAD) + 1, w.len - FRAME_HEAD);
 	return bytes + FRAME_HEAD;
 }
@@ -204,7 +203,8 @@ START_TEST(sync_one)
 	ck_assert_str_eq(sync_text(4, "a", "a", 0), "");
 	ck_assert_str_eq(sync_text(4, NULL, "a", 0), "");
 	ck_assert_str_eq(sync_text(4, "a", NULL, 0), "");
-	ck_assert_str_eq(sync_text(4, "a", "b", 1), "SET application_name='b';");
+	ck_assert_str_eq(
+	    sync_text(4, "a", "b", 1), "SET application_name='b';");
 	ck_assert_str_eq(sync_text(4, "a", "", 1), "SET application_name='';");
 	ck_assert_str_eq(
 	    sync_text(4, "a", "it's", 1), "SET application_name='it''s';");

@@ -317,9 +317,9 @@ START_TEST(noise)
 
 		start("QPBES");
 		for (size_t i = 0; i < n; i++)
-			bytes[i] = (uint8_t)(random() % 4 == 0 ?
-			        random() % 256 :
-			        "\0\0\0\5CDZE12nTSI"[random() % 14]);
+			bytes[i] = (uint8_t)(random() % 4 == 0
+				? random() % 256
+				: "\0\0\0\5CDZE12nTSI"[random() % 14]);
 		for (size_t at = 0; at < n;) {
 			size_t step = 1 + (size_t)random() % 20;
 

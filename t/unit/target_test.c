@@ -55,8 +55,8 @@ un_of(const struct slot_addr *a)
 START_TEST(unix_paths)
 {
 	static const char file[] = "/.s.PGSQL.5432";
-	size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) -
-	    sizeof(file);
+	size_t most =
+	    sizeof(((struct sockaddr_un *)NULL)->sun_path) - sizeof(file);
 	char dir[256];
 	struct slot_addr a;
 
