@@ -178,8 +178,7 @@ END_TEST
 START_TEST(pid_file)
 {
 	struct pooler *p = pooler_new(), *q = pooler_new();
-	const char *file = text("%s/pid", p->dir);
-	char *s;
+	char *file = strdup(text("%s/pid", p->dir)), *s;
 
 	pooler_set(p, "pidfile = %s", file);
 	pooler_set(q, "pidfile = %s", file);
@@ -193,6 +192,7 @@ START_TEST(pid_file)
 	PQfinish(pooler_conn(p, ""));
 	pooler_stop(p);
 	ck_assert(is_standin() || access(file, F_OK) != 0);
+	free(file);
 }
 END_TEST
 
@@ -282,8 +282,7 @@ END_TEST
 START_TEST(daemon_mode)
 {
 	struct pooler *p = pooler_new();
-	const char *file = text("%s/pid", p->dir);
-	char *s;
+	char *file = strdup(text("%s/pid", p->dir)), *s;
 	pid_t pid;
 
 	/* it needs a place for its pid and its log */
