@@ -61,8 +61,8 @@ order_for(int i)
 	for (size_t k = 0; k < sizeof(rare) / sizeof(*rare); k++)
 		if (!strncmp(points[i], rare[k], strlen(rare[k])))
 			return text("POOLER_CRASH=%s:1", points[i]);
-	return text("POOLER_CRASH=%s:%d:%d", points[i], i % 2 ? 5 : 1,
-	    i % WORKERS);
+	return text(
+	    "POOLER_CRASH=%s:%d:%d", points[i], i % 2 ? 5 : 1, i % WORKERS);
 }
 
 static struct pooler *
@@ -146,8 +146,8 @@ whole(struct pooler *p)
 {
 	PGconn *c[POOL], *more;
 
-	UNTIL(10000, pg_backends(pg, "datname = 'app' AND state <> 'idle'")
-	    == 0);
+	UNTIL(
+	    10000, pg_backends(pg, "datname = 'app' AND state <> 'idle'") == 0);
 	for (int i = 0; i < POOL; i++) {
 		c[i] = pooler_conn(p, "");
 		sql_send(c[i], "BEGIN");
@@ -185,8 +185,10 @@ others_are_there(struct pooler *p, struct swarm *steady)
 		left = clients_elsewhere(p, &now);
 		if (left == have || left == have + 1 || left == -1)
 			break;
-		ck_assert_msg(now_ms() < end, "%ld clients elsewhere, and "
-		    "%d of them are left", left, have);
+		ck_assert_msg(now_ms() < end,
+		    "%ld clients elsewhere, and "
+		    "%d of them are left",
+		    left, have);
 	}
 	ck_assert_int_eq(steady->dropped + have, steady->n);
 }
@@ -197,8 +199,8 @@ START_TEST(at_point)
 	struct pooler *p = start(_i);
 	struct watch w = watch_start(pg, "datname = 'app'");
 	struct swarm *steady = swarm_new(pooler_at(p, ""), 10, 0),
-	    *churn = swarm_new(pooler_at(p, "user=app2"), 10,
-	    SWARM_RECONNECT | SWARM_LEAVE | SWARM_CANCEL);
+		     *churn = swarm_new(pooler_at(p, "user=app2"), 10,
+			 SWARM_RECONNECT | SWARM_LEAVE | SWARM_CANCEL);
 	bool crashed = false, early = false, stirred = false;
 	int64_t end;
 

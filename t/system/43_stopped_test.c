@@ -63,8 +63,8 @@ START_TEST(one_grant_for_a_moment)
 	int64_t t0;
 
 	pooler_workers(p, WORKERS);
-	pooler_set(p, "default_pool_size = %d\nworker_stuck_timeout = 60",
-	    POOL);
+	pooler_set(
+	    p, "default_pool_size = %d\nworker_stuck_timeout = 60", POOL);
 	pooler_start(p);
 	console = pooler_console(p, "admin");
 	pooler_pids(console, pids, WORKERS);
@@ -85,8 +85,9 @@ START_TEST(one_grant_for_a_moment)
 			sql_send(m[i].conn, "SELECT 'late'");
 			nvictims++;
 		}
-	UNTIL(5000, pooler_show(console, "POOLS", "database", "app",
-	    "cl_waiting") == nvictims);
+	UNTIL(5000,
+	    pooler_show(console, "POOLS", "database", "app", "cl_waiting") ==
+		nvictims);
 	PQfinish(console);
 	kill(pids[victim], SIGSTOP);
 	for (int i = 0; i < CLIENTS; i++)
@@ -100,8 +101,7 @@ START_TEST(one_grant_for_a_moment)
 			ck_assert_str_eq(sql_get(m[i].conn), "served");
 	ck_assert_int_lt(now_ms() - t0, 2000);
 	for (int i = 0; i < CLIENTS; i++)
-		ck_assert(m[i].worker != victim ||
-		    !sql_is_ready(m[i].conn, 0));
+		ck_assert(m[i].worker != victim || !sql_is_ready(m[i].conn, 0));
 	kill(pids[victim], SIGCONT);
 	for (int i = 0; i < CLIENTS; i++) {
 		if (m[i].worker == victim)
