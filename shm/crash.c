@@ -21,7 +21,6 @@ static const char *const points[] = {
 	"grant.cleared",
 	"grant.offer.after",
 	"grant.offer.before",
-	"greet.in",
 	"interrupt.detached",
 	"lend.enqueued",
 	"lend.grant_seen",
@@ -60,10 +59,11 @@ static const char *const points[] = {
 	"pool.reclaim.freed",
 	"queue.published",
 	"relay.done",
-	"relay.lent",
 	"slot.info.write",
 	"slot.move.after",
 	"slot.move.before",
+	"want.lent",
+	"welcome.in",
 };
 
 void

@@ -111,6 +111,20 @@ START_TEST(test_huge)
 }
 END_TEST
 
+START_TEST(test_requests)
+{
+	int known = 0;
+
+	for (int type = 0; type < 256; type++)
+		known += frame_is_request((uint8_t)type);
+	ck_assert_int_eq(known, 13);
+	ck_assert(frame_is_request('Q'));
+	ck_assert(frame_is_request('X'));
+	ck_assert(!frame_is_request('p'));
+	ck_assert(!frame_is_request('\0'));
+}
+END_TEST
+
 START_TEST(test_integers)
 {
 	uint8_t p[5] = { 0 };
@@ -136,6 +150,7 @@ main(void)
 	tcase_add_test(tc, test_wire);
 	tcase_add_test(tc, test_overflow);
 	tcase_add_test(tc, test_huge);
+	tcase_add_test(tc, test_requests);
 	tcase_add_test(tc, test_integers);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);

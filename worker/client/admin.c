@@ -366,11 +366,5 @@ admin_on_bytes(struct client *c)
 void
 admin_resume(struct client *c)
 {
-	struct buf stash = c->in;
-
-	if (buf_len(&stash) == 0)
-		return;
-	memset(&c->in, 0, sizeof(c->in));
-	go_on(c, stash.p + stash.from, buf_len(&stash));
-	buf_wipe(&stash);
+	client_unhold(c, go_on);
 }

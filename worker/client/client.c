@@ -139,7 +139,6 @@ client_open(int fd, const struct sockaddr_storage *peer, socklen_t len,
 	client_describe(c, fd, peer);
 	client_set_state(c, CLIENT_STARTUP);
 	relay_init(c);
-	greet_start(c);
 	if ((limit_us > 0 &&
 		deadline_set(&c->deadline, loop_now_us + limit_us) == -1) ||
 	    loop_want(&c->watch, LOOP_READ) == -1)
@@ -203,6 +202,19 @@ client_recv(struct client *c, uint8_t **p, size_t *len)
 	if (c->lend != NULL)
 		count_add(c->lend->count, COUNT_RECEIVED, (uint64_t)n);
 	return true;
+}
+
+void
+client_unhold(
+    struct client *c, void (*take)(struct client *, const uint8_t *, size_t))
+{
+	struct buf stash = c->in;
+
+	if (buf_len(&stash) == 0)
+		return;
+	memset(&c->in, 0, sizeof(c->in));
+	take(c, stash.p + stash.from, buf_len(&stash));
+	buf_wipe(&stash);
 }
 
 int
@@ -320,7 +332,7 @@ on_deadline(struct deadline *d)
 {
 	struct client *c = OUTER_OF(d, struct client, deadline);
 
-	if (c->state == CLIENT_WELCOME && greet_again(c))
+	if (c->state == CLIENT_WELCOME && welcome_again(c))
 		return;
 	client_fail(c, "08P01", "client_login_timeout");
 }

@@ -37,6 +37,7 @@
 
 struct greet;
 struct params;
+struct scan;
 
 enum client_state {
 	CLIENT_STARTUP,
@@ -108,6 +109,9 @@ bool client_recv(struct client *c, uint8_t **p, size_t *len);
 
 /* Keep bytes for later.  -1: no memory, and the client has been closed. */
 int client_hold(struct client *c, const uint8_t *p, size_t len);
+/* Give all that is kept to `take`, which may keep a part of it anew. */
+void client_unhold(
+    struct client *c, void (*take)(struct client *, const uint8_t *, size_t));
 
 /* One function stores the state, here and in the row. */
 void client_set_state(struct client *c, enum client_state state);
@@ -133,29 +137,40 @@ void client_drain(bool all);
 
 /* --- what the other files of this folder do --- */
 
-/* greet.c: bytes in STARTUP and AUTH. */
-void greet_start(struct client *c);
+/* greet.c: bytes in STARTUP and AUTH; in WELCOME they are kept. */
 void greet_on_bytes(struct client *c);
 void greet_free(struct client *c);
 /* What it asked for, until it is in. */
 const char *greet_database(const struct client *c);
-/* In WELCOME, its deadline: true: it was only time to try again. */
-bool greet_again(struct client *c);
 
-/* relay.c: bytes in IDLE, QUEUED, SYNC, LENT. */
+/* welcome.c: it has proved who it is, and comes in; maybe later. */
+void welcome_start(struct client *c);
+/* In WELCOME, its deadline: true: it was only time to try again. */
+bool welcome_again(struct client *c);
+
+/* want.c: bytes in IDLE: find a backend, with the parameters as wanted. */
+void want_on_bytes(struct client *c, const uint8_t *p, size_t len);
+/* It has come in with bytes already in hand: go on with them. */
+void want_resume(struct client *c);
+/* In SYNC: the server has answered our own SETs. */
+void want_on_synced(struct client *c, struct backend *b, const struct scan *sc);
+/* The server has reported parameters: these are what the client has set. */
+void want_follow(struct client *c);
+/* Its application_name, for SHOW. */
+void want_show_app(struct client *c);
+/* A cancel request for a client in QUEUED. */
+void want_cancel(struct client *c);
+
+/* relay.c: what is readable in IDLE, QUEUED, SYNC, LENT. */
 void relay_init(struct client *c);
 void relay_on_bytes(struct client *c);
-/* It has come in with bytes already in hand: go on with them. */
-void relay_resume(struct client *c);
-/* A cancel request for a client that waits for a backend. */
-void relay_cancel_queued(struct client *c);
-/* Its application_name, for SHOW. */
-void relay_show_app(struct client *c);
+/* In LENT: pass on what the client has sent. */
+void relay_up(struct client *c, const uint8_t *p, size_t len);
 
 /* admin.c: the console. */
 void admin_welcome(struct client *c);
 void admin_on_bytes(struct client *c);
-/* As relay_resume(). */
+/* It may take commands again: go on with what is in hand. */
 void admin_resume(struct client *c);
 /* The supervisor's answer to this worker's question `m->id` (a client id). */
 void admin_on_done(const struct msg *m);

@@ -27,7 +27,6 @@ struct greet {
 	char user[STARTUP_USER_MAX + 1];
 	bool was_ssl, was_gss; /* already asked for, and refused */
 	bool is_console;
-	bool is_newer; /* NegotiateProtocolVersion has been sent */
 	enum greet_method method;
 	bool is_unknown;            /* no such user: fails whatever is said */
 	bool has_keys;              /* scram->keys hold the client's key */

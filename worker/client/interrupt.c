@@ -68,5 +68,5 @@ interrupt_deliver(uint32_t row, uint32_t gen, int requester)
 	}
 	close(requester);
 	if (c->state == CLIENT_QUEUED)
-		relay_cancel_queued(c);
+		want_cancel(c);
 }

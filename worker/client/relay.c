@@ -6,8 +6,8 @@
  * messages it holds.  Only what a slow peer did not take is copied, and then
  * the other side is not read until it has gone.
  *
- *   client -> server   up()     walks types and lengths, keeps the books
- *   server -> client   down()   scan.c walks; here statistics and hand-back
+ *   client -> server   relay_up()  walks types and lengths, keeps the books
+ *   server -> client   down()      scan.c walks; here statistics and hand-back
  *
  * The backend is given back, at a clean boundary, before the client gets its
  * last bytes: whoever has seen the answer finds the books up to date.
@@ -17,30 +17,16 @@
 #include "worker/client/client.h"
 
 #include <errno.h>
-#include <string.h>
 
-#include "conf/compat.h"
 #include "shm/count.h"
 #include "shm/crash.h"
-#include "worker/backend/params.h"
 #include "worker/backend/scan.h"
 #include "worker/io/outer.h"
-#include "worker/proto/report.h"
 #include "worker/self.h"
 
-enum {
-	SYNC_MAX = 4 * SLOT_PARAMS, /* bytes of a Query with all SETs */
-	ROUNDS = 8, /* reads in a row while the server fills the buffer */
-};
+enum { ROUNDS = 8 }; /* reads in a row while the server fills the buffer */
 
-static void up(struct client *c, const uint8_t *p, size_t len);
 static void settle(struct client *c);
-
-static struct client *
-of_waiter(struct waiter *w)
-{
-	return OUTER_OF(w, struct client, waiter);
-}
 
 static struct client *
 of_lessee(struct lessee *l)
@@ -49,12 +35,6 @@ of_lessee(struct lessee *l)
 }
 
 /* --- from client to server --------------------------------------------------- */
-
-static bool
-is_known(uint8_t type)
-{
-	return type != 0 && strchr("QPBDECHSFdcfX", type) != NULL;
-}
 
 static void
 count_message(struct client *c, uint8_t type)
@@ -83,8 +63,8 @@ forward(struct client *c, const uint8_t *from, const uint8_t *to)
  * Walk over what a client with a backend has sent, and pass it on.  What is
  * no whole header is kept; a message that nobody may get is dropped.
  */
-static void
-up(struct client *c, const uint8_t *p, size_t len)
+void
+relay_up(struct client *c, const uint8_t *p, size_t len)
 {
 	const uint8_t *at = p, *from = p, *end = p + len;
 	struct backend *b = c->backend;
@@ -113,7 +93,7 @@ up(struct client *c, const uint8_t *p, size_t len)
 			break;
 		}
 		/* what ends here goes on first: the books say that it has */
-		if (r == FAIL || !is_known(f.type)) {
+		if (r == FAIL || !frame_is_request(f.type)) {
 			if (forward(c, from, at) == 0)
 				client_fail(c, "08P01",
 				    r == FAIL
@@ -152,144 +132,6 @@ up(struct client *c, const uint8_t *p, size_t len)
 		settle(c);
 }
 
-/* A backend has been lent, and the parameters are as the client wants. */
-static void
-begin(struct client *c)
-{
-	struct buf stash = c->in;
-
-	client_set_state(c, CLIENT_LENT);
-	memset(&c->in, 0, sizeof(c->in));
-	up(c, stash.p + stash.from, buf_len(&stash));
-	buf_wipe(&stash);
-	client_rewatch(c);
-}
-
-static bool
-is_in_sync(const struct client *c)
-{
-	const struct slot_info *info = backend_info(c->backend);
-
-	return c->params->len == info->params_len &&
-	    memcmp(c->params->text, info->params, c->params->len) == 0;
-}
-
-/* Set what differs first: true if that is under way. */
-static bool
-sync_params(struct client *c)
-{
-	const struct slot_info *info = backend_info(c->backend);
-	uint8_t bytes[SYNC_MAX];
-	struct wire w;
-
-	if (is_in_sync(c))
-		return false;
-	wire_init(&w, bytes, sizeof(bytes));
-	if (params_sync(&w, info->params, info->params_len, c->params->text,
-		c->params->len) == 0)
-		return false;
-	client_set_state(c, CLIENT_SYNC);
-	if (w.full || track_client(&c->backend->track, 'Q') == -1 ||
-	    backend_send(c->backend, bytes, w.len) == -1)
-		backend_close(c->backend, "parameters could not be set");
-	return true;
-}
-
-static void
-take(struct client *c, struct backend *b)
-{
-	struct slot *s = slot_at(b->slot);
-
-	backend_lend(b, &c->lessee);
-	c->backend = b;
-	atomic_store_explicit(
-	    &s->client, (uint64_t)c->row + 1, memory_order_relaxed);
-	CRASH_POINT("relay.lent");
-}
-
-static void
-on_ready(struct waiter *w, struct backend *b)
-{
-	struct client *c = of_waiter(w);
-
-	take(c, b);
-	if (!sync_params(c))
-		begin(c);
-}
-
-static void
-on_error(struct waiter *w, const struct err *e)
-{
-	client_close(of_waiter(w), e);
-}
-
-/* Bytes of a client without a backend: throw away what PostgreSQL would
- * ignore, say goodbye, or find a backend. */
-static void
-want(struct client *c, const uint8_t *p, size_t len)
-{
-	struct frame f;
-	struct backend *b;
-	struct err e;
-	bool failed;
-
-	for (;;) {
-		size_t n = c->drop_remain < len ? c->drop_remain : len;
-
-		c->drop_remain -= (uint32_t)n;
-		p += n;
-		len -= n;
-		switch (frame_parse(
-		    p, len, (uint32_t)self.conf->max_packet_size, &f)) {
-		case WAIT:
-			if (len > 0)
-				(void)client_hold(c, p, len);
-			return;
-		case FAIL:
-			client_fail(c, "08P01", "invalid message length");
-			return;
-		case DONE:
-			break;
-		}
-		if (f.type == 0 || strchr("dcfH", f.type) == NULL)
-			break;
-		c->drop_remain = f.body;
-		p += FRAME_HEAD;
-		len -= FRAME_HEAD;
-	}
-	if (f.type == 'X') {
-		client_close(c, NULL);
-		return;
-	}
-	if (!is_known(f.type)) {
-		client_fail(c, "08P01", "invalid frontend message type");
-		return;
-	}
-	c->query_us = c->xact_us = loop_now_us;
-	c->waiter.on_ready = on_ready;
-	c->waiter.on_error = on_error;
-	b = lend_take(c->lend, &c->waiter, &failed, &e);
-	if (b == NULL && failed) {
-		client_close(c, &e);
-		return;
-	}
-	if (b == NULL) {
-		if (client_hold(c, p, len) == 0) {
-			client_set_state(c, CLIENT_QUEUED);
-			client_rewatch(c);
-		}
-		return;
-	}
-	take(c, b);
-	if (is_in_sync(c)) {
-		client_set_state(c, CLIENT_LENT);
-		up(c, p, len);
-		return;
-	}
-	if (client_hold(c, p, len) == 0 && !sync_params(c))
-		begin(c);
-}
-
 void
 relay_on_bytes(struct client *c)
 {
@@ -300,10 +142,10 @@ relay_on_bytes(struct client *c)
 		return;
 	switch ((enum client_state)c->state) {
 	case CLIENT_IDLE:
-		want(c, p, len);
+		want_on_bytes(c, p, len);
 		return;
 	case CLIENT_LENT:
-		up(c, p, len);
+		relay_up(c, p, len);
 		return;
 	default:
 		/* QUEUED, SYNC: a little may come ahead, then it must wait */
@@ -330,24 +172,6 @@ count_answers(struct client *c, const struct scan *sc)
 	if (c->xact_us != 0)
 		count_add(n, COUNT_XACT_US, loop_now_us - c->xact_us);
 	c->xact_us = c->query_us;
-}
-
-/* The server has reported parameters: these are what the client has set. */
-static void
-follow_params(struct client *c)
-{
-	const struct slot_info *info = backend_info(c->backend);
-	struct params_edit e;
-	struct params *p;
-
-	params_edit_copy(&e, info->params, info->params_len);
-	params_edit_fill(&e, c->params->text, c->params->len);
-	p = params_intern(&e);
-	if (p == NULL)
-		return; /* no memory: it keeps what it had */
-	params_drop(c->params);
-	c->params = p;
-	relay_show_app(c);
 }
 
 /* Statement mode has no transactions over several queries. */
@@ -398,7 +222,7 @@ down(struct client *c, const uint8_t *p, const struct scan *sc)
 	if (sc->readies > 0)
 		count_answers(c, sc);
 	if (sc->has_params)
-		follow_params(c);
+		want_follow(c);
 	/* not by sc->error: another may have come before it */
 	if (track_is_dying(&c->backend->track))
 		c->is_dying = true;
@@ -410,27 +234,6 @@ down(struct client *c, const uint8_t *p, const struct scan *sc)
 	}
 	settle(c);
 	(void)client_send(c, p, sc->pass);
-}
-
-/* The answer to our own SETs. */
-static void
-on_synced(struct client *c, struct backend *b, const struct scan *sc)
-{
-	struct err e;
-
-	if (sc->has_error) {
-		err_set(&e,
-		    sc->error.sqlstate[0] ? sc->error.sqlstate : "08P01",
-		    sc->error.message, "parameter refused: %s",
-		    sc->error.message);
-		client_close(c, &e);
-		return;
-	}
-	if (!scan_is_boundary(b))
-		return;
-	/* as the server spells them: else they would differ for ever */
-	follow_params(c);
-	begin(c);
 }
 
 static void
@@ -456,7 +259,7 @@ on_readable(struct lessee *l, struct backend *b)
 			return;
 		}
 		if (c->state == CLIENT_SYNC) {
-			on_synced(c, b, &sc);
+			want_on_synced(c, b, &sc);
 			return;
 		}
 		down(c, p, &sc);
@@ -499,43 +302,4 @@ relay_init(struct client *c)
 	c->lessee.on_readable = on_readable;
 	c->lessee.on_drained = on_drained;
 	c->lessee.on_gone = on_gone;
-}
-
-void
-relay_resume(struct client *c)
-{
-	struct buf stash = c->in;
-
-	if (buf_len(&stash) == 0)
-		return;
-	memset(&c->in, 0, sizeof(c->in));
-	want(c, stash.p + stash.from, buf_len(&stash));
-	buf_wipe(&stash);
-	/* it may have been too much to go on reading */
-	client_rewatch(c);
-}
-
-/*
- * PostgreSQL would answer the query with an error and go on.  We have not
- * looked at what it sent, so we do not know how many answers it expects: the
- * connection ends with the error.
- */
-void
-relay_cancel_queued(struct client *c)
-{
-	client_fail(c, "57014", "canceling statement due to user request");
-}
-
-void
-relay_show_app(struct client *c)
-{
-	const char *name = params_value(
-	    c->params->text, c->params->len, params_find("application_name"));
-	struct clientrow_info i;
-
-	if (!clientrow_info_look(c->row, &i))
-		return;
-	compat_strlcpy(
-	    i.app_name, name == NULL ? "" : name, sizeof(i.app_name));
-	clientrow_info_write(c->row, &i);
 }

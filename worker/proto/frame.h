@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "conf/err.h"
 
@@ -40,6 +41,13 @@ frame_parse(const uint8_t *p, size_t avail, uint32_t max, struct frame *out);
 
 /* Is the part of a header that is there already bad? */
 bool frame_is_bad(const uint8_t *p, size_t avail, uint32_t max);
+
+/* May a client that is in send a message of this type?  (Not: may it now.) */
+static inline bool
+frame_is_request(uint8_t type)
+{
+	return type != 0 && strchr("QPBDECHSFdcfX", type) != NULL;
+}
 
 /* Big-endian integers at any address. */
 static inline uint16_t

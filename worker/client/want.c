@@ -1,0 +1,235 @@
+/*
+ * want.c - from the first byte of a query to a backend that is fit for it.
+ *
+ *   IDLE -> QUEUED -> SYNC -> LENT    QUEUED: none was idle
+ *       `--------`-------`---^        SYNC: parameters differ, set them first
+ *
+ * A client's parameters are a set that many clients share (params.h).  What
+ * the server reports while it serves a client is what that client has set,
+ * and follows it to its next backend.
+ *
+ * Never blocks.
+ */
+#include "worker/client/client.h"
+
+#include <string.h>
+
+#include "conf/compat.h"
+#include "shm/crash.h"
+#include "worker/backend/params.h"
+#include "worker/backend/scan.h"
+#include "worker/io/outer.h"
+#include "worker/self.h"
+
+enum { SYNC_MAX = 4 * SLOT_PARAMS }; /* bytes of a Query with all SETs */
+
+/* --- parameters ---------------------------------------------------------- */
+
+void
+want_show_app(struct client *c)
+{
+	const char *name = params_value(
+	    c->params->text, c->params->len, params_find("application_name"));
+	struct clientrow_info i;
+
+	if (!clientrow_info_look(c->row, &i))
+		return;
+	compat_strlcpy(
+	    i.app_name, name == NULL ? "" : name, sizeof(i.app_name));
+	clientrow_info_write(c->row, &i);
+}
+
+/* The server has reported parameters: these are what the client has set. */
+void
+want_follow(struct client *c)
+{
+	const struct slot_info *info = backend_info(c->backend);
+	struct params_edit e;
+	struct params *p;
+
+	params_edit_copy(&e, info->params, info->params_len);
+	params_edit_fill(&e, c->params->text, c->params->len);
+	p = params_intern(&e);
+	if (p == NULL)
+		return; /* no memory: it keeps what it had */
+	params_drop(c->params);
+	c->params = p;
+	want_show_app(c);
+}
+
+static bool
+is_in_sync(const struct client *c)
+{
+	const struct slot_info *info = backend_info(c->backend);
+
+	return c->params->len == info->params_len &&
+	    memcmp(c->params->text, info->params, c->params->len) == 0;
+}
+
+/* Set what differs first: true if that is under way. */
+static bool
+sync_params(struct client *c)
+{
+	const struct slot_info *info = backend_info(c->backend);
+	uint8_t bytes[SYNC_MAX];
+	struct wire w;
+
+	if (is_in_sync(c))
+		return false;
+	wire_init(&w, bytes, sizeof(bytes));
+	if (params_sync(&w, info->params, info->params_len, c->params->text,
+		c->params->len) == 0)
+		return false;
+	client_set_state(c, CLIENT_SYNC);
+	if (w.full || track_client(&c->backend->track, 'Q') == -1 ||
+	    backend_send(c->backend, bytes, w.len) == -1)
+		backend_close(c->backend, "parameters could not be set");
+	return true;
+}
+
+/* --- a backend ----------------------------------------------------------- */
+
+/* A backend has been lent, and the parameters are as the client wants. */
+static void
+begin(struct client *c)
+{
+	client_set_state(c, CLIENT_LENT);
+	client_unhold(c, relay_up);
+	client_rewatch(c);
+}
+
+void
+want_on_synced(struct client *c, struct backend *b, const struct scan *sc)
+{
+	struct err e;
+
+	if (sc->has_error) {
+		err_set(&e,
+		    sc->error.sqlstate[0] ? sc->error.sqlstate : "08P01",
+		    sc->error.message, "parameter refused: %s",
+		    sc->error.message);
+		client_close(c, &e);
+		return;
+	}
+	if (!scan_is_boundary(b))
+		return;
+	/* as the server spells them: else they would differ for ever */
+	want_follow(c);
+	begin(c);
+}
+
+static void
+take(struct client *c, struct backend *b)
+{
+	struct slot *s = slot_at(b->slot);
+
+	backend_lend(b, &c->lessee);
+	c->backend = b;
+	atomic_store_explicit(
+	    &s->client, (uint64_t)c->row + 1, memory_order_relaxed);
+	CRASH_POINT("want.lent");
+}
+
+static void
+on_ready(struct waiter *w, struct backend *b)
+{
+	struct client *c = OUTER_OF(w, struct client, waiter);
+
+	take(c, b);
+	if (!sync_params(c))
+		begin(c);
+}
+
+static void
+on_error(struct waiter *w, const struct err *e)
+{
+	client_close(OUTER_OF(w, struct client, waiter), e);
+}
+
+/* Bytes of a client without a backend: throw away what PostgreSQL would
+ * ignore, say goodbye, or find a backend. */
+void
+want_on_bytes(struct client *c, const uint8_t *p, size_t len)
+{
+	struct frame f;
+	struct backend *b;
+	struct err e;
+	bool failed;
+
+	for (;;) {
+		size_t n = c->drop_remain < len ? c->drop_remain : len;
+
+		c->drop_remain -= (uint32_t)n;
+		p += n;
+		len -= n;
+		switch (frame_parse(
+		    p, len, (uint32_t)self.conf->max_packet_size, &f)) {
+		case WAIT:
+			if (len > 0)
+				(void)client_hold(c, p, len);
+			return;
+		case FAIL:
+			client_fail(c, "08P01", "invalid message length");
+			return;
+		case DONE:
+			break;
+		}
+		if (f.type == 0 || strchr("dcfH", f.type) == NULL)
+			break;
+		c->drop_remain = f.body;
+		p += FRAME_HEAD;
+		len -= FRAME_HEAD;
+	}
+	if (f.type == 'X') {
+		client_close(c, NULL);
+		return;
+	}
+	if (!frame_is_request(f.type)) {
+		client_fail(c, "08P01", "invalid frontend message type");
+		return;
+	}
+	c->query_us = c->xact_us = loop_now_us;
+	c->waiter.on_ready = on_ready;
+	c->waiter.on_error = on_error;
+	b = lend_take(c->lend, &c->waiter, &failed, &e);
+	if (b == NULL && failed) {
+		client_close(c, &e);
+		return;
+	}
+	if (b == NULL) {
+		if (client_hold(c, p, len) == 0) {
+			client_set_state(c, CLIENT_QUEUED);
+			client_rewatch(c);
+		}
+		return;
+	}
+	take(c, b);
+	if (is_in_sync(c)) {
+		client_set_state(c, CLIENT_LENT);
+		relay_up(c, p, len);
+		return;
+	}
+	if (client_hold(c, p, len) == 0 && !sync_params(c))
+		begin(c);
+}
+
+void
+want_resume(struct client *c)
+{
+	if (buf_len(&c->in) == 0)
+		return;
+	client_unhold(c, want_on_bytes);
+	/* it may have been too much to go on reading */
+	client_rewatch(c);
+}
+
+/*
+ * PostgreSQL would answer the query with an error and go on.  We have not
+ * looked at what it sent, so we do not know how many answers it expects: the
+ * connection ends with the error.
+ */
+void
+want_cancel(struct client *c)
+{
+	client_fail(c, "57014", "canceling statement due to user request");
+}
