@@ -389,6 +389,31 @@ START_TEST(workers)
 }
 END_TEST
 
+#ifdef __linux__
+/* ps(1) tells which process does what. */
+START_TEST(titles)
+{
+	struct pooler *p = pooler_new();
+	pid_t kids[POOLER_KIDS];
+	int n, workers = 0;
+
+	pooler_workers(p, 3);
+	pooler_start(p);
+	PQfinish(pooler_conn(p, ""));
+	n = spawn_kids(p->pid, kids, POOLER_KIDS);
+	for (int i = 0; i < n; i++) {
+		char *s = slurp(text("/proc/%d/cmdline", (int)kids[i]));
+
+		ck_assert_msg(!strncmp(s, "pooler: ", 8), "%s", s);
+		workers += strstr(s, "worker") != NULL;
+		free(s);
+	}
+	ck_assert_int_eq(workers, 3);
+	pooler_stop(p);
+}
+END_TEST
+#endif
+
 int
 main(void)
 {
@@ -418,6 +443,9 @@ main(void)
 		tcase_add_test(tc, both_names_of_the_section);
 		tcase_add_test(tc, descriptor_limit);
 		tcase_add_test(tc, workers);
+#ifdef __linux__
+		tcase_add_test(tc, titles);
+#endif
 	}
 	return suite_run(s, SUITE_PG);
 }

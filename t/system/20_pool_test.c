@@ -142,6 +142,59 @@ START_TEST(queue_is_served)
 }
 END_TEST
 
+/* Who has waited longest is served first. */
+START_TEST(oldest_first)
+{
+	struct pooler *p = pooler_new();
+	PGconn *h, *w[12];
+
+	pooler_workers(p, 1);
+	pooler_set(p, "default_pool_size = 1");
+	pooler_start(p);
+	h = pooler_conn(p, "");
+	sql_do(h, "DROP SEQUENCE IF EXISTS turn; CREATE SEQUENCE turn");
+	sql_do(h, "BEGIN");
+	for (int i = 0; i < 12; i++) {
+		w[i] = pooler_conn(p, "");
+		sql_send(w[i], "SELECT nextval('turn')");
+		ck_assert(!sql_is_ready(w[i], 20));
+	}
+	sql_do(h, "COMMIT");
+	for (int i = 0; i < 12; i++) {
+		ck_assert_str_eq(sql_get(w[i]), text("%d", i + 1));
+		PQfinish(w[i]);
+	}
+	PQfinish(h);
+	pooler_stop(p);
+}
+END_TEST
+
+/* A session's named statements are its own, and stay. */
+START_TEST(statements_of_a_session)
+{
+	struct pooler *p = pooler_with("pool_mode = session");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+	PGresult *r;
+
+	for (int i = 0; i < 2; i++) {
+		r = PQprepare(i ? b : a, "named",
+		    i ? "SELECT 'b'" : "SELECT 'a'", 0, NULL);
+		ck_assert_int_eq(PQresultStatus(r), PGRES_COMMAND_OK);
+		PQclear(r);
+	}
+	for (int i = 0; i < 6; i++) {
+		r = PQexecPrepared(
+		    i % 2 ? b : a, "named", 0, NULL, NULL, NULL, 0);
+		ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
+		ck_assert_str_eq(PQgetvalue(r, 0, 0), i % 2 ? "b" : "a");
+		PQclear(r);
+	}
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
 START_TEST(pools_are_apart)
 {
 	struct pooler *p = pooler_with("default_pool_size = 3");
@@ -279,6 +332,8 @@ main(void)
 	tcase_add_test(tc, statement_refuses_transactions);
 	tcase_add_test(tc, idle_before_new);
 	tcase_add_test(tc, queue_is_served);
+	tcase_add_test(tc, oldest_first);
+	tcase_add_test(tc, statements_of_a_session);
 	tcase_add_test(tc, pools_are_apart);
 	tcase_add_test(tc, mode_and_user_per_database);
 	tcase_add_test(tc, reset_query_in_session_mode);

@@ -142,6 +142,31 @@ START_TEST(down_for_good)
 }
 END_TEST
 
+/* A name that nobody knows: told in time, and nobody else is held up. */
+START_TEST(unknown_host)
+{
+	struct pooler *p = pooler_new();
+	PGconn *bad, *c;
+	int64_t t0 = now_ms();
+
+	p->errors_ok = true;
+	pooler_db(p, "lost = host=no-such-host.invalid port=5432 dbname=app");
+	pooler_set(p, "query_wait_timeout = 2\nserver_login_retry = 0.3");
+	pooler_start(p);
+	bad = PQconnectStart(pooler_at(p, "dbname=lost"));
+	c = pooler_conn(p, "");
+	ck_assert_int_lt(now_ms() - t0, 1500);
+	while (PQconnectPoll(bad) != PGRES_POLLING_FAILED) {
+		ck_assert_int_lt(now_ms() - t0, 10000);
+		ck_assert_int_eq(sql_num(c, "SELECT 1"), 1);
+		nap();
+	}
+	PQfinish(bad);
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
 /* Every backend killed at once, then the whole server: clients come back. */
 START_TEST(crash_of_postgres)
 {
@@ -345,6 +370,7 @@ main(void)
 	tcase_add_test(tc, backend_killed_in_a_transaction);
 	tcase_add_test(tc, down_then_up);
 	tcase_add_test(tc, down_for_good);
+	tcase_add_test(tc, unknown_host);
 	tcase_add_test(tc, crash_of_postgres);
 	tcase_add_test(tc, ends_in_a_message);
 	tcase_add_test(tc, error_without_fields);

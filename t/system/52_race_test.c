@@ -124,6 +124,31 @@ START_TEST(max_client_conn)
 }
 END_TEST
 
+/* Not a limit, but a balance: clients spread over the workers. */
+START_TEST(even_spread)
+{
+	struct pooler *p = pooler_new();
+	struct pooler_worker w[4];
+	PGconn *console, *c[100];
+
+	pooler_workers(p, 4);
+	pooler_set(p, "max_client_conn = 200");
+	pooler_start(p);
+	console = pooler_console(p, "admin");
+	pooler_look(console, w, 4);
+	for (int i = 0; i < 100; i++)
+		c[i] = pooler_conn(p, "");
+	ck_assert_int_eq(pooler_look(console, w, 4), 4);
+	for (int i = 0; i < 4; i++)
+		ck_assert_msg(w[i].clients >= 15 && w[i].clients <= 40,
+		    "worker %d has %ld of 100", i, w[i].clients);
+	for (int i = 0; i < 100; i++)
+		PQfinish(c[i]);
+	PQfinish(console);
+	pooler_stop(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -132,8 +157,10 @@ main(void)
 
 	tcase_add_test(tc, pool);
 	tcase_add_test(tc, pool_of_short_lived_servers);
-	if (!is_standin())
+	if (!is_standin()) {
+		tcase_add_test(tc, even_spread);
 		tcase_add_test(tc, database_limit);
+	}
 	tcase_add_test(tc, max_client_conn);
 	return suite_run(s, SUITE_PG);
 }
