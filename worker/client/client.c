@@ -1,8 +1,8 @@
 /*
  * client.c - client connections: open, watch, send, close.
  *
- * Data: this process's own; the client's row in the segment is written here
- * and nowhere else but for repair.  Never blocks.
+ * Data: this process's own; the client's row in the segment is written in this
+ * folder and nowhere else but for repair.  Never blocks.
  */
 #include "worker/client/client.h"
 

@@ -64,10 +64,10 @@ void loop_remove(struct watch *w);
 void loop_defer(void *p, void (*free_fn)(void *));
 
 /*
- * Called each turn before the wait; returns the longest wait in ms that it
- * can accept (-1: any, 0: do not sleep).  `about_to_sleep` protocol: the hook
- * publishes `sleeping` itself, then looks again; loop_woke is called after
- * the wait.
+ * before_wait() is called each turn and returns the longest wait in ms that it
+ * can accept (-1: any, 0: do not sleep).  Who is woken by others publishes there
+ * that it will sleep, and then looks once more for what to do; after_wait() is
+ * where it takes that back.
  */
 void loop_hooks(int (*before_wait)(void), void (*after_wait)(void));
 
