@@ -37,6 +37,9 @@
 #ifndef RETIRES
 #define RETIRES 1	/* backends that end after use, or fail to log in */
 #endif
+#ifndef GIVEUPS
+#define GIVEUPS 0	/* clients that stop waiting */
+#endif
 #ifndef TODO0
 #define TODO0 1		/* transactions that worker 0 starts, and so on */
 #endif
@@ -108,7 +111,7 @@ bit dead[NW];			/* and never will be (NORESTART) */
 /* the world outside, and what only the checker knows */
 byte want[NW * NPOOL];		/* clients that wait */
 byte todo[NW];
-byte ncrash = CRASHES, nretire = RETIRES;
+byte ncrash = CRASHES, nretire = RETIRES, ngiveup = GIVEUPS;
 bit frozen;			/* FREEZE: no client gives its backend back */
 bit stopped[NW];		/* STOP: a worker that no longer runs */
 byte usr[NS];			/* who talks on the backend, + 1 */
@@ -196,12 +199,7 @@ inline ring_other_pools(w) {
 #else
 #define NO_GRANT(w, p) (grant[WP(w, p)] == 0)
 #endif
-#ifdef F_NO_HAVE
-#define HOLDS(w) true
-#else
-#define HOLDS(w) (HAVE(w, s) == g)
-#endif
-#define ELIGIBLE(w) (waiting[WP(w, POOL(s))] && HOLDS(w) && \
+#define ELIGIBLE(w) (waiting[WP(w, POOL(s))] && HAVE(w, s) == g && \
 	NO_GRANT(w, POOL(s)) && !gone[w])
 
 /* s is GRANTED(v) or RESERVED(v): tell v.  fl = 1: it has to come back. */
@@ -284,9 +282,6 @@ inline offer() {
 		if
 		:: atomic { fl && IS(s, GRANTED, v, g) ->
 			SET(s, IDLE, NONE); fl = 0; v = NONE }
-#ifdef F_NO_LOOK_BACK
-			; break
-#endif
 		:: else -> atomic { fl = 0; v = NONE; break }
 		fi
 	od;
@@ -631,6 +626,9 @@ inline look_around() {
 #if NPOOL > 1
 	serve(1);
 #endif
+#ifdef F_BELL_LATE
+	bell[me] = 0;
+#endif
 	wide = 0
 }
 
@@ -644,7 +642,7 @@ inline arrive() {
 			look = (FDG(me, s) != g);	/* [R15] */
 #endif
 			FDG(me, s) = g;
-#ifndef F_HAVE_LATE
+#ifndef F_HAVE_UNSAID
 			HAVE(me, s) = g;
 #endif
 			if
@@ -663,7 +661,7 @@ inline release() {
 	:: atomic { nretire > 0 -> nretire = nretire - 1;
 		SET(s, CLOSING, me); clo = clo | B(s) };
 #ifdef F_FREE_EARLY
-		clo = 0; be[s] = 0; be[s] = 1;
+		clo = clo & ~B(s);
 		TAKE; atomic { SET(s, FREE, NONE) }; lower(s); DROP; RING_WAITERS;
 #endif
 		atomic { s = 0; g = 0 }
@@ -676,14 +674,11 @@ inline release() {
 	:: atomic { ANY_OTHER(ELIGIBLE) -> PICK_OTHER(ELIGIBLE) };
 		atomic { SET(s, GRANTED, v) };
 		offer()
-	:: atomic { want[WP(me, POOL(s))] == 0
 #ifdef F_LOOK_BEFORE
-	    && !ANY_OTHER(ELIGIBLE)
-#endif
-	    -> SET(s, IDLE, NONE) };
-#ifdef F_LOOK_BEFORE
-		atomic { s = 0; g = 0 }
+	:: want[WP(me, POOL(s))] == 0 && !ANY_OTHER(ELIGIBLE) ->
+		atomic { SET(s, IDLE, NONE); s = 0; g = 0 }
 #else
+	:: atomic { want[WP(me, POOL(s))] == 0 -> SET(s, IDLE, NONE) };
 		offer()
 #endif
 	fi
@@ -754,7 +749,11 @@ inline take_back() {
 /* the events that poll may report, one a turn */
 inline poll() {
 	if
+#ifdef F_BELL_LATE
+	:: atomic { bell[me] -> sleeping[me] = 0; look = 1 }
+#else
 	:: atomic { bell[me] -> bell[me] = 0; sleeping[me] = 0; look = 1 }
+#endif
 	:: atomic { len(dn[me]) > 0 -> dn[me]?m; sleeping[me] = 0 };
 		arrive()
 	:: atomic { !frozen && ANY_SLOT(DONE) -> PICK_SLOT(DONE);
@@ -808,6 +807,12 @@ inline poll() {
 #if NPOOL > 1
 		; seek_idle(1);
 		seek_room(1)
+#endif
+#if GIVEUPS > 0
+	:: atomic { ngiveup > 0 && want[WP(me, 0)] > 0 ->
+		ngiveup = ngiveup - 1; want[WP(me, 0)] = want[WP(me, 0)] - 1;
+		sleeping[me] = 0 };
+		publish(0)
 #endif
 #ifndef NO_TAKE_BACK
 	:: atomic { ANY_SLOT(UNTAKEN) -> PICK_SLOT(UNTAKEN);
@@ -1264,10 +1269,11 @@ proctype World() {
 	assert(frozen || want[WP(w, 0)] + want[WP(w, NPOOL - 1)] == 0); \
 	assert(dead[w] || (waiting[WP(w, 0)] == (want[WP(w, 0)] > 0))); \
 	assert(!dead[w] || (waiting[WP(w, 0)] == 0 && HAVE(w, 0) == 0)); \
-	assert(dead[w] || (grant[WP(w, 0)] == 0 && \
-	    grant[WP(w, NPOOL - 1)] == 0)); \
+	assert(grant[WP(w, 0)] == 0 && grant[WP(w, NPOOL - 1)] == 0); \
 	ENDS_HELD(w, 0); ENDS_HELD(w, NS - 1)
 #define WAITING(w) (want[WP(w, 0)] > 0 || want[WP(w, NPOOL - 1)] > 0)
+
+#define HELD_UP(x) ((st[x] == GRANTED || st[x] == RESERVED) && own[x] == 1)
 
 proctype Monitor() {
 	timeout ->
@@ -1286,8 +1292,11 @@ proctype Monitor() {
 	assert(!ANY_WORKER(WAITING) || (cnt[0] >= LIMIT && st[0] != IDLE &&
 	    st[NS - 1] != IDLE));
 #ifdef STOP
+	goto done;
 stopped_end:
-	skip
+	/* who does not run keeps one from the others, and no more */
+	assert(HELD_UP(0) + (NS > 1 && HELD_UP((NS - 1))) <= 1);
+done:	skip
 #endif
 }
 
