@@ -85,6 +85,17 @@ compat_socketpair(int domain, int type, int fd[2])
 	return socketpair(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd);
 }
 
+/* It is of no use: -1, and errno stays what it was. */
+static int
+closed(int fd)
+{
+	int saved = errno;
+
+	(void)close(fd);
+	errno = saved;
+	return -1;
+}
+
 int
 compat_memfd(const char *name)
 {
@@ -97,13 +108,8 @@ compat_memfd(const char *name)
 	(void)name;
 	if (fd == -1)
 		return -1;
-	if (unlink(path) == -1) {
-		int saved = errno;
-
-		(void)close(fd);
-		errno = saved;
-		return -1;
-	}
+	if (unlink(path) == -1)
+		return closed(fd);
 	return fd;
 #endif
 }
@@ -195,13 +201,8 @@ compat_syslog_open(const char *path)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return -1;
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
-		int saved = errno;
-
-		(void)close(fd);
-		errno = saved;
-		return -1;
-	}
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+		return closed(fd);
 	return fd;
 #endif
 }

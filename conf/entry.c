@@ -17,12 +17,14 @@ struct conninfo {
 	size_t size;
 };
 
-static void
+/* Always -1. */
+static int
 fault(const struct entry_at *at, const char *what, const char *name,
     const char *text)
 {
 	conf_faults_add(at->faults, at->file, at->line, "%s \"%.63s\": %s",
 	    what, name, text);
+	return -1;
 }
 
 static bool
@@ -185,8 +187,8 @@ uri_strip(const struct entry_at *at, char *uri, struct conf_db *db)
 			out += len;
 			sep = '&';
 		} else if (percent_decode(++value) == -1) {
-			fault(at, "parameter", p, "a % without its two digits");
-			rc = -1;
+			rc = fault(
+			    at, "parameter", p, "a % without its two digits");
 		} else if (set(at, KEY_DB, db, p, value, NULL) == -1) {
 			rc = -1;
 		}
@@ -208,11 +210,9 @@ take_option(
 	if (strcmp(o->keyword, "port") == 0) {
 		if (value[0] == '\0')
 			return 0;
-		if (strchr(value, ',') != NULL) {
-			fault(at, "database", db->name,
+		if (strchr(value, ',') != NULL)
+			return fault(at, "database", db->name,
 			    "all its hosts have the same port");
-			return -1;
-		}
 	}
 	return set(at, KEY_DB, db, o->keyword, value, NULL);
 }
@@ -252,10 +252,8 @@ take_db(const struct entry_at *at, char *text, struct conf_db *db)
 	int rc = 0;
 
 	c.text = arena_alloc(at->arena, c.size);
-	if (c.text == NULL) {
-		fault(at, "database", db->name, "out of memory");
-		return -1;
-	}
+	if (c.text == NULL)
+		return fault(at, "database", db->name, "out of memory");
 	if (is_uri(text)) {
 		uri = text;
 		text += strcspn(text, " \t");
@@ -284,24 +282,17 @@ entry_db(const struct entry_at *at, const char *name, const char *value,
 	out->file = at->file;
 	out->line = at->line;
 	out->name = arena_strdup(at->arena, name);
-	if (text == NULL || out->name == NULL) {
-		fault(at, "database", name, "out of memory");
-		return -1;
-	}
-	if (strlen(name) > CONF_DBNAME_MAX) {
-		fault(at, "database", name, "the name is too long");
-		return -1;
-	}
-	if (strcmp(name, "pgbouncer") == 0) {
-		fault(at, "database", name, "the name is the console's");
-		return -1;
-	}
+	if (text == NULL || out->name == NULL)
+		return fault(at, "database", name, "out of memory");
+	if (strlen(name) > CONF_DBNAME_MAX)
+		return fault(at, "database", name, "the name is too long");
+	if (strcmp(name, "pgbouncer") == 0)
+		return fault(at, "database", name, "the name is the console's");
 	if (take_db(at, text, out) == -1)
 		return -1;
-	if (strlen(out->user) > USERS_NAME_MAX) {
-		fault(at, "database", name, "the user's name is too long");
-		return -1;
-	}
+	if (strlen(out->user) > USERS_NAME_MAX)
+		return fault(
+		    at, "database", name, "the user's name is too long");
 	if (out->dbname[0] == '\0' && strcmp(name, "*") != 0)
 		out->dbname = out->name;
 	return 0;
@@ -320,14 +311,10 @@ entry_user(const struct entry_at *at, const char *name, const char *value,
 	out->file = at->file;
 	out->line = at->line;
 	out->name = arena_strdup(at->arena, name);
-	if (text == NULL || out->name == NULL) {
-		fault(at, "user", name, "out of memory");
-		return -1;
-	}
-	if (strlen(name) > USERS_NAME_MAX) {
-		fault(at, "user", name, "the name is too long");
-		return -1;
-	}
+	if (text == NULL || out->name == NULL)
+		return fault(at, "user", name, "out of memory");
+	if (strlen(name) > USERS_NAME_MAX)
+		return fault(at, "user", name, "the name is too long");
 	return set_pairs(at, KEY_USER, out, text, NULL);
 }
 
@@ -340,20 +327,15 @@ entry_peer(const struct entry_at *at, const char *name, const char *value,
 
 	memset(out, 0, sizeof(*out));
 	keys_default(KEY_PEER, out);
-	if (text == NULL) {
-		fault(at, "peer", name, "out of memory");
-		return -1;
-	}
-	if (value_int(name, 1, CONF_PEER_ID_MAX, &id) == -1) {
-		fault(at, "peer", name, "its id is a number from 1 to 16383");
-		return -1;
-	}
+	if (text == NULL)
+		return fault(at, "peer", name, "out of memory");
+	if (value_int(name, 1, CONF_PEER_ID_MAX, &id) == -1)
+		return fault(
+		    at, "peer", name, "its id is a number from 1 to 16383");
 	out->id = (int)id;
 	if (set_pairs(at, KEY_PEER, out, text, NULL) == -1)
 		return -1;
-	if (out->host[0] == '\0') {
-		fault(at, "peer", name, "it has no host");
-		return -1;
-	}
+	if (out->host[0] == '\0')
+		return fault(at, "peer", name, "it has no host");
 	return 0;
 }

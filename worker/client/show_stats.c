@@ -179,30 +179,30 @@ show_stats(struct show *s)
 	put_databases(s, true, true);
 }
 
-void
-show_stats_totals(struct show *s)
+static void
+put_half(struct show *s, bool is_averages)
 {
 	struct report_column columns[1 + COUNT_N] = {
 		{ "database", REPORT_TEXT },
 	};
 
 	for (int k = 0; k < COUNT_N; k++)
-		columns[1 + k] = numeric(names[k].plain);
+		columns[1 + k] =
+		    numeric(is_averages ? names[k].mean : names[k].plain);
 	SHOW_COLUMNS(s, columns);
-	put_databases(s, true, false);
+	put_databases(s, !is_averages, is_averages);
+}
+
+void
+show_stats_totals(struct show *s)
+{
+	put_half(s, false);
 }
 
 void
 show_stats_averages(struct show *s)
 {
-	struct report_column columns[1 + COUNT_N] = {
-		{ "database", REPORT_TEXT },
-	};
-
-	for (int k = 0; k < COUNT_N; k++)
-		columns[1 + k] = numeric(names[k].mean);
-	SHOW_COLUMNS(s, columns);
-	put_databases(s, false, true);
+	put_half(s, true);
 }
 
 /* --- TOTALS --------------------------------------------------------------- */
