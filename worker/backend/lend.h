@@ -59,6 +59,9 @@ struct lend {
 	uint32_t nwaiting;
 	uint32_t ngreeting; /* of these, who want only the greeting */
 
+	struct backend *first_ready, *last_ready; /* for the turn's end */
+	uint32_t nready;
+
 	uint32_t *stack; /* slots, last used here on top */
 	uint32_t nstack, cap;
 

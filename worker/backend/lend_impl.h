@@ -21,6 +21,9 @@ bool lend_is_fit(struct lend *l, struct backend *b);
 /* Idle backends for those who wait here. */
 void lend_serve_idle(struct lend *l);
 
+/* It no longer waits for the end of the turn (harmless if it does not). */
+void lend_unready(struct lend *l, struct backend *b);
+
 void lend_on_timer(struct deadline *d);
 
 #endif

@@ -163,8 +163,28 @@ lend_learn(struct lend *l, struct backend *b)
 }
 
 void
+lend_unready(struct lend *l, struct backend *b)
+{
+	struct backend *prev = NULL, *at = l->first_ready;
+
+	if (!b->is_ready)
+		return;
+	for (; at != b; at = at->next_ready)
+		prev = at;
+	if (prev != NULL)
+		prev->next_ready = b->next_ready;
+	else
+		l->first_ready = b->next_ready;
+	if (l->last_ready == b)
+		l->last_ready = prev;
+	b->is_ready = false;
+	l->nready--;
+}
+
+void
 lend_unlearn(struct lend *l, struct backend *b)
 {
+	lend_unready(l, b);
 	for (uint32_t i = 0; i < l->nstack; i++)
 		if (l->stack[i] == b->slot) {
 			l->nstack--;
