@@ -12,6 +12,7 @@
 #include "shm/queue.h"
 #include "shm/segment.h"
 #include "shm/slot.h"
+#include "shm/trylock.h"
 
 typedef bool has_fd_fn(uint32_t slot, uint64_t gen);
 
@@ -199,8 +200,7 @@ free_pools_lock(void)
 	uint32_t held = atomic_load(&seg->pools_lock);
 
 	if (held != 0 && held != PROC_SUPERVISOR + 1 && is_dead(held - 1))
-		(void)atomic_compare_exchange_strong(
-		    &seg->pools_lock, &held, 0);
+		trylock_drop(&seg->pools_lock, held - 1);
 }
 
 /* --- the rest of what the dead wrote --- */
