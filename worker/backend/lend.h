@@ -121,7 +121,7 @@ void lend_unlearn(struct lend *l, struct backend *b);
 void lend_login_ended(struct lend *l, bool well);
 void lend_room(struct lend *l);
 
-/* Tell waiters of all workers under the same limits that there is room. */
+/* Others have waiters in this pool: there may be something for them. */
 void lend_wake_others(struct lend *l);
 
 /*
