@@ -62,10 +62,10 @@ struct backend {
 	struct watch watch;
 	uint32_t slot;
 	uint64_t gen;
-	struct lend *lend;     /* the pool's view here */
-	struct lessee *user;   /* in LENT */
-	struct login *login;   /* in LOGIN */
-	struct lend *keep_for; /* in CLOSING: who gets the place */
+	struct lend *lend;          /* the pool's view here */
+	struct lessee *user;        /* in LENT */
+	struct login *login;        /* in LOGIN */
+	struct lend *keep_for;      /* in CLOSING: who gets the place */
 	struct backend *next_ready; /* lend.c: served when the turn ends */
 	struct deadline deadline;
 	struct track track;
@@ -74,7 +74,7 @@ struct backend {
 	uint32_t remain;    /* bytes of a server message still to pass */
 	uint32_t up_remain; /* bytes of a client message still to send */
 	uint16_t cancels;   /* cancel connections in flight */
-	bool is_ready; /* in that list */
+	bool is_ready;      /* in that list */
 	uint8_t state;      /* enum backend_state */
 };
 
