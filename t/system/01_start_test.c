@@ -395,7 +395,7 @@ START_TEST(titles)
 {
 	struct pooler *p = pooler_new();
 	pid_t kids[POOLER_KIDS];
-	int n, workers = 0;
+	int n, nworkers = 0;
 
 	pooler_workers(p, 3);
 	pooler_start(p);
@@ -405,10 +405,10 @@ START_TEST(titles)
 		char *s = slurp(text("/proc/%d/cmdline", (int)kids[i]));
 
 		ck_assert_msg(!strncmp(s, "pooler: ", 8), "%s", s);
-		workers += strstr(s, "worker") != NULL;
+		nworkers += strstr(s, "worker") != NULL;
 		free(s);
 	}
-	ck_assert_int_eq(workers, 3);
+	ck_assert_int_eq(nworkers, 3);
 	pooler_stop(p);
 }
 END_TEST
