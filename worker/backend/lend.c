@@ -1,5 +1,5 @@
 /*
- * lend.c - the queue of each pool here, and the hand-over of backends.
+ * lend.c - the queue of each pool here, and who in it gets which backend.
  *
  * Data: queues are this process's own; the segment is reached through queue.h,
  * slot.h and pool.h.  Never blocks.
@@ -7,18 +7,13 @@
 #include "worker/backend/lend_impl.h"
 
 #include "shm/crash.h"
-#include "shm/limits.h"
-#include "shm/proc.h"
 #include "shm/queue.h"
 #include "shm/segment.h"
 #include "worker/backend/open.h"
 #include "worker/io/outer.h"
 #include "worker/self.h"
 
-enum {
-	UNTAKEN_US = 20000, /* a grant that lies so long may be taken back */
-	TICK_US = 20000,    /* how often waiting looks for such */
-};
+enum { TICK_US = 20000 }; /* how often waiting looks for untaken grants */
 
 static struct lend *hot; /* those to look at before sleeping */
 
@@ -114,9 +109,8 @@ serve_greetings(struct lend *l)
 	}
 }
 
-/* A backend that is ours and fit goes to our oldest; false: nobody waits. */
-static bool
-serve(struct lend *l, struct backend *b)
+bool
+lend_serve(struct lend *l, struct backend *b)
 {
 	struct waiter *w;
 
@@ -138,7 +132,7 @@ lend_serve_idle(struct lend *l)
 
 	serve_greetings(l);
 	while (l->nwaiting > 0 && (b = lend_claim(l)) != NULL)
-		if (!serve(l, b)) {
+		if (!lend_serve(l, b)) {
 			lend_release(b);
 			return;
 		}
@@ -192,85 +186,6 @@ lend_greeting(struct lend *l, struct waiter *w, struct err *err)
 /* --- the hand-over -------------------------------------------------------------- */
 
 /*
- * Grant the slot, whose word is `word` (ACTIVE(me) or IDLE), to a worker.
- * True: it is no longer ours to dispose of.  False: all is as before.
- */
-static bool
-grant(struct lend *l, struct backend *b, uint64_t word, uint32_t to)
-{
-	struct slot *s = slot_at(b->slot);
-	uint64_t granted = slot_word(SLOT_GRANTED, to, b->gen);
-	uint64_t idle = slot_word(SLOT_IDLE, self.me, b->gen);
-
-	atomic_store(&s->since_us, loop_now_us);
-	if (!slot_move(s, word, SLOT_GRANTED, to))
-		return true; /* it was idle, and somebody has claimed it */
-	CRASH_POINT("lend.granted");
-	if (grant_offer(to, l->pool, b->slot, b->gen) && proc_is_there(to)) {
-		CRASH_POINT("lend.offered");
-		bell_wake(to);
-		return true;
-	}
-	/* it had one already, or it has died: take it back */
-	if (!slot_move(s, granted, SLOT_IDLE, self.me))
-		return true;
-	return slot_state(word) == SLOT_ACTIVE &&
-	    !slot_move(s, idle, SLOT_ACTIVE, self.me);
-}
-
-/* Give it to whichever other worker should have it; as grant(). */
-static bool
-grant_next(
-    struct lend *l, struct backend *b, uint64_t word, uint64_t own_since_us)
-{
-	uint32_t to;
-
-	if (seg->nworkers == 1)
-		return false;
-	/* each round leaves one worker fewer to choose from */
-	while ((to = queue_next(self.me, l->pool, b->slot, b->gen, own_since_us,
-		    loop_now_us)) != PROC_NOBODY)
-		if (grant(l, b, word, to))
-			return true;
-	return false;
-}
-
-/* Somebody of another pool may wait for the room that this one takes up. */
-static void
-wake_siblings(struct lend *l)
-{
-	const struct party *db = db_at(l->row->db),
-			   *user = user_at(l->row->user);
-	uint32_t used;
-
-	if (atomic_load(&db->count) < atomic_load(&db->max) &&
-	    atomic_load(&user->count) < atomic_load(&user->max))
-		return;
-	used = atomic_load(&seg->pools_used);
-	for (uint32_t i = 0; i < used; i++) {
-		const struct pool *p = pool_at(i);
-
-		if (i == l->pool ||
-		    (p->db != l->row->db && p->user != l->row->user))
-			continue;
-		for (uint32_t w = 0; w < seg->nworkers; w++)
-			if (queue_look(w, i, NULL) > 0)
-				bell_ring(w);
-	}
-}
-
-/* The slot has just become idle: did somebody begin to wait meanwhile? */
-static void
-look_again(struct lend *l, struct backend *b)
-{
-	uint64_t idle = slot_word(SLOT_IDLE, self.me, b->gen);
-
-	CRASH_POINT("lend.idle");
-	(void)grant_next(l, b, idle, 0);
-	wake_siblings(l);
-}
-
-/*
  * One of our own waiters gets it when the turn ends.  Backends that get their
  * work together answer together: the loop wakes up less often, for more.
  */
@@ -305,7 +220,7 @@ lend_release(struct backend *b)
 	b->state = BACKEND_CACHED;
 	if (!pool_is_paused(l->row)) {
 		own = l->first == NULL ? 0 : l->first->since_us;
-		if (grant_next(l, b, word, own))
+		if (handover_give(l, b, word, own))
 			return;
 		if (l->nwaiting - l->ngreeting > l->nready) {
 			make_ready(l, b);
@@ -314,7 +229,7 @@ lend_release(struct backend *b)
 	}
 	atomic_store_explicit(&s->since_us, loop_now_us, memory_order_relaxed);
 	slot_move(s, word, SLOT_IDLE, self.me);
-	look_again(l, b);
+	handover_idle(l, b);
 }
 
 void
@@ -345,41 +260,6 @@ lend_room(struct lend *l)
 
 /* --- once a turn -------------------------------------------------------------------- */
 
-/* A grant or a reservation for us?  True: something was done. */
-static bool
-take_grant(struct lend *l)
-{
-	uint32_t slot;
-	uint64_t gen, word;
-	struct slot *s;
-	struct backend *b;
-
-	if (!grant_look(self.me, l->pool, &slot, &gen))
-		return false;
-	CRASH_POINT("lend.grant_seen");
-	s = slot_at(slot);
-	word = s == NULL ? 0 : slot_look(s);
-	b = backend_at(slot);
-	if (s != NULL && slot_gen(word) == gen && slot_owner(word) == self.me) {
-		if (slot_state(word) == SLOT_RESERVED) {
-			grant_clear(self.me, l->pool);
-			open_reserved(l, slot, gen);
-			return true;
-		}
-		if (slot_state(word) == SLOT_GRANTED && b != NULL &&
-		    b->gen == gen && slot_move(s, word, SLOT_ACTIVE, self.me)) {
-			grant_clear(self.me, l->pool);
-			CRASH_POINT("lend.grant_taken");
-			if (backend_taken(b) && lend_is_fit(l, b) &&
-			    !serve(l, b))
-				lend_release(b);
-			return true;
-		}
-	}
-	grant_clear(self.me, l->pool);
-	return true;
-}
-
 static void
 serve_ready(struct lend *l)
 {
@@ -387,7 +267,7 @@ serve_ready(struct lend *l)
 
 	while ((b = l->first_ready) != NULL) {
 		lend_unready(l, b);
-		if (!serve(l, b))
+		if (!lend_serve(l, b))
 			lend_release(b);
 	}
 }
@@ -411,7 +291,7 @@ lend_turn(bool rung)
 			continue;
 		serve_ready(l);
 		if (seg->nworkers > 1)
-			did |= take_grant(l);
+			did |= handover_take(l);
 		if (l->nwaiting == 0)
 			continue;
 		make_hot(l);
@@ -423,32 +303,6 @@ lend_turn(bool rung)
 			did |= open_try(l, false) != OPEN_NO;
 	}
 	return did;
-}
-
-/* Grants and reservations that nobody takes; in one pool, or (NULL) in all:
- * where nobody waits any more they would keep others from their places. */
-static void
-take_back_untaken(const struct lend *l)
-{
-	uint32_t used = atomic_load(&seg->slots_used);
-
-	for (uint32_t i = 0; i < used; i++) {
-		struct slot *s = slot_at(i);
-		uint64_t word = slot_look(s);
-		enum slot_state st = slot_state(word);
-		struct backend *b = backend_at(i);
-		bool is_busy;
-
-		if ((st != SLOT_GRANTED && st != SLOT_RESERVED) ||
-		    (l != NULL && atomic_load(&s->pool) != l->pool) ||
-		    loop_now_us < atomic_load(&s->since_us) + UNTAKEN_US)
-			continue;
-		if (st == SLOT_RESERVED)
-			limits_giveback(self.me, i, slot_gen(word), &is_busy);
-		else if (slot_move(s, word, SLOT_IDLE, self.me) && b != NULL &&
-		    b->gen == slot_gen(word))
-			(void)loop_want(&b->watch, LOOP_READ);
-	}
 }
 
 /* query_wait_timeout: the queue is in order, so the first goes first. */
@@ -478,7 +332,7 @@ lend_on_timer(struct deadline *d)
 		return;
 	lend_refresh(l);
 	expire(l);
-	take_back_untaken(l);
+	handover_recover(l);
 	open_look(l);
 	lend_serve_idle(l);
 	if (l->nwaiting == 0)
@@ -494,7 +348,7 @@ lend_rescan(void)
 	uint32_t i = 0;
 
 	backend_rescan();
-	take_back_untaken(NULL);
+	handover_recover(NULL);
 	while ((l = lend_next(&i)) != NULL) {
 		make_hot(l);
 		if (l->nwaiting > 0)
