@@ -29,6 +29,7 @@ static struct conf *running;
 static uint64_t number;   /* of `running` */
 static struct conf *next; /* checked, not yet published; or NULL */
 static int next_fd = -1;  /* its snapshot */
+static int shot_fd = -1;  /* the snapshot of `running`; -1: as at start */
 static struct answer answers[RELOAD_ANSWERS];
 static uint32_t nanswers;
 
@@ -163,13 +164,19 @@ refresh_pools(const struct conf *was, const struct conf *is)
 /* --- publishing --- */
 
 static void
+close_fd(int *fd)
+{
+	if (*fd != -1)
+		close(*fd);
+	*fd = -1;
+}
+
+static void
 forget_next(void)
 {
 	conf_free(next);
 	next = NULL;
-	if (next_fd != -1)
-		close(next_fd);
-	next_fd = -1;
+	close_fd(&next_fd);
 }
 
 /* The segment and the descriptor limit were sized once, at start. */
@@ -197,10 +204,15 @@ publish(void)
 	if (!define_dbs(next))
 		return false;
 	undefine_dbs(next);
-	refresh_pools(running, next);
+	/* the number before the epochs: who opens by an older configuration has
+	 * then read an older epoch, too (limits.c) */
 	number++;
 	atomic_store(&seg->conf_number, number);
+	refresh_pools(running, next);
 	children_send_all(&conf, next_fd);
+	close_fd(&shot_fd);
+	shot_fd = next_fd;
+	next_fd = -1;
 	conf_free(running);
 	running = next;
 	next = NULL;
@@ -230,6 +242,7 @@ void
 reload_fini(void)
 {
 	forget_next();
+	close_fd(&shot_fd);
 	conf_free(running);
 	running = NULL;
 	nanswers = 0;
@@ -238,9 +251,21 @@ reload_fini(void)
 void
 reload_child(void)
 {
-	if (next_fd != -1)
-		close(next_fd);
-	next_fd = -1;
+	close_fd(&next_fd);
+	close_fd(&shot_fd);
+}
+
+void
+reload_check(void)
+{
+	struct msg conf = { .type = MSG_CONF, .arg = number };
+
+	if (shot_fd == -1)
+		return;
+	for (uint32_t w = 0; w < seg->nworkers; w++)
+		if (children_pid(w) != 0 &&
+		    atomic_load(&proc_at(w)->conf_number) < number)
+			(void)children_send(w, &conf, shot_fd);
 }
 
 /* --- answers --- */

@@ -52,4 +52,10 @@ bool reload_run(uint64_t now_ms);
 /* In a child: close what is not for it. */
 void reload_child(void);
 
+/*
+ * Once a second: send the configuration again to workers that do not act on
+ * it, whose message or descriptor was lost.  They take it twice without harm.
+ */
+void reload_check(void);
+
 #endif

@@ -212,6 +212,7 @@ on_tick(uint64_t now_ms)
 	children_check(
 	    now_ms, (uint64_t)reload_conf()->worker_stuck_timeout_ms);
 	fdstore_rescan();
+	reload_check();
 	is_delivering = true;
 }
 

@@ -120,11 +120,12 @@ note_free(uint32_t idx)
 
 /* What a slot starts its new generation with, for pool `pool`. */
 static void
-slot_fill(struct slot *s, uint32_t pool, const struct place *p, uint64_t now_us)
+slot_fill(struct slot *s, uint32_t pool, const struct place *p, uint64_t epoch,
+    uint64_t now_us)
 {
 	atomic_store(&s->pool, pool);
 	atomic_store(&s->pool_gen, atomic_load(&p->pool->gen));
-	atomic_store(&s->epoch, atomic_load(&p->pool->epoch));
+	atomic_store(&s->epoch, epoch);
 	atomic_store(&s->born_us, now_us);
 	atomic_store(&s->since_us, now_us);
 	atomic_store(&s->client, 0);
@@ -134,7 +135,7 @@ slot_fill(struct slot *s, uint32_t pool, const struct place *p, uint64_t now_us)
 }
 
 static enum limits_answer
-open_locked(uint32_t me, uint32_t pool, uint32_t extra, uint64_t now_us,
+open_locked(uint32_t me, uint32_t pool, uint32_t extra, uint64_t epoch,
     struct slot **out)
 {
 	enum limits_answer answer;
@@ -150,7 +151,7 @@ open_locked(uint32_t me, uint32_t pool, uint32_t extra, uint64_t now_us,
 	s = free_slot();
 	if (s == NULL)
 		return LIMITS_SLOTS;
-	slot_fill(s, pool, &p, now_us);
+	slot_fill(s, pool, &p, epoch, clock_now_us());
 	if (atomic_load(&seg->slots_used) <= slot_idx(s))
 		atomic_store(&seg->slots_used, slot_idx(s) + 1);
 	/* The slot is FREE yet: its fields mean nothing. */
@@ -164,13 +165,24 @@ open_locked(uint32_t me, uint32_t pool, uint32_t extra, uint64_t now_us,
 	return LIMITS_OK;
 }
 
+static uint64_t
+epoch_of(uint32_t pool)
+{
+	const struct pool *p = pool_at(pool);
+
+	return p == NULL ? 0 : atomic_load(&p->epoch);
+}
+
 enum limits_answer
 limits_open(uint32_t me, uint32_t pool, uint32_t extra, uint64_t conf_number,
     uint32_t *slot, uint64_t *gen)
 {
-	uint64_t now_us = clock_now_us();
 	enum limits_answer answer;
 	struct slot *s = NULL;
+	/* Before the number: it is published first, then the epochs rise.  An
+	 * opener that is late goes by the old configuration and has an old
+	 * epoch, so what it opens is found out. */
+	uint64_t epoch = epoch_of(pool);
 
 	if (!limits_try(me))
 		return LIMITS_BUSY;
@@ -178,7 +190,7 @@ limits_open(uint32_t me, uint32_t pool, uint32_t extra, uint64_t conf_number,
 	if (atomic_load(&seg->conf_number) != conf_number)
 		answer = LIMITS_CONF;
 	else
-		answer = open_locked(me, pool, extra, now_us, &s);
+		answer = open_locked(me, pool, extra, epoch, &s);
 	limits_drop(me);
 	if (answer == LIMITS_OK) {
 		*slot = slot_idx(s);
@@ -304,7 +316,7 @@ pass_locked(uint32_t me, struct slot *s, uint64_t word, const struct heir *h,
 		return false;
 	}
 	*gen = slot_next_gen(slot_gen(word));
-	slot_fill(s, h->pool, &to, now_us);
+	slot_fill(s, h->pool, &to, atomic_load(&to.pool->epoch), now_us);
 	/* CLOSING of another pool already: repair goes by what stands here. */
 	CRASH_POINT("limits.close.filled");
 	(void)slot_turn(s, word, SLOT_RESERVED, h->w, *gen);
@@ -378,19 +390,21 @@ limits_keep(uint32_t me, uint32_t slot, uint64_t gen, uint32_t pool,
 }
 
 bool
-limits_take(uint32_t me, uint32_t slot, uint64_t gen)
+limits_take(uint32_t me, uint32_t slot, uint64_t gen, uint64_t conf_number)
 {
 	struct slot *s = slot_at(slot);
-	struct place p;
+	uint64_t epoch;
 
-	if (s == NULL ||
+	if (s == NULL)
+		return false;
+	epoch = epoch_of(atomic_load(&s->pool));
+	if (atomic_load(&seg->conf_number) != conf_number ||
 	    !slot_move(s, slot_word(SLOT_RESERVED, me, gen), SLOT_LOGIN, me))
 		return false;
 	/* Its times are those of the reservation until here. */
 	CRASH_POINT("limits.take.moved");
 	atomic_store(&s->born_us, clock_now_us());
-	if (place_of(atomic_load(&s->pool), &p))
-		atomic_store(&s->epoch, atomic_load(&p.pool->epoch));
+	atomic_store(&s->epoch, epoch);
 	return true;
 }
 

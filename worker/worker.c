@@ -210,7 +210,7 @@ look_stopping(void)
 		return;
 	if (!is_draining) {
 		is_draining = true;
-		accept_close();
+		accept_close_inet();
 		atomic_store(&proc_at(self.me)->state, PROC_DRAINING);
 	}
 	if (stopping == SEG_NOW) {

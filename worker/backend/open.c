@@ -11,7 +11,11 @@
 #include "shm/segment.h"
 #include "worker/self.h"
 
-enum { RETRY_MIN_MS = 20 };
+enum {
+	RETRY_MIN_MS = 20,
+	REST_US = 50000,     /* idle so long, a backend may be evicted */
+	SERVED_US = 1000000, /* or after so long a life */
+};
 
 /* What the server says is about this pool for certain: wrong password,
  * unknown database, not allowed.  Not "too many clients", "starting up",
@@ -112,6 +116,15 @@ open_failed(struct backend *b, const struct err *e, bool is_told)
 	backend_close(b, "login failed: %s", e->log[0] ? e->log : e->say);
 }
 
+/* Two busy pools under one limit would otherwise take each other's backends
+ * in turn, at the cost of a login each time. */
+static bool
+is_to_spare(const struct slot *s)
+{
+	return loop_now_us > atomic_load(&s->since_us) + REST_US ||
+	    loop_now_us > atomic_load(&s->born_us) + SERVED_US;
+}
+
 /* The least recently used idle backend of another pool under the limit that
  * is full, claimed; NULL: there is none. */
 static struct backend *
@@ -133,7 +146,8 @@ find_victim(struct lend *l, bool by_db)
 		p = b->lend->row;
 		if (by_db ? p->db != l->row->db : p->user != l->row->user)
 			continue;
-		if (atomic_load(&p->count) <= atomic_load(&p->min_size))
+		if (atomic_load(&p->count) <= atomic_load(&p->min_size) ||
+		    !is_to_spare(slot_at(i)))
 			continue;
 		since = atomic_load(&slot_at(i)->since_us);
 		if (since < oldest) {
@@ -224,9 +238,8 @@ open_reserved(struct lend *l, uint32_t slot, uint64_t gen)
 	l->is_evicting = false;
 	lend_refresh(l);
 	has_login = l->nwaiting > 0 && is_time(l) &&
-	    atomic_load(&seg->conf_number) == self.conf_number &&
 	    pool_login_take(l->row, self.me);
-	if (has_login && limits_take(self.me, slot, gen)) {
+	if (has_login && limits_take(self.me, slot, gen, self.conf_number)) {
 		backend_start(l, slot, gen);
 		return;
 	}

@@ -17,6 +17,7 @@
 #include "conf/compat.h"
 #include "conf/conf.h"
 #include "shm/proc.h"
+#include "shm/segment.h"
 #include "worker/client/interrupt.h"
 #include "worker/self.h"
 
@@ -141,6 +142,10 @@ is_room(struct client *c)
 		c->is_counted = false;
 		atomic_fetch_sub(&proc_at(self.me)->clients, 1);
 		return true;
+	}
+	if (atomic_load(&seg->stopping) != SEG_RUNNING) {
+		client_fail(c, "57P03", "the pooler is shutting down");
+		return false;
 	}
 	if (self.conf->max_client_conn == 0 ||
 	    proc_clients() <= (uint32_t)self.conf->max_client_conn)

@@ -127,8 +127,9 @@ join(void)
 {
 	is_in = true;
 	for (uint32_t i = 0; i < nlisteners; i++) {
-		if (loop_want(
-			&listeners[i].watch, LOOP_READ | LOOP_EXCLUSIVE) == 0)
+		if (listeners[i].watch.fd == -1 ||
+		    loop_want(&listeners[i].watch,
+			LOOP_READ | LOOP_EXCLUSIVE) == 0)
 			continue;
 		/* no memory for it in the kernel: at the next try again */
 		leave();
@@ -288,11 +289,44 @@ accept_close(void)
 	leave();
 	deadline_clear(&next_try);
 	for (uint32_t i = 0; i < nlisteners; i++)
-		close(listeners[i].watch.fd);
+		if (listeners[i].watch.fd != -1)
+			close(listeners[i].watch.fd);
 	nlisteners = 0;
 	/* we may stand in a listener's own callback */
 	loop_defer(listeners, free);
 	listeners = NULL;
+}
+
+static bool
+is_unix(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	return getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
+	    ss.ss_family == AF_UNIX;
+}
+
+void
+accept_close_inet(void)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < nlisteners; i++)
+		kept += is_unix(listeners[i].watch.fd);
+	if (kept == 0) {
+		accept_close();
+		return;
+	}
+	for (uint32_t i = 0; i < nlisteners; i++) {
+		struct watch *w = &listeners[i].watch;
+
+		if (w->fd == -1 || is_unix(w->fd))
+			continue;
+		loop_remove(w);
+		close(w->fd);
+		w->fd = -1;
+	}
 }
 
 void
@@ -327,7 +361,8 @@ accept_try(void)
 	/* those whom nobody else takes; one of each, since it is not our
 	 * turn */
 	for (uint32_t i = 0; i < nlisteners && !is_resting; i++)
-		(void)take_one(&listeners[i]);
+		if (listeners[i].watch.fd != -1)
+			(void)take_one(&listeners[i]);
 }
 
 bool

@@ -41,6 +41,9 @@ int accept_open(uint32_t me, const int *fds, uint32_t n, accept_fn *on_client,
 /* Close the listeners; harmless without any. */
 void accept_close(void);
 
+/* Close those of TCP; a Unix socket stays, for the console. */
+void accept_close_inet(void);
+
 /* Take no clients for now, or take them again. */
 void accept_pause(bool is_paused);
 
