@@ -24,8 +24,7 @@ enum {
 	CHILDREN_BATCH = 256,      /* messages of one child before the next */
 	CHILDREN_REPAIR_MS = 10,   /* pause before a put-off repair */
 	CHILDREN_GAP_MS = 2500,    /* we ourselves did not run */
-	CHILDREN_ORPHAN_MS = 2000, /* to live on without a channel; counted
-	                              from the check before its end */
+	CHILDREN_ORPHAN_MS = 2000, /* without a channel: two checks */
 };
 
 struct child {
