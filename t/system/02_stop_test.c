@@ -72,6 +72,33 @@ START_TEST(term_waits_for_clients)
 }
 END_TEST
 
+/* The console can be reached until the last client has left; nobody else. */
+START_TEST(console_while_waiting)
+{
+	struct pooler *p = pooler_with("");
+	PGconn *a = pooler_conn(p, ""), *c;
+
+	if (is_standin())
+		return;
+	kill(p->pid, SIGTERM);
+	UNTIL(5000, is_shut(p));
+	c = PQconnectdb(text("host=%s port=%d user=admin dbname=pooler",
+	    p->dir, p->port));
+	ck_assert_msg(PQstatus(c) == CONNECTION_OK, "%s", PQerrorMessage(c));
+	PQclear(PQexec(c, "SHOW POOLS"));
+	ck_assert_int_eq(PQstatus(c), CONNECTION_OK);
+	PQfinish(c);
+	c = PQconnectdb(text("host=%s port=%d user=app dbname=app", p->dir,
+	    p->port));
+	ck_assert_int_ne(PQstatus(c), CONNECTION_OK);
+	ck_assert_ptr_nonnull(strstr(PQerrorMessage(c), "shutting down"));
+	PQfinish(c);
+	ck_assert_int_eq(sql_num(a, "SELECT 1"), 1);
+	PQfinish(a);
+	pooler_gone(p, 0);
+}
+END_TEST
+
 START_TEST(term_twice)
 {
 	struct pooler *p = pooler_with("default_pool_size = 2");
@@ -203,7 +230,8 @@ main(void)
 	if (!is_standin()) {
 		tcase_add_test(tc, quit_is_at_once);
 		tcase_add_test(tc, term_waits_for_clients);
-		tcase_add_test(tc, term_twice);
+		tcase_add_test(tc, console_while_waiting);
+	tcase_add_test(tc, term_twice);
 		tcase_add_test(tc, int_waits_for_servers);
 		tcase_add_test(tc, int_twice);
 		tcase_add_test(tc, supervisor_killed);
