@@ -26,21 +26,21 @@ enum { DATABASES, USERS, SETTINGS, SECRETS };
 const char *
 pooler_bin(void)
 {
-	static char path[512];
-	const char *bin = getenv("POOLER_BIN");
+	static char path[4096];
+	const char *bin = getenv("POOLER_BIN"), *from;
 
 	if (*path)
 		return path;
 	bin = bin && *bin ? bin : "build/pooler";
-	ck_assert_msg(access(bin, X_OK) == 0, "%s is not there", bin);
-	if (getuid() != 0) {
-		ck_assert_ptr_nonnull(realpath(bin, path));
+	ck_assert_msg(access(bin, X_OK) == 0 && realpath(bin, path),
+	    "%s is not there", bin);
+	if (getuid() != 0)
 		return path;
-	}
+	from = text("%s", path);
 	snprintf(
 	    path, sizeof(path), "%s/pooler-%d", spawn_dir(), (int)getpid());
 	ck_assert_int_eq(spawn_run(&(struct spawn){ .same_user = true },
-			     (const char *const[]){ "cp", bin, path, NULL }),
+			     (const char *const[]){ "cp", from, path, NULL }),
 	    0);
 	ck_assert_int_eq(chmod(path, 0755), 0);
 	return path;
