@@ -82,6 +82,8 @@ IFS=$old_ifs
     step "a second compiler" sh -c 'echo "gcc or clang is missing"; exit 1'
 
 step "unit tests ($first)" make_with "$first" -s unit
+step "crash points of the segment ($first)" \
+    make_with "$first" -s CRASH=1 unit-crash unit-repair
 step "system tests ($first)" make_with "$first" -s system
 [ -z "$POLL_SYSTEMS" ] ||
     step "system tests with poll ($last)" make_with "$last" -s LOOP=poll \
