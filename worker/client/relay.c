@@ -59,6 +59,60 @@ forward(struct client *c, const uint8_t *from, const uint8_t *to)
 	return -1; /* on_gone has closed the client */
 }
 
+/* What becomes of a client's message. */
+enum verdict { PASS, DROP, END };
+
+/*
+ * Look at the header of the next message; what stands before it has to go on
+ * first if this one does not, since the books say that it has.  `why` is what
+ * the client is told at END; NULL: it says goodbye itself.
+ */
+static enum verdict
+judge(struct client *c, const struct frame *f, const char **sqlstate,
+    const char **why)
+{
+	struct track *t = &c->backend->track;
+
+	*sqlstate = "08P01";
+	*why = NULL;
+	if (f->type == 'X')
+		return END;
+	if (!frame_is_request(f->type)) {
+		*why = "invalid frontend message type";
+		return END;
+	}
+	if (track_is_stray(t, f->type))
+		return DROP;
+	if (track_client(t, f->type) == -1) {
+		*sqlstate = "54000";
+		*why = "too many requests are outstanding";
+		return END;
+	}
+	count_message(c, f->type);
+	return PASS;
+}
+
+static void
+end(struct client *c, const char *sqlstate, const char *why)
+{
+	if (why == NULL)
+		client_close(c, NULL);
+	else
+		client_fail(c, sqlstate, why);
+}
+
+/* The body of a message that was begun: bytes of [at, at + left) in it. */
+static size_t
+body_bytes(struct client *c, size_t left)
+{
+	uint32_t *rest = c->backend->up_remain > 0 ? &c->backend->up_remain
+						   : &c->drop_remain;
+	size_t n = *rest < left ? *rest : left;
+
+	*rest -= (uint32_t)n;
+	return n;
+}
+
 /*
  * Walk over what a client with a backend has sent, and pass it on.  What is
  * no whole header is kept; a message that nobody may get is dropped.
@@ -66,24 +120,23 @@ forward(struct client *c, const uint8_t *from, const uint8_t *to)
 void
 relay_up(struct client *c, const uint8_t *p, size_t len)
 {
-	const uint8_t *at = p, *from = p, *end = p + len;
-	struct backend *b = c->backend;
+	const uint8_t *at = p, *from = p, *stop = p + len;
 	uint32_t max = (uint32_t)self.conf->max_packet_size;
+	const char *sqlstate = "08P01", *why;
+	struct backend *b = c->backend;
+	struct frame f;
 
-	while (at < end) {
-		size_t left = (size_t)(end - at), n;
-		struct frame f;
+	while (at < stop) {
+		size_t left = (size_t)(stop - at);
+		enum verdict v = END;
 		enum result r;
 
 		if (b->up_remain > 0 || c->drop_remain > 0) {
-			uint32_t *rest =
-			    b->up_remain > 0 ? &b->up_remain : &c->drop_remain;
+			bool is_passed = b->up_remain > 0;
 
-			n = *rest < left ? *rest : left;
-			if (rest == &c->drop_remain)
-				from = at + n;
-			*rest -= (uint32_t)n;
-			at += n;
+			at += body_bytes(c, left);
+			if (!is_passed)
+				from = at;
 			continue;
 		}
 		r = frame_parse(at, left, max, &f);
@@ -92,37 +145,22 @@ relay_up(struct client *c, const uint8_t *p, size_t len)
 				return;
 			break;
 		}
-		/* what ends here goes on first: the books say that it has */
-		if (r == FAIL || !frame_is_request(f.type)) {
-			if (forward(c, from, at) == 0)
-				client_fail(c, "08P01",
-				    r == FAIL
-					? "invalid message length"
-					: "invalid frontend message type");
+		why = "invalid message length";
+		if (r == DONE)
+			v = judge(c, &f, &sqlstate, &why);
+		if (v != PASS && forward(c, from, at) == -1)
+			return;
+		if (v == END) {
+			end(c, sqlstate, why);
 			return;
 		}
-		if (f.type == 'X') {
-			if (forward(c, from, at) == 0)
-				client_close(c, NULL);
-			return;
-		}
-		if (track_is_stray(&b->track, f.type)) {
-			if (forward(c, from, at) == -1)
-				return;
-			c->drop_remain = f.body;
-			at += FRAME_HEAD;
-			from = at;
-			continue;
-		}
-		if (track_client(&b->track, f.type) == -1) {
-			if (forward(c, from, at) == 0)
-				client_fail(c, "54000",
-				    "too many requests are outstanding");
-			return;
-		}
-		count_message(c, f.type);
-		b->up_remain = f.body;
 		at += FRAME_HEAD;
+		if (v == PASS) {
+			b->up_remain = f.body;
+		} else {
+			c->drop_remain = f.body;
+			from = at;
+		}
 	}
 	if (forward(c, from, at) == -1)
 		return;
