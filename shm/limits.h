@@ -56,8 +56,8 @@ bool limits_keep(uint32_t me, uint32_t slot, uint64_t gen, uint32_t pool,
     uint32_t *to, uint64_t *to_gen);
 
 /* RESERVED(me) -> LOGIN(me); generation is the one it was reserved with. */
-bool limits_take(uint32_t me, uint32_t slot, uint64_t gen,
-    uint64_t conf_number);
+bool
+limits_take(uint32_t me, uint32_t slot, uint64_t gen, uint64_t conf_number);
 
 /* RESERVED(any) -> FREE; also for one that lies untaken.  False: lock busy
  * (*busy) or it is no longer so. */

@@ -82,14 +82,14 @@ START_TEST(console_while_waiting)
 		return;
 	kill(p->pid, SIGTERM);
 	UNTIL(5000, is_shut(p));
-	c = PQconnectdb(text("host=%s port=%d user=admin dbname=pooler",
-	    p->dir, p->port));
+	c = PQconnectdb(
+	    text("host=%s port=%d user=admin dbname=pooler", p->dir, p->port));
 	ck_assert_msg(PQstatus(c) == CONNECTION_OK, "%s", PQerrorMessage(c));
 	PQclear(PQexec(c, "SHOW POOLS"));
 	ck_assert_int_eq(PQstatus(c), CONNECTION_OK);
 	PQfinish(c);
-	c = PQconnectdb(text("host=%s port=%d user=app dbname=app", p->dir,
-	    p->port));
+	c = PQconnectdb(
+	    text("host=%s port=%d user=app dbname=app", p->dir, p->port));
 	ck_assert_int_ne(PQstatus(c), CONNECTION_OK);
 	ck_assert_ptr_nonnull(strstr(PQerrorMessage(c), "shutting down"));
 	PQfinish(c);
@@ -231,7 +231,7 @@ main(void)
 		tcase_add_test(tc, quit_is_at_once);
 		tcase_add_test(tc, term_waits_for_clients);
 		tcase_add_test(tc, console_while_waiting);
-	tcase_add_test(tc, term_twice);
+		tcase_add_test(tc, term_twice);
 		tcase_add_test(tc, int_waits_for_servers);
 		tcase_add_test(tc, int_twice);
 		tcase_add_test(tc, supervisor_killed);

@@ -317,12 +317,15 @@ START_TEST(keeps)
 	ck_assert_uint_eq(atomic_load(&pool_at(a)->count), 0);
 	ck_assert_uint_eq(atomic_load(&pool_at(b)->count), 1);
 	/* only its own, only once */
-	ck_assert(!limits_take(1, slot, to_gen, atomic_load(&seg->conf_number)));
+	ck_assert(
+	    !limits_take(1, slot, to_gen, atomic_load(&seg->conf_number)));
 	ck_assert(!limits_take(0, slot, gen, atomic_load(&seg->conf_number)));
-	ck_assert(!limits_take(0, seg->nslots, gen, atomic_load(&seg->conf_number)));
+	ck_assert(
+	    !limits_take(0, seg->nslots, gen, atomic_load(&seg->conf_number)));
 	pool_obsolete(b);
 	ck_assert(limits_take(0, slot, to_gen, atomic_load(&seg->conf_number)));
-	ck_assert(!limits_take(0, slot, to_gen, atomic_load(&seg->conf_number)));
+	ck_assert(
+	    !limits_take(0, slot, to_gen, atomic_load(&seg->conf_number)));
 	ck_assert_uint_eq(
 	    slot_look(slot_at(slot)), slot_word(SLOT_LOGIN, 0, to_gen));
 	ck_assert_uint_eq(atomic_load(&slot_at(slot)->epoch), 1);
@@ -435,7 +438,8 @@ race_passed(uint32_t me, struct tally *t, uint32_t slot, uint32_t to,
 	uint64_t old = gen;
 
 	atomic_fetch_add(&t->passed, 1);
-	if (to == me && limits_take(me, slot, gen, atomic_load(&seg->conf_number))) {
+	if (to == me &&
+	    limits_take(me, slot, gen, atomic_load(&seg->conf_number))) {
 		tally_in(t, pool);
 		tally_out(t, pool);
 		if (!slot_move(slot_at(slot), slot_word(SLOT_LOGIN, me, gen),

@@ -217,7 +217,8 @@ sim_take_grant(uint32_t me, uint32_t pool)
 		}
 	} else if (w == slot_word(SLOT_RESERVED, me, gen)) {
 		if (pool_login_take(pool_at(pool), me)) {
-			if (limits_take(me, slot, gen, atomic_load(&seg->conf_number)))
+			if (limits_take(
+				me, slot, gen, atomic_load(&seg->conf_number)))
 				sim_log_in(me, pool_at(pool), slot, gen);
 			pool_login_drop(pool_at(pool), me);
 		} else {

@@ -237,8 +237,8 @@ open_reserved(struct lend *l, uint32_t slot, uint64_t gen)
 
 	l->is_evicting = false;
 	lend_refresh(l);
-	has_login = l->nwaiting > 0 && is_time(l) &&
-	    pool_login_take(l->row, self.me);
+	has_login =
+	    l->nwaiting > 0 && is_time(l) && pool_login_take(l->row, self.me);
 	if (has_login && limits_take(self.me, slot, gen, self.conf_number)) {
 		backend_start(l, slot, gen);
 		return;

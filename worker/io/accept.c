@@ -128,8 +128,8 @@ join(void)
 	is_in = true;
 	for (uint32_t i = 0; i < nlisteners; i++) {
 		if (listeners[i].watch.fd == -1 ||
-		    loop_want(&listeners[i].watch,
-			LOOP_READ | LOOP_EXCLUSIVE) == 0)
+		    loop_want(
+			&listeners[i].watch, LOOP_READ | LOOP_EXCLUSIVE) == 0)
 			continue;
 		/* no memory for it in the kernel: at the next try again */
 		leave();
