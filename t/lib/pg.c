@@ -142,6 +142,7 @@ pg_new(int max)
 	    spawn_run(&(struct spawn){ .out = NULL },
 		(const char *const[]){ "cp", "-R", template(), pg->dir, NULL }),
 	    0);
+	ck_assert_int_eq(chmod(pg->dir, 0700), 0);
 	append(text("%s/postgresql.conf", pg->dir),
 	    text("port = %d\nmax_connections = %d\nlisten_addresses = '%s'\n"
 		 "unix_socket_directories = '%s'\n",
@@ -200,7 +201,9 @@ pg_start(struct pg *pg)
 	pg->pid = spawn(
 	    &(struct spawn){ .out = pg->log, .death_signal = SIGINT },
 	    (const char *const[]){ pg_bin("postgres"), "-D", pg->dir, NULL });
-	UNTIL(30000, is_up(pg));
+	for (int64_t end = now_ms() + 30000; !is_up(pg); nap())
+		ck_assert_msg(now_ms() < end && spawn_wait(pg->pid, 0) == -1,
+		    "PostgreSQL does not start: %.2000s", slurp(pg->log));
 }
 
 void
