@@ -250,6 +250,7 @@ ask_close(void)
 		fail(n, "the process ends");
 		n->state = NAME_NEW;
 		answer(n);
+		deadline_clear(&n->deadline);
 		free(n);
 	}
 }

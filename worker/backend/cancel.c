@@ -190,6 +190,7 @@ cancel_fini(void)
 		struct cancel *c = all;
 
 		all = c->next;
+		deadline_clear(&c->deadline);
 		close(c->watch.fd);
 		if (c->requester != -1)
 			close(c->requester);

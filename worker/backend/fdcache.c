@@ -33,6 +33,7 @@ free_backend(void *p)
 {
 	struct backend *b = p;
 
+	deadline_clear(&b->deadline);
 	track_fini(&b->track);
 	buf_fini(&b->in);
 	buf_fini(&b->out);

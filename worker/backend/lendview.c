@@ -29,6 +29,7 @@ lend_fini(void)
 		return;
 	for (uint32_t i = 0; i < seg->npools; i++)
 		if (views[i] != NULL) {
+			deadline_clear(&views[i]->timer);
 			scram_keys_wipe(&views[i]->keys);
 			free(views[i]->stack);
 			free(views[i]);
