@@ -5,12 +5,14 @@
  * holds, whoever uses the slot now: the slot's word (shm/slot.h) tells that.
  * While the word names us, `state` says what for:
  *
- *   LOGIN -> LENT <-> CACHED       ours to use: ACTIVE(me) in the segment
- *     |      |  `-> RESET -> CACHED      server_reset_query runs
- *     |      |  `-> HELD  -> CACHED      a cancel must first be over
- *     `------+------`-> CLOSING -> gone  half-closed, read to end of file
+ *   CACHED -> HELD -> LENT -> [RESET] -> HELD -> CACHED
+ *   LOGIN  ---^          any but CACHED -> CLOSING -> gone
  *
- * CACHED: the descriptor is known, the slot is idle or somebody else's.
+ *   LOGIN    not yet a backend            RESET    server_reset_query runs
+ *   LENT     serves b->user               CLOSING  half-closed, read to its end
+ *   HELD     ours, nobody's: just claimed, until a cancel is over, or until
+ *            the turn ends, when one of our own waiters gets it
+ *   CACHED   not ours: idle, or somebody else's; the descriptor is known
  *
  * A backend reaches its client only through struct lessee.  The only door out
  * is backend_close(): it retires the connection whatever its state, and the
