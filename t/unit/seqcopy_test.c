@@ -6,9 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sched.h>
+
 #include "t/unit/shmtest.h"
 
-enum { WORDS = 64, READS = 100000, PAUSE = 20000 };
+enum { WORDS = 64, READS = 20000, PAUSE = 20000 };
 
 struct record {
 	_Atomic uint32_t seq;
@@ -51,16 +53,19 @@ START_TEST(never_torn)
 		}
 		_exit(0);
 	}
-	for (int n = 0; n < READS; n++) {
-		if (!seqcopy_read(&r->seq, r->words, out, sizeof(out)))
+	/* Check's time limit ends it if no copy can ever be had */
+	while (whole < READS) {
+		if (!seqcopy_read(&r->seq, r->words, out, sizeof(out))) {
+			/* the writer may sleep inside, on this very core */
+			sched_yield();
 			continue;
+		}
 		whole++;
 		for (int i = 1; i < WORDS; i++)
 			ck_assert_uint_eq(out[i], out[0]);
 	}
 	atomic_store(&r->stop, 1);
 	ck_assert_int_eq(waitpid(kid, &status, 0), kid);
-	ck_assert_int_gt(whole, READS / 100);
 	munmap(r, sizeof(*r));
 }
 END_TEST
