@@ -1239,11 +1239,17 @@ next:		skip
 	od
 }
 
+#ifdef AIM	/* kill only while a slot is in this state: a smaller search */
+#define AIMED (st[0] == AIM)
+#else
+#define AIMED true
+#endif
+
 proctype World() {
 	do
-	:: atomic { ncrash > 0 && !crashed[0] -> ncrash = ncrash - 1;
+	:: atomic { ncrash > 0 && AIMED && !crashed[0] -> ncrash = ncrash - 1;
 		crashed[0] = 1 }
-	:: atomic { ncrash > 0 && !crashed[1] -> ncrash = ncrash - 1;
+	:: atomic { ncrash > 0 && AIMED && !crashed[1] -> ncrash = ncrash - 1;
 		crashed[1] = 1 }
 #ifdef FREEZE
 	:: !frozen -> frozen = 1
