@@ -46,6 +46,20 @@ pooler_bin(void)
 	return path;
 }
 
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+
+bool
+is_sanitized(void)
+{
+#if __has_feature(address_sanitizer) || defined(__SANITIZE_ADDRESS__)
+	return true;
+#else
+	return false;
+#endif
+}
+
 bool
 is_standin(void)
 {
@@ -244,11 +258,11 @@ pooler_gone(struct pooler *p, int code)
 	int status = spawn_wait(p->pid, 15000);
 
 	ck_assert_msg(status != -1, "the pooler does not end");
+	look(p);
 	ck_assert_msg(WIFEXITED(status) || is_standin(),
 	    "the pooler died of signal %d", WTERMSIG(status));
 	if (!is_standin())
 		ck_assert_int_eq(WEXITSTATUS(status), code);
-	look(p);
 	for (int i = 0; i < 4; i++)
 		free(p->text[i]);
 	free(p);

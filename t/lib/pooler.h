@@ -30,6 +30,8 @@ struct pooler {
 };
 
 bool is_standin(void);
+/* Built with ASan, which keeps freed memory for a while. */
+bool is_sanitized(void);
 const char *pooler_bin(void);
 
 struct pooler *pooler_new(void);
