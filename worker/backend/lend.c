@@ -337,7 +337,9 @@ lend_on_timer(struct deadline *d)
 	lend_serve_idle(l);
 	if (l->nwaiting == 0)
 		return;
-	open_try(l, false);
+	/* one that is ready is lent when the turn ends: no need of another */
+	if (l->first_ready == NULL)
+		open_try(l, false);
 	deadline_set(&l->timer, loop_now_us + TICK_US);
 }
 
