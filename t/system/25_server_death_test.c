@@ -16,7 +16,7 @@
 
 START_TEST(idle_backend_dies)
 {
-	struct pooler *p = pooler_with("default_pool_size = 2");
+	struct pooler *p = pooler_with("default_pool_size = 1");
 	PGconn *c = pooler_conn(p, "");
 
 	for (int i = 0; i < 5; i++) {
