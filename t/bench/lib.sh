@@ -120,7 +120,7 @@ free_port() { # first
 # --- PostgreSQL ---------------------------------------------------------------
 
 start_postgres() { # max_connections
-	pg_port=$(free_port 54320)
+	pg_port=$(free_port 14320)
 	as_user "$pg_bin/initdb" -D "$work/data" -U postgres -A trust \
 	    --no-sync -E UTF8 --no-locale >"$work/initdb.log" 2>&1 ||
 	    { cat "$work/initdb.log" >&2; die "initdb failed"; }
@@ -220,7 +220,7 @@ start_peer() { # direct|forwarder|pgbouncer|poolerN pool_size
 	peer_port=$pg_port
 	peer_to=${PEER_TO:-$work}
 	[ "$peer" != direct ] || return 0
-	peer_port=$(free_port 64320)
+	peer_port=$(free_port 16320)
 	case $peer in
 	forwarder)
 		where=127.0.0.1
