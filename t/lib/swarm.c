@@ -345,16 +345,29 @@ busy(const struct swarm *s)
 }
 
 void
-swarm_settle(struct swarm *s, int ms)
+swarm_settle_all(struct swarm *const *s, int n, int ms)
 {
 	int64_t end = now_ms() + ms;
+	int left;
 
-	s->stopping = true;
-	while (busy(s) > 0) {
-		ck_assert_msg(now_ms() < end, "%d queries hang: %s", busy(s),
-		    s->first_error);
-		turn(s);
-	}
+	do {
+		left = 0;
+		for (int i = 0; i < n; i++) {
+			s[i]->stopping = true;
+			if (busy(s[i]) > 0)
+				turn(s[i]);
+			left += busy(s[i]);
+			ck_assert_msg(now_ms() < end || busy(s[i]) == 0,
+			    "%d queries hang: %s", busy(s[i]),
+			    s[i]->first_error);
+		}
+	} while (left > 0);
+}
+
+void
+swarm_settle(struct swarm *s, int ms)
+{
+	swarm_settle_all(&s, 1, ms);
 }
 
 void

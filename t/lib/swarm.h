@@ -55,6 +55,8 @@ void swarm_run(struct swarm *s, int ms);
 void swarm_gather(struct swarm *s, int ms);
 /* Begin nothing new and wait for what runs; fails after `ms`. */
 void swarm_settle(struct swarm *s, int ms);
+/* Of several at once: one may hold what another waits for. */
+void swarm_settle_all(struct swarm *const *s, int n, int ms);
 int swarm_connected(const struct swarm *s);
 /* No token went astray and no stranger's cancel hit. */
 void swarm_check(const struct swarm *s);

@@ -221,8 +221,7 @@ START_TEST(at_point)
 			stir(p);
 		}
 	}
-	swarm_settle(steady, 15000);
-	swarm_settle(churn, 15000);
+	swarm_settle_all((struct swarm *const[]){ steady, churn }, 2, 15000);
 	swarm_check(steady);
 	swarm_check(churn);
 	swarm_free(churn);

@@ -44,8 +44,8 @@ mix(const char *setting, int workers, int ms, bool with_kills)
 			kill(kids[(int)(s[0]->serial % (uint64_t)n)], SIGKILL);
 		next = now_ms() + 250;
 	}
+	swarm_settle_all(s, 3, 20000);
 	for (int i = 0; i < 3; i++) {
-		swarm_settle(s[i], 20000);
 		swarm_check(s[i]);
 		ck_assert_int_gt(s[i]->done, 0);
 		if (!with_kills) {

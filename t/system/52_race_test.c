@@ -85,8 +85,8 @@ START_TEST(database_limit)
 	for (int64_t end = now_ms() + MS; now_ms() < end;)
 		for (int i = 0; i < 3; i++)
 			swarm_run(s[i], 20);
+	swarm_settle_all(s, 3, 15000);
 	for (int i = 0; i < 3; i++) {
-		swarm_settle(s[i], 15000);
 		swarm_check(s[i]);
 		ck_assert_int_gt(s[i]->done, 0);
 		swarm_free(s[i]);
