@@ -18,6 +18,7 @@ static const char *const points[] = {
 	"depart.closing",
 	"depart.gone",
 	"depart.reserved",
+	"depart.unreserved",
 	"grant.cleared",
 	"grant.offer.after",
 	"grant.offer.before",

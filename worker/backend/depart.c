@@ -19,7 +19,7 @@
 #include "shm/segment.h"
 #include "worker/backend/cancel.h"
 #include "worker/backend/fdcache.h"
-#include "worker/backend/lend.h"
+#include "worker/backend/lend_impl.h"
 #include "worker/backend/login.h"
 #include "worker/backend/open.h"
 #include "worker/self.h"
@@ -31,6 +31,7 @@ struct place {
 	uint32_t slot;
 	uint64_t gen;
 	struct lend *keep; /* who gets it, or NULL: the longest waiter */
+	bool is_reserved;  /* for somebody who could not use it */
 };
 
 static struct place *busy; /* room for every slot */
@@ -68,8 +69,6 @@ depart_tell(const struct backend *b, enum msg_type type, int fd)
 static void
 offer(uint32_t slot, uint32_t to, uint32_t to_pool, uint64_t to_gen)
 {
-	bool is_busy;
-
 	CRASH_POINT("depart.reserved");
 	if (to == self.me) {
 		struct lend *l = lend_at(to_pool);
@@ -79,20 +78,37 @@ offer(uint32_t slot, uint32_t to, uint32_t to_pool, uint64_t to_gen)
 		return;
 	}
 	if (!grant_offer(to, to_pool, slot, to_gen) || !proc_is_there(to)) {
-		/* busy lock: it lies untaken, and whoever waits takes it */
-		limits_giveback(self.me, slot, to_gen, &is_busy);
+		depart_giveback(slot, to_gen);
 		return;
 	}
-	bell_wake(to);
+	bell_ring(to);
+}
+
+/* RESERVED to FREE.  False: the limits lock was busy. */
+static bool
+unreserve(const struct place *p)
+{
+	uint32_t pool = atomic_load(&slot_at(p->slot)->pool);
+	bool is_busy;
+
+	if (limits_giveback(self.me, p->slot, p->gen, &is_busy)) {
+		CRASH_POINT("depart.unreserved");
+		handover_room(pool);
+		return true;
+	}
+	return !is_busy;
 }
 
 /* False: the limits lock was busy. */
 static bool
 release(const struct place *p)
 {
-	uint32_t to = PROC_NOBODY, to_pool = POOL_NONE;
+	uint32_t to = PROC_NOBODY, to_pool = POOL_NONE, pool;
 	uint64_t to_gen = 0;
 
+	if (p->is_reserved)
+		return unreserve(p);
+	pool = atomic_load(&slot_at(p->slot)->pool);
 	CRASH_POINT("depart.gone");
 	if (p->keep != NULL) {
 		to_pool = p->keep->pool;
@@ -109,16 +125,26 @@ release(const struct place *p)
 	}
 	if (to != PROC_NOBODY)
 		offer(p->slot, to, to_pool, to_gen);
+	else
+		handover_room(pool);
 	return true;
 }
 
 static void
-place_release(uint32_t slot, uint64_t gen, struct lend *keep)
+place_release(const struct place *p)
 {
-	struct place p = { .slot = slot, .gen = gen, .keep = keep };
+	if (!release(p))
+		busy[nbusy++] = *p; /* a slot has one place: it fits */
+}
 
-	if (!release(&p))
-		busy[nbusy++] = p; /* a slot has one place: it fits */
+void
+depart_giveback(uint32_t slot, uint64_t gen)
+{
+	for (uint32_t i = 0; i < nbusy; i++)
+		if (busy[i].slot == slot)
+			return; /* it waits for the lock already */
+	place_release(
+	    &(struct place){ .slot = slot, .gen = gen, .is_reserved = true });
 }
 
 bool
@@ -139,7 +165,7 @@ depart_turn(void)
 void
 depart_placeless(uint32_t slot, uint64_t gen)
 {
-	place_release(slot, gen, NULL);
+	place_release(&(struct place){ .slot = slot, .gen = gen });
 }
 
 /* --- the connection -------------------------------------------------------- */
@@ -154,7 +180,8 @@ finish(struct backend *b)
 	if (b->watch.fd != -1)
 		depart_tell(b, MSG_FD_GONE, -1);
 	fdcache_drop(b);
-	place_release(slot, gen, keep);
+	place_release(
+	    &(struct place){ .slot = slot, .gen = gen, .keep = keep });
 	if (l != NULL)
 		lend_room(l);
 }

@@ -26,6 +26,10 @@ void depart_adopted(struct backend *b);
 /* A place that is CLOSING(me) and never had a connection. */
 void depart_placeless(uint32_t slot, uint64_t gen);
 
+/* A place RESERVED for somebody who cannot use it: free it, and tell those who
+ * wait for the room.  Done later if the limits lock is busy. */
+void depart_giveback(uint32_t slot, uint64_t gen);
+
 /* Once a turn: places whose release waits for the limits lock.  True while
  * some still do. */
 bool depart_turn(void);

@@ -17,6 +17,7 @@
 #include "shm/proc.h"
 #include "shm/queue.h"
 #include "shm/segment.h"
+#include "worker/backend/depart.h"
 #include "worker/backend/open.h"
 #include "worker/self.h"
 
@@ -39,7 +40,9 @@ grant(struct lend *l, struct backend *b, uint64_t word, uint32_t to)
 	CRASH_POINT("handover.granted");
 	if (grant_offer(to, l->pool, b->slot, b->gen) && proc_is_there(to)) {
 		CRASH_POINT("handover.offered");
-		bell_wake(to);
+		/* rung even if it is awake: it may just have lost its last
+		 * waiter, and then it looks no more at this pool */
+		bell_ring(to);
 		return true;
 	}
 	/* it had one already, or it has died: take it back */
@@ -65,28 +68,44 @@ handover_give(
 	return false;
 }
 
+/* Ring whoever waits for a pool that shares a limit with pool `p`; `is_own`:
+ * for `p` itself, too. */
+static void
+ring_waiters(const struct pool *p, bool is_own)
+{
+	uint32_t used = atomic_load(&seg->pools_used);
+
+	for (uint32_t i = 0; i < used; i++) {
+		const struct pool *q = pool_at(i);
+
+		if ((q == p && !is_own) ||
+		    (q->db != p->db && q->user != p->user))
+			continue;
+		for (uint32_t w = 0; w < seg->nworkers; w++)
+			if (queue_look(w, i, NULL) > 0)
+				bell_ring(w);
+	}
+}
+
+void
+handover_room(uint32_t pool)
+{
+	const struct pool *p = pool_at(pool);
+
+	if (p != NULL)
+		ring_waiters(p, true);
+}
+
 /* Somebody of another pool may wait for the room that this one takes up. */
 static void
 wake_siblings(struct lend *l)
 {
 	const struct party *db = db_at(l->row->db),
 			   *user = user_at(l->row->user);
-	uint32_t used;
 
-	if (atomic_load(&db->count) < atomic_load(&db->max) &&
-	    atomic_load(&user->count) < atomic_load(&user->max))
-		return;
-	used = atomic_load(&seg->pools_used);
-	for (uint32_t i = 0; i < used; i++) {
-		const struct pool *p = pool_at(i);
-
-		if (i == l->pool ||
-		    (p->db != l->row->db && p->user != l->row->user))
-			continue;
-		for (uint32_t w = 0; w < seg->nworkers; w++)
-			if (queue_look(w, i, NULL) > 0)
-				bell_ring(w);
-	}
+	if (atomic_load(&db->count) >= atomic_load(&db->max) ||
+	    atomic_load(&user->count) >= atomic_load(&user->max))
+		ring_waiters(l->row, false);
 }
 
 void
@@ -133,6 +152,22 @@ handover_take(struct lend *l)
 	return true;
 }
 
+/* Idle again, it is ours to watch, and anybody's to want. */
+static void
+recover_grant(struct slot *s, uint32_t i, uint64_t word)
+{
+	struct backend *b = backend_at(i);
+
+	if (!slot_move(s, word, SLOT_IDLE, self.me))
+		return;
+	if (b == NULL || b->gen != slot_gen(word) || b->lend == NULL) {
+		handover_room(atomic_load(&s->pool));
+		return;
+	}
+	(void)loop_want(&b->watch, LOOP_READ);
+	handover_idle(b->lend, b);
+}
+
 void
 handover_recover(const struct lend *l)
 {
@@ -142,17 +177,14 @@ handover_recover(const struct lend *l)
 		struct slot *s = slot_at(i);
 		uint64_t word = slot_look(s);
 		enum slot_state st = slot_state(word);
-		struct backend *b = backend_at(i);
-		bool is_busy;
 
 		if ((st != SLOT_GRANTED && st != SLOT_RESERVED) ||
 		    (l != NULL && atomic_load(&s->pool) != l->pool) ||
 		    loop_now_us < atomic_load(&s->since_us) + UNTAKEN_US)
 			continue;
 		if (st == SLOT_RESERVED)
-			limits_giveback(self.me, i, slot_gen(word), &is_busy);
-		else if (slot_move(s, word, SLOT_IDLE, self.me) && b != NULL &&
-		    b->gen == slot_gen(word))
-			(void)loop_want(&b->watch, LOOP_READ);
+			depart_giveback(i, slot_gen(word));
+		else
+			recover_grant(s, i, word);
 	}
 }

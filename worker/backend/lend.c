@@ -290,8 +290,12 @@ lend_turn(bool rung)
 		if (l->gen == 0)
 			continue;
 		serve_ready(l);
-		if (seg->nworkers > 1)
-			did |= handover_take(l);
+		if (seg->nworkers > 1 && handover_take(l)) {
+			did = true;
+			/* releasers passed us over while it was there */
+			if (l->nwaiting > 0)
+				lend_serve_idle(l);
+		}
 		if (l->nwaiting == 0)
 			continue;
 		make_hot(l);

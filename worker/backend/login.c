@@ -17,6 +17,8 @@
 #include "worker/io/tune.h"
 #include "worker/self.h"
 
+enum { STORE_US = 2000 }; /* how often to look at a full channel */
+
 static enum result try_entry(struct login *l);
 static enum result try_connect(struct login *l);
 
@@ -32,6 +34,7 @@ login_drop(struct backend *b)
 	b->login = NULL;
 	ask_cancel(&l->ask);
 	deadline_clear(&l->deadline);
+	deadline_clear(&l->retry);
 	loginmsg_fini(l);
 	compat_bzero(l, sizeof(*l));
 	free(l);
@@ -129,6 +132,48 @@ unreachable(struct login *l, int error)
 	return next_address(l);
 }
 
+/*
+ * Connect, once the supervisor is sure to get the duplicate: what still waits
+ * in our own memory would die with us, and the backend would be nobody's.
+ */
+static enum result
+do_connect(struct login *l)
+{
+	struct backend *b = l->b;
+	struct sockaddr_storage ss;
+
+	if (chan_is_waiting(&self.chan)) {
+		l->state = LOGIN_STORE;
+		if (deadline_set(&l->retry, loop_now_us + STORE_US) == 0)
+			return WAIT;
+		return err_set(
+			   &l->err, "53200", "out of memory", "out of memory"),
+		       FAIL;
+	}
+	CRASH_POINT("login.stored");
+	l->state = LOGIN_CONNECT;
+	memset(&ss, 0, sizeof(ss));
+	memcpy(&ss, l->info.addr.sa, l->info.addr.len);
+	if (connect(b->watch.fd, (struct sockaddr *)&ss, l->info.addr.len) ==
+		-1 &&
+	    errno != EINPROGRESS)
+		return unreachable(l, errno);
+	if (loop_want(&b->watch, LOOP_WRITE) == -1)
+		return err_set(&l->err, "53000", "server is not reachable",
+			   "event loop: %s", strerror(errno)),
+		       FAIL;
+	return WAIT;
+}
+
+static void
+on_retry(struct deadline *d)
+{
+	struct login *l = OUTER_OF(d, struct login, retry);
+
+	if (do_connect(l) == FAIL)
+		fail(l);
+}
+
 static enum result
 connect_to(struct login *l)
 {
@@ -138,7 +183,6 @@ connect_to(struct login *l)
 
 	memset(&ss, 0, sizeof(ss));
 	memcpy(&ss, l->info.addr.sa, l->info.addr.len);
-	l->state = LOGIN_CONNECT;
 	fd = socket(ss.ss_family, SOCK_STREAM, 0);
 	if (fd == -1 || compat_cloexec_nonblock(fd) == -1) {
 		err_set(&l->err, "53000", "server is not reachable",
@@ -158,15 +202,7 @@ connect_to(struct login *l)
 		    "channel to the supervisor is full");
 		return FAIL;
 	}
-	CRASH_POINT("login.stored");
-	if (connect(fd, (struct sockaddr *)&ss, l->info.addr.len) == -1 &&
-	    errno != EINPROGRESS)
-		return unreachable(l, errno);
-	if (loop_want(&b->watch, LOOP_WRITE) == -1)
-		return err_set(&l->err, "53000", "server is not reachable",
-			   "event loop: %s", strerror(errno)),
-		       FAIL;
-	return WAIT;
+	return do_connect(l);
 }
 
 static enum result
@@ -266,6 +302,7 @@ login_start(struct backend *b)
 	l->info = *backend_info(b);
 	params_edit_init(&l->params);
 	deadline_init(&l->deadline, on_deadline);
+	deadline_init(&l->retry, on_retry);
 	if (b->lend->db->load_balance_hosts == LOAD_ROUND_ROBIN)
 		b->lend->next_host++;
 	if (self.conf->server_connect_timeout_ms > 0)

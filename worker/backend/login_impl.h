@@ -16,6 +16,7 @@
 
 enum login_state {
 	LOGIN_HOST,
+	LOGIN_STORE,
 	LOGIN_CONNECT,
 	LOGIN_AUTH,
 	LOGIN_SASL,
@@ -27,8 +28,8 @@ struct login {
 	enum login_state state;
 	struct backend *b;
 	struct deadline deadline;
+	struct deadline retry; /* in STORE */
 	struct ask ask;
-	bool is_asking;
 	uint32_t tried;   /* entries of the host list, this one included */
 	uint32_t address; /* of this entry's, the one being tried */
 	bool is_told;     /* the server has said why in an ErrorResponse */

@@ -9,6 +9,7 @@
 #include "shm/proc.h"
 #include "shm/queue.h"
 #include "shm/segment.h"
+#include "worker/backend/depart.h"
 #include "worker/self.h"
 
 enum {
@@ -223,9 +224,10 @@ open_try(struct lend *l, bool is_spare)
 		return OPEN_STARTED;
 	}
 	pool_login_drop(l->row, self.me);
-	/* who found the login taken, and knows the newer configuration, may;
-	 * against a limit nobody may, and would only wake us in turn */
-	if (a == LIMITS_CONF)
+	/* who found the login taken, and knows the newer configuration or gets
+	 * the lock, may; against a limit nobody may, and would only wake us in
+	 * turn */
+	if (a == LIMITS_CONF || a == LIMITS_BUSY)
 		lend_wake_others(l);
 	return a == LIMITS_BUSY ? OPEN_AGAIN : OPEN_NO;
 }
@@ -233,7 +235,7 @@ open_try(struct lend *l, bool is_spare)
 void
 open_reserved(struct lend *l, uint32_t slot, uint64_t gen)
 {
-	bool is_busy, has_login;
+	bool has_login;
 
 	l->is_evicting = false;
 	lend_refresh(l);
@@ -243,8 +245,7 @@ open_reserved(struct lend *l, uint32_t slot, uint64_t gen)
 		backend_start(l, slot, gen);
 		return;
 	}
-	/* a busy lock leaves it to lie untaken until somebody takes it back */
-	limits_giveback(self.me, slot, gen, &is_busy);
+	depart_giveback(slot, gen);
 	if (has_login) {
 		pool_login_drop(l->row, self.me);
 		lend_wake_others(l);
