@@ -118,38 +118,60 @@ handover_idle(struct lend *l, struct backend *b)
 	wake_siblings(l);
 }
 
+/* What is GRANTED or RESERVED to us, if slot `i` still is. */
+static void
+take_slot(struct lend *l, uint32_t i, uint64_t gen)
+{
+	struct slot *s = slot_at(i);
+	uint64_t word = s == NULL ? 0 : slot_look(s);
+	struct backend *b = backend_at(i);
+
+	if (s == NULL || slot_gen(word) != gen || slot_owner(word) != self.me)
+		return;
+	if (slot_state(word) == SLOT_RESERVED) {
+		open_reserved(l, i, gen);
+		return;
+	}
+	if (slot_state(word) != SLOT_GRANTED || b == NULL || b->gen != gen ||
+	    !slot_move(s, word, SLOT_ACTIVE, self.me))
+		return;
+	CRASH_POINT("handover.taken");
+	if (backend_taken(b) && lend_is_fit(l, b) && !lend_serve(l, b))
+		lend_release(b);
+}
+
 bool
 handover_take(struct lend *l)
 {
 	uint32_t slot;
-	uint64_t gen, word;
-	struct slot *s;
-	struct backend *b;
+	uint64_t gen;
 
 	if (!grant_look(self.me, l->pool, &slot, &gen))
 		return false;
 	CRASH_POINT("handover.seen");
-	s = slot_at(slot);
-	word = s == NULL ? 0 : slot_look(s);
-	b = backend_at(slot);
-	if (s != NULL && slot_gen(word) == gen && slot_owner(word) == self.me) {
-		if (slot_state(word) == SLOT_RESERVED) {
-			grant_clear(self.me, l->pool);
-			open_reserved(l, slot, gen);
-			return true;
-		}
-		if (slot_state(word) == SLOT_GRANTED && b != NULL &&
-		    b->gen == gen && slot_move(s, word, SLOT_ACTIVE, self.me)) {
-			grant_clear(self.me, l->pool);
-			CRASH_POINT("handover.taken");
-			if (backend_taken(b) && lend_is_fit(l, b) &&
-			    !lend_serve(l, b))
-				lend_release(b);
-			return true;
-		}
-	}
 	grant_clear(self.me, l->pool);
+	take_slot(l, slot, gen);
 	return true;
+}
+
+void
+handover_find(void)
+{
+	uint32_t used = atomic_load(&seg->slots_used);
+
+	for (uint32_t i = 0; i < used; i++) {
+		const struct slot *s = slot_at(i);
+		uint64_t word = slot_look(s);
+		struct lend *l;
+
+		if (slot_owner(word) != self.me ||
+		    (slot_state(word) != SLOT_GRANTED &&
+			slot_state(word) != SLOT_RESERVED))
+			continue;
+		l = lend_at(atomic_load(&s->pool));
+		if (l != NULL && l->gen != 0)
+			take_slot(l, i, slot_gen(word));
+	}
 }
 
 /* Idle again, it is ours to watch, and anybody's to want. */

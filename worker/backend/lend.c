@@ -354,6 +354,7 @@ lend_rescan(void)
 	uint32_t i = 0;
 
 	backend_rescan();
+	handover_find();
 	handover_recover(NULL);
 	while ((l = lend_next(&i)) != NULL) {
 		make_hot(l);

@@ -42,6 +42,10 @@ bool handover_give(
 /* The slot has just become idle: did somebody begin to wait meanwhile? */
 void handover_idle(struct lend *l, struct backend *b);
 
+/* Slots that are GRANTED or RESERVED to us and that no grant word names: the
+ * granter may have died before he wrote it. */
+void handover_find(void);
+
 /* There is room under the limits of this pool: ring whoever waits for it, or
  * for a pool that shares a limit with it. */
 void handover_room(uint32_t pool);
