@@ -141,8 +141,12 @@ client_open(int fd, const struct sockaddr_storage *peer, socklen_t len,
 	relay_init(c);
 	if ((limit_us > 0 &&
 		deadline_set(&c->deadline, loop_now_us + limit_us) == -1) ||
-	    loop_want(&c->watch, LOOP_READ) == -1)
+	    loop_want(&c->watch, LOOP_READ) == -1) {
 		client_fail(c, "53200", "out of memory");
+		return;
+	}
+	/* its startup packet is mostly there already: no need to wait for it */
+	greet_on_bytes(c);
 }
 
 /* --- bytes ------------------------------------------------------------------------- */
