@@ -72,9 +72,13 @@ is_met() { # question
 	inc:*) compiles "#include <stddef.h>
 #include <${1#inc:}>" ;;
 	pg:*)
-		command -v "${1#pg:}" >/dev/null 2>&1 ||
-		    ls /usr/lib/postgresql/*/bin/"${1#pg:}" \
-			/usr/pgsql-*/bin/"${1#pg:}" >/dev/null 2>&1 ;;
+		command -v "${1#pg:}" >/dev/null 2>&1 && return
+		# one of these suffices; a pattern that matches none stays
+		for f in /usr/lib/postgresql/*/bin/"${1#pg:}" \
+		    /usr/pgsql-*/bin/"${1#pg:}"; do
+			[ -x "$f" ] && return
+		done
+		return 1 ;;
 	esac
 }
 
