@@ -138,7 +138,7 @@ give_orphans(uint32_t n, uint64_t now_ms)
 {
 	struct repair r = { .todo = todo };
 
-	repair_adopt(n, &r);
+	repair_adopt(n, fdstore_has, &r);
 	for (uint32_t i = 0; i < r.ntodo; i++)
 		fdstore_adopt(todo[i].slot, todo[i].gen, todo[i].heir, now_ms);
 }

@@ -93,11 +93,17 @@ free_place(struct work *w, struct slot *s, uint64_t word)
 		(void)limits_free(s, word);
 }
 
+/* The supervisor has none: it never had one, or has forgotten it. */
+static bool
+has_lost_fd(const struct work *w, uint32_t idx, uint64_t gen)
+{
+	return w->has_fd != NULL && !w->has_fd(idx, gen);
+}
+
 static bool
 is_unreachable(const struct work *w, uint32_t idx, uint64_t gen)
 {
-	return w->has_fd != NULL && !w->has_fd(idx, gen) &&
-	    holder_of(idx, gen) == PROC_NOBODY;
+	return has_lost_fd(w, idx, gen) && holder_of(idx, gen) == PROC_NOBODY;
 }
 
 /* Idle, but of no use to anybody: pinned to the dead, or without a socket. */
@@ -121,7 +127,7 @@ bequeath(struct work *w, struct slot *s, uint64_t word)
 	 * seen: who holds a duplicate still is about to drop it, and would
 	 * wait for that end in vain.
 	 */
-	if (w->has_fd != NULL && !w->has_fd(idx, gen)) {
+	if (has_lost_fd(w, idx, gen)) {
 		if (slot_move(s, word, SLOT_CLOSING, PROC_NOBODY))
 			free_place(
 			    w, s, slot_word(SLOT_CLOSING, PROC_NOBODY, gen));
@@ -288,9 +294,9 @@ repair_process(uint32_t k, has_fd_fn *has_fd, struct repair *r)
 }
 
 void
-repair_adopt(uint32_t heir, struct repair *r)
+repair_adopt(uint32_t heir, has_fd_fn *has_fd, struct repair *r)
 {
-	struct work w = { .r = r };
+	struct work w = { .has_fd = has_fd, .r = r };
 
 	r->ntodo = 0;
 	r->deferred = false;
@@ -300,9 +306,11 @@ repair_adopt(uint32_t heir, struct repair *r)
 		struct slot *s = &segtab.slots[i];
 		uint64_t word = slot_look(s);
 
-		if (slot_state(word) == SLOT_CLOSING &&
-		    is_dead(slot_owner(word)) &&
-		    slot_move(s, word, SLOT_CLOSING, heir))
+		if (slot_state(word) != SLOT_CLOSING ||
+		    !is_dead(slot_owner(word)) ||
+		    has_lost_fd(&w, i, slot_gen(word)))
+			continue;
+		if (slot_move(s, word, SLOT_CLOSING, heir))
 			list(&w, i, slot_gen(word), heir);
 	}
 	name_keeper();

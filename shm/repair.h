@@ -36,8 +36,12 @@ struct repair {
 void repair_process(
     uint32_t k, bool (*has_fd)(uint32_t slot, uint64_t gen), struct repair *r);
 
-/* CLOSING slots that nobody living owns get `heir` (a worker that has just
- * started); fills r->todo. */
-void repair_adopt(uint32_t heir, struct repair *r);
+/*
+ * CLOSING slots that nobody living owns get `heir` (a worker that has just
+ * started); fills r->todo.  `has_fd` as above: one without a descriptor is
+ * left to the repair that was deferred, which frees it.
+ */
+void repair_adopt(uint32_t heir, bool (*has_fd)(uint32_t slot, uint64_t gen),
+    struct repair *r);
 
 #endif

@@ -243,6 +243,29 @@ START_TEST(when_its_end_was_seen)
 }
 END_TEST
 
+/* Its repair waits for the lock; a worker that begins cannot end it. */
+START_TEST(when_its_end_was_seen_and_the_lock_is_busy)
+{
+	uint32_t pool;
+	uint64_t gen = put(SLOT_CLOSING, 1, &pool);
+
+	ck_assert(limits_try(0));
+	repair_process(1, has_none, &result);
+	ck_assert(result.deferred);
+	atomic_store(&proc_at(2)->state, PROC_STARTING);
+	repair_adopt(2, has_none, &result);
+	ck_assert_uint_eq(result.ntodo, 0);
+	ck_assert_uint_eq(
+	    slot_look(slot_at(0)), slot_word(SLOT_CLOSING, PROC_NOBODY, gen));
+	limits_drop(0);
+	repair_process(1, has_none, &result);
+	ck_assert(!result.deferred);
+	ck_assert_int_eq(slot_state(slot_look(slot_at(0))), SLOT_FREE);
+	ck_assert_uint_eq(atomic_load(&pool_at(pool)->count), 0);
+	segment_drop();
+}
+END_TEST
+
 START_TEST(heirs)
 {
 	uint32_t pool, slot;
@@ -273,17 +296,17 @@ START_TEST(heirs)
 	expect_sane(true);
 	repair_process(3, has_all, &result);
 	ck_assert_uint_eq(result.ntodo, 0);
-	repair_adopt(2, &result); /* not there yet */
+	repair_adopt(2, has_all, &result); /* not there yet */
 	ck_assert_uint_eq(result.ntodo, 0);
 	atomic_store(&proc_at(2)->state, PROC_STARTING);
 	atomic_store(&proc_at(2)->gone, 0);
-	repair_adopt(2, &result);
+	repair_adopt(2, has_all, &result);
 	ck_assert_uint_eq(result.ntodo, 12);
 	for (uint32_t i = 0; i < 12; i++)
 		ck_assert_uint_eq(todo[i].heir, 2);
 	ck_assert_uint_eq(atomic_load(&seg->keeper), 3);
 	expect_sane(true);
-	repair_adopt(2, &result);
+	repair_adopt(2, has_all, &result);
 	ck_assert_uint_eq(result.ntodo, 0);
 	segment_drop();
 }
@@ -319,7 +342,7 @@ start(uint32_t k, unsigned seed)
 	ck_assert_int_ne(kids[k], -1);
 	if (kids[k] == 0)
 		sim_worker(k, seed);
-	repair_adopt(k, &result);
+	repair_adopt(k, has_all, &result);
 }
 
 static void
@@ -535,6 +558,7 @@ main(void)
 		TEST(a_dead_holder_s_lock),
 		TEST(a_living_holder_defers),
 		TEST(when_its_end_was_seen),
+		TEST(when_its_end_was_seen_and_the_lock_is_busy),
 		TEST(heirs),
 		TEST(a_grant_to_the_dead),
 		TEST(killed_at_random),
