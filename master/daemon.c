@@ -15,6 +15,18 @@
 
 static int ready_fd = -1; /* write end; the waiting process has the other */
 
+void
+daemon_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd != -1 && fd <= STDERR_FILENO);
+	if (fd != -1)
+		close(fd);
+}
+
 int
 daemon_user_find(const char *name, struct daemon_user *u, struct err *e)
 {

@@ -13,6 +13,13 @@
 
 #include "conf/err.h"
 
+/*
+ * First thing in main(): let the numbers of the standard streams be taken,
+ * by /dev/null where we were started without them.  A socket that got one of
+ * these would be closed by a daemon, and the log would write into it.
+ */
+void daemon_streams(void);
+
 /* Whom to become. */
 struct daemon_user {
 	char name[64]; /* "": stay who we are */

@@ -271,6 +271,7 @@ main(int argc, char **argv)
 	char *pidfile;
 	struct err e;
 
+	daemon_streams();
 	compat_title_init(argc, &argv);
 	parse_arguments(argc, argv, &a);
 	log_verbose(a.source.verbose);

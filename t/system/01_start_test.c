@@ -303,6 +303,31 @@ START_TEST(daemon_mode)
 }
 END_TEST
 
+/* As a supervisor or a cron job may start it: without standard streams. */
+START_TEST(closed_streams)
+{
+	static const char script[] = "exec \"$0\" -d \"$1\" <&- >&- 2>&-";
+	struct pooler *p = pooler_new();
+	const char *argv[] = { "sh", "-c", script, pooler_bin(), p->conf,
+		NULL };
+	char *file = strdup(text("%s/pid", p->dir)), *s;
+	pid_t pid;
+
+	pooler_set(p, "pidfile = %s\nlogfile = %s/own.log", file, p->dir);
+	pooler_write(p);
+	ck_assert_int_eq(spawn_run(&(struct spawn){ .out = p->log }, argv), 0);
+	s = slurp(file);
+	pid = (pid_t)strtol(s, NULL, 10);
+	free(s);
+	free(file);
+	ck_assert_int_gt(pid, 1);
+	PQfinish(pooler_conn(p, ""));
+	PQfinish(pooler_conn(p, text("host=%s", p->dir)));
+	ck_assert_int_eq(kill(pid, SIGQUIT), 0);
+	UNTIL(10000, !is_alive(pid));
+}
+END_TEST
+
 START_TEST(quiet)
 {
 	struct pooler *p = pooler_new();
@@ -431,6 +456,7 @@ main(void)
 	tcase_add_test(tc, any_address);
 	tcase_add_test(tc, unix_socket_mode);
 	tcase_add_test(tc, daemon_mode);
+	tcase_add_test(tc, closed_streams);
 	tcase_add_test(tc, quiet);
 	tcase_add_test(tc, log_form);
 	if (getuid() == 0) {
