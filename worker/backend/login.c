@@ -45,6 +45,10 @@ fail(struct login *l)
 {
 	struct err e = l->err;
 
+	/* the host did not do: the next attempt is another one's turn.  With
+	   round robin it is so anyway */
+	if (l->b->lend->db->load_balance_hosts == LOAD_DISABLE)
+		l->b->lend->next_host++;
 	open_failed(l->b, &e, l->is_told); /* frees l */
 }
 
@@ -184,6 +188,8 @@ connect_to(struct login *l)
 	memset(&ss, 0, sizeof(ss));
 	memcpy(&ss, l->info.addr.sa, l->info.addr.len);
 	fd = socket(ss.ss_family, SOCK_STREAM, 0);
+	if (fd == -1 && errno == EAFNOSUPPORT)
+		return unreachable(l, errno);
 	if (fd == -1 || compat_cloexec_nonblock(fd) == -1) {
 		err_set(&l->err, "53000", "server is not reachable",
 		    "socket: %s", strerror(errno));
