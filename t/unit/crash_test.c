@@ -159,6 +159,18 @@ START_TEST(kills_where_it_is_told)
 }
 END_TEST
 
+/* Whoever it is: but only the first. */
+START_TEST(kills_one)
+{
+	fresh_segment(4, 4, 4);
+	ck_assert_int_eq(end_of("a:1"), SIGKILL);
+	atomic_store(&seg->repairs, 1);
+	ck_assert_int_eq(end_of("a:1"), SURVIVED);
+	ck_assert_int_eq(end_of("a:1:3"), SIGKILL);
+	segment_drop();
+}
+END_TEST
+
 START_TEST(disarmed)
 {
 	setenv("POOLER_CRASH", "a:1", 1);
@@ -191,6 +203,7 @@ main(void)
 		TEST(the_list_is_complete),
 #ifdef CRASH_POINTS
 		TEST(kills_where_it_is_told),
+		TEST(kills_one),
 		TEST(disarmed),
 #else
 		TEST(does_nothing),
