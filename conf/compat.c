@@ -17,8 +17,6 @@
 #include <syslog.h>
 #endif
 
-#define TITLE_PREFIX "pooler: "
-
 size_t
 compat_strlcpy(char *dst, const char *src, size_t size)
 {
@@ -230,6 +228,8 @@ compat_cpus(void)
 
 #if defined(__linux__)
 
+#define TITLE_PREFIX "pooler: "
+
 extern char **environ;
 
 static char *title_area; /* argv[0] to the end of the environment's strings */
@@ -333,8 +333,9 @@ compat_title(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	/* the leading - keeps the program's path out of it */
-	setproctitle("-" TITLE_PREFIX "%s", text);
+	/* it begins with the program's name; a leading - in the format would
+	 * leave that out, but OpenBSD would show the - */
+	setproctitle("%s", text);
 }
 
 #endif

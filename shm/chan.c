@@ -95,12 +95,16 @@ send_one(int sock, const struct msg *m, int fd)
 	return sendmsg(sock, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* Full for now: the socket, the kernel's memory, or descriptors in flight. */
+/*
+ * Full for now: the socket, the kernel's memory, or descriptors in flight
+ * (ETOOMANYREFS; EMFILE is how OpenBSD says it).
+ */
 static bool
 is_passing(int error)
 {
 	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR ||
-	    error == ENOBUFS || error == ENOMEM || error == ETOOMANYREFS;
+	    error == ENOBUFS || error == ENOMEM || error == ETOOMANYREFS ||
+	    error == EMFILE;
 }
 
 static int

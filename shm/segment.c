@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "conf/compat.h"
 #include "shm/clientrow.h"
 #include "shm/count.h"
 #include "shm/pool.h"
@@ -166,7 +167,7 @@ segment_make(const struct segment_sizes *sizes, struct err *e)
 	lay_out(&l, &segtab);
 	memcpy(seg->cancel_secret, secrets, 32);
 	memcpy(seg->mock_secret, secrets + 32, 32);
-	memset(secrets, 0, sizeof(secrets));
+	compat_bzero(secrets, sizeof(secrets));
 	for (uint32_t i = 0; i < segtab.nslots; i++)
 		atomic_store(&segtab.slots[i].hold,
 		    slot_word(SLOT_FREE, PROC_NOBODY, 1));
