@@ -340,9 +340,6 @@ conf_reload(const struct conf *running, struct conf_files *files,
 			return NULL;
 		}
 	}
-	if (conf_files_read_users(files, &e) == -1) {
-		conf_faults_add(faults, NULL, 0, "%s", e.log);
-		return NULL;
-	}
+	conf_files_read_users(files);
 	return conf_load(files, faults);
 }

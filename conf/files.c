@@ -167,23 +167,15 @@ conf_files_add(struct conf_files *files, const char *path, struct err *e)
 	return rc;
 }
 
-struct reading {
-	struct conf_files *files;
-	struct err *e;
-	bool failed;
-};
-
 static bool
 find_on_disk(void *arg, const char *name, struct lex_text *text)
 {
-	struct reading *r = arg;
+	struct conf_files *files = arg;
 	const struct conf_file *f;
 
-	if (r->failed || conf_files_add(r->files, name, r->e) == -1) {
-		r->failed = true;
+	if (conf_files_add(files, name, NULL) == -1)
 		return false;
-	}
-	f = conf_files_find(r->files, name);
+	f = conf_files_find(files, name);
 	text->name = f->name;
 	text->bytes = f->bytes;
 	text->len = f->len;
@@ -191,10 +183,10 @@ find_on_disk(void *arg, const char *name, struct lex_text *text)
 }
 
 /* The last auth_file that the files name, or a pin; "" for none. */
-static int
-find_auth_file(struct reading *r, char *path, size_t size)
+static void
+find_auth_file(struct conf_files *files, char *path, size_t size)
 {
-	const struct conf_file *main_file = &r->files->v[0];
+	const struct conf_file *main_file = &files->v[0];
 	struct lex_text text = { .name = main_file->name,
 		.bytes = main_file->bytes,
 		.len = main_file->len };
@@ -203,15 +195,15 @@ find_auth_file(struct reading *r, char *path, size_t size)
 	bool is_ours, is_pinned = false;
 
 	path[0] = '\0';
-	for (size_t i = 0; i < r->files->n_pins; i++) {
-		const struct conf_pin *p = &r->files->pins[i];
+	for (size_t i = 0; i < files->n_pins; i++) {
+		const struct conf_pin *p = &files->pins[i];
 
 		if (strcmp(p->key, "auth_file") == 0) {
 			(void)compat_strlcpy(path, p->value, size);
 			is_pinned = is_pinned || p->how != CONF_PIN_UNSET;
 		}
 	}
-	lex_init(&l, &text, find_on_disk, r);
+	lex_init(&l, &text, find_on_disk, files);
 	do {
 		lex_next(&l, &ev);
 		is_ours = strcmp(ev.section, "pgbouncer") == 0 ||
@@ -219,9 +211,8 @@ find_auth_file(struct reading *r, char *path, size_t size)
 		if (ev.kind == LEX_PAIR && is_ours && !is_pinned &&
 		    strcmp(ev.key, "auth_file") == 0)
 			(void)compat_strlcpy(path, ev.value, size);
-	} while (ev.kind != LEX_END && !r->failed);
+	} while (ev.kind != LEX_END);
 	lex_fini(&l);
-	return r->failed ? -1 : 0;
 }
 
 int
@@ -231,22 +222,18 @@ conf_files_read(struct conf_files *files, const char *path, struct err *e)
 		return err_set(e, STATE, say, "files are read twice");
 	if (conf_files_add(files, path, e) == -1)
 		return -1;
-	return conf_files_read_users(files, e);
+	conf_files_read_users(files);
+	return 0;
 }
 
-int
-conf_files_read_users(struct conf_files *files, struct err *e)
+void
+conf_files_read_users(struct conf_files *files)
 {
-	struct reading r = { .files = files, .e = e };
 	char auth_file[NAME_MAX_BYTES];
-	struct err unused;
 
-	if (find_auth_file(&r, auth_file, sizeof(auth_file)) == -1)
-		return -1;
-	/* what is missing is told with everything else that is wrong */
+	find_auth_file(files, auth_file, sizeof(auth_file));
 	if (auth_file[0] != '\0')
-		(void)conf_files_add(files, auth_file, &unused);
-	return 0;
+		(void)conf_files_add(files, auth_file, NULL);
 }
 
 int

@@ -53,7 +53,8 @@ void conf_files_free(struct conf_files *files); /* wipes */
 
 /*
  * Read `path`, what it includes, and the auth_file that it names (or that a
- * pin does).  A missing auth_file is left to conf_load() to complain of.
+ * pin does).  -1: the main file cannot be read; of any other, conf_load()
+ * says so, with everything else that is wrong.
  */
 int conf_files_read(struct conf_files *files, const char *path, struct err *e);
 
@@ -64,7 +65,7 @@ int conf_files_add(struct conf_files *files, const char *path, struct err *e);
  * Read the auth_file that the files and the pins name now, and includes that
  * are missing; a pin set after conf_files_read() may name another.
  */
-int conf_files_read_users(struct conf_files *files, struct err *e);
+void conf_files_read_users(struct conf_files *files);
 
 /* The bytes of a file, by the name that it was read under, or NULL. */
 const struct conf_file *

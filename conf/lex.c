@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "conf/compat.h"
@@ -192,10 +193,15 @@ include(struct lex *l, struct span s, struct lex_event *ev)
 		fault(ev, "%include without a file");
 	else if (l->depth == LEX_DEPTH)
 		fault(ev, "too many files include one another");
-	else if (l->find == NULL || !l->find(l->arg, l->buf, &text))
-		fault(ev, "cannot read the included file");
-	else
+	else if (l->find != NULL && l->find(l->arg, l->buf, &text))
 		push(l, &text);
+	else {
+		snprintf(l->told, sizeof(l->told),
+		    "cannot read the included file \"%.100s\": does it exist, "
+		    "and may this user read it?",
+		    l->buf);
+		fault(ev, l->told);
+	}
 }
 
 /* The next line of the innermost file; false at that file's end. */

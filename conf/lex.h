@@ -60,6 +60,7 @@ struct lex {
 	char section[LEX_SECTION_MAX];
 	char *buf; /* key and value of the event */
 	size_t size;
+	char told[192]; /* a fault that names something */
 };
 
 /* `find` may be NULL: every %include is then a fault. */

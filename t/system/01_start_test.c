@@ -90,9 +90,10 @@ START_TEST(check_a_bad_file)
 	    "[databases]\n"
 	    "app = host=127.0.0.1 port=none\n"
 	    "[nonsense]\n"
+	    "%include no-such-file\n"
 	    "x = y\n");
 	ck_assert_int_eq(RUN(p, "-t", p->conf), 1);
-	for (int line = 2; line <= 8; line++)
+	for (int line = 2; line <= 9; line++)
 		if (line != 6)
 			ck_assert_msg(
 			    file_has(p->log, text("%s:%d", p->conf, line)),
