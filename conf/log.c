@@ -36,6 +36,9 @@ struct target {
 	enum target_how how;
 };
 
+/* Where lines go. */
+enum sink { SINK_ERR, SINK_FILE, SINK_SYSLOG, SINKS };
+
 static struct {
 	enum log_level least;
 	bool is_quiet;
@@ -49,7 +52,7 @@ static struct {
 	char ident[64];
 	const char *syslog_path;
 	uint64_t syslog_again_us; /* no attempt before this */
-	_Atomic uint64_t lost;
+	_Atomic uint64_t lost[SINKS];
 } lg = {
 	.least = LOG_AT_LOG,
 	.err = { .fd = STDERR_FILENO, .how = TARGET_POLL },
@@ -205,10 +208,9 @@ put_syslog(enum log_level level, const char *text)
 }
 
 static bool
-put_all(enum log_level level, const char *text)
+put_line(const struct target *t, enum log_level level, const char *text)
 {
 	char line[LINE_MAX_BYTES], when[CLOCK_TEXT];
-	bool ok = true;
 	int n = snprintf(line, sizeof(line), "%s [%ld] %s %s",
 	    clock_text(when, clock_wall_us(), 1), (long)getpid(),
 	    levels[level].name, text);
@@ -216,28 +218,48 @@ put_all(enum log_level level, const char *text)
 	    (size_t)n < sizeof(line) - 1 ? (size_t)n : sizeof(line) - 2;
 
 	line[len++] = '\n';
-	if (lg.err.fd != -1 && !lg.is_quiet)
-		ok = put(&lg.err, line, len) && ok;
-	if (lg.file.fd != -1)
-		ok = put(&lg.file, line, len) && ok;
-	if (lg.use_syslog)
-		ok = put_syslog(level, text) && ok;
-	return ok;
+	return put(t, line, len);
 }
 
-/* The word for what is missing, before the first line that gets through. */
-static void
-tell_lost(void)
+static bool
+put_to(enum sink sink, enum log_level level, const char *text)
 {
-	uint64_t lost = atomic_exchange(&lg.lost, 0);
-	char text[64];
+	switch (sink) {
+	case SINK_ERR:
+		return lg.is_quiet || lg.err.fd == -1 ||
+		    put_line(&lg.err, level, text);
+	case SINK_FILE:
+		return lg.file.fd == -1 || put_line(&lg.file, level, text);
+	case SINK_SYSLOG:
+		return !lg.use_syslog || put_syslog(level, text);
+	case SINKS:
+		break;
+	}
+	return true;
+}
 
-	if (lost == 0)
-		return;
-	snprintf(text, sizeof(text), "%llu log lines were lost",
-	    (unsigned long long)lost);
-	if (!put_all(LOG_AT_WARNING, text))
-		atomic_fetch_add(&lg.lost, lost);
+/*
+ * Each has a count of its own: what one of them misses is no hole in another.
+ * The word for what is missing comes before the first line that gets through.
+ */
+static void
+put_all(enum log_level level, const char *text)
+{
+	for (enum sink s = 0; s < SINKS; s++) {
+		uint64_t lost = atomic_exchange(&lg.lost[s], 0);
+		char told[64];
+
+		if (lost > 0) {
+			snprintf(told, sizeof(told), "%llu log lines were lost",
+			    (unsigned long long)lost);
+			if (put_to(s, LOG_AT_WARNING, told))
+				lost = 0;
+		}
+		if (!put_to(s, level, text))
+			lost++;
+		if (lost > 0)
+			atomic_fetch_add(&lg.lost[s], lost);
+	}
 }
 
 static void
@@ -254,9 +276,7 @@ log_va(enum log_level level, const struct log_who *who, const char *fmt,
 	}
 	vsnprintf(raw, sizeof(raw), fmt, ap);
 	(void)escape(text + n, sizeof(text) - n, raw);
-	tell_lost();
-	if (!put_all(level, text))
-		atomic_fetch_add(&lg.lost, 1);
+	put_all(level, text);
 	errno = saved;
 }
 
@@ -313,7 +333,11 @@ log_is_kept(void)
 uint64_t
 log_lost(void)
 {
-	return atomic_load(&lg.lost);
+	uint64_t lost = 0;
+
+	for (int s = 0; s < SINKS; s++)
+		lost += atomic_load(&lg.lost[s]);
+	return lost;
 }
 
 void

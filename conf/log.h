@@ -9,7 +9,7 @@
  * The form is PgBouncer's, since tools parse it.  A line is one write(2) to a
  * descriptor in append mode, so that the lines of many processes never mix,
  * and it never waits: what the reader does not take is dropped and counted,
- * and the next line that gets through is preceded by the count.  Control
+ * and the next line that gets through to it is preceded by the count.  Control
  * bytes are escaped: nobody writes a line of his own through a user name.
  *
  * ERROR: someone must act.  WARNING: a session was lost.  LOG: the life of a
@@ -99,7 +99,7 @@ int log_give(uid_t uid, gid_t gid);
 /* Is there a file or syslog?  A daemon needs one. */
 bool log_is_kept(void);
 
-/* Lines that were lost since the last one that said so. */
+/* Lines that were lost since the last one that said so, in all places. */
 uint64_t log_lost(void);
 
 /* Is this a syslog facility's name? */

@@ -353,6 +353,28 @@ START_TEST(to_syslog)
 }
 END_TEST
 
+/* What standard error or syslog misses is no hole in the file. */
+START_TEST(one_of_several)
+{
+	int p[2];
+
+	ck_assert_int_eq(pipe(p), 0);
+	ck_assert_int_eq(dup2(p[1], STDERR_FILENO), STDERR_FILENO);
+	close(p[1]);
+	log_quiet(false);
+	log_syslog_path("/nonexistent/log");
+	conf.syslog = 1;
+	ck_assert_int_eq(log_setup(&conf), 0);
+	(void)signal(SIGPIPE, SIG_IGN);
+	close(p[0]);
+	for (int i = 0; i < 3; i++)
+		log_info(NULL, "line %d", i);
+	ck_assert_uint_eq(log_lost(), 6);
+	ck_assert_ptr_nonnull(strstr(slurp(path), "LOG line 2\n"));
+	ck_assert_ptr_null(strstr(slurp(path), "lost"));
+}
+END_TEST
+
 START_TEST(facilities)
 {
 	ck_assert(log_is_facility("daemon"));
@@ -428,6 +450,7 @@ main(void)
 	tcase_add_test(tc, quiet_lets_go);
 	tcase_add_test(tc, socket_stderr);
 	tcase_add_test(tc, to_syslog);
+	tcase_add_test(tc, one_of_several);
 	tcase_add_test(tc, facilities);
 	tcase_add_test(tc, fatal_ends);
 	tcase_add_test(tc, many_writers);
