@@ -5,8 +5,8 @@
 # Check's own checks over all programs; a step that fails without having
 # reported a failed check (a build, a crash) counts as one.
 #
-# From make: MAKE, OUT, CALLERS_CC, POLL_SYSTEMS; SAN and the caller's flags
-# travel in MAKEFLAGS.
+# From make: MAKE, OUT, CALLERS_CC, POLL_SYSTEMS, KQUEUE_SYSTEMS; SAN and the
+# caller's flags travel in MAKEFLAGS.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 log=$OUT/check.log
@@ -86,8 +86,12 @@ step "crash points of the segment ($first)" \
     make_with "$first" -s CRASH=1 unit-crash unit-repair
 step "system tests ($first)" make_with "$first" -s system
 [ -z "$POLL_SYSTEMS" ] ||
-    step "system tests with poll ($last)" make_with "$last" -s LOOP=poll \
-	SYSTEMS="$POLL_SYSTEMS" system
+    step "with poll ($last)" make_with "$last" -s LOOP=poll \
+	SYSTEMS="$POLL_SYSTEMS" unit-loop unit-accept system
+[ -z "$KQUEUE_SYSTEMS" ] ||
+    step "with kqueue's stand-in ($last)" make_with "$last" -s LOOP=kqueue \
+	CPPFLAGS="-It/shim ${CPPFLAGS:-}" SYSTEMS="$KQUEUE_SYSTEMS" \
+	unit-loop unit-accept system
 
 if [ $passed = 0 ]; then
 	echo "no check has passed"

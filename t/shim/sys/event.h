@@ -2,12 +2,12 @@
  * event.h - as much of kqueue(2) as loop_kqueue.c uses, on top of poll(2), so
  * that the file is compiled and its logic run where there is no kqueue:
  *
- *   gmake unit-loop LOOP=kqueue CPPFLAGS=-It/shim BUILD=build/kqueue
+ *   gmake unit-loop LOOP=kqueue CPPFLAGS=-It/shim OUT=build/kqueue
  *
  * It follows the BSDs' manual pages: one knote for each (descriptor, filter),
  * an EV_ADD of one that exists changes it, a closed descriptor loses its
  * knotes, EV_EOF comes whatever the low-water mark.  One queue a process.
- * For tests only; nothing of it is in the program.
+ * For tests only; nothing of it is in the program that is installed.
  */
 #ifndef T_SHIM_SYS_EVENT_H
 #define T_SHIM_SYS_EVENT_H
