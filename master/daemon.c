@@ -155,6 +155,19 @@ shown(rlim_t r)
 	return r == RLIM_INFINITY ? UINT64_MAX : (uint64_t)r;
 }
 
+/*
+ * What the kernel has made of it counts: the BSDs cut a limit down to the
+ * system's own maximum and call that a success.
+ */
+static void
+set_limit(struct rlimit *r, rlim_t soft, rlim_t hard)
+{
+	struct rlimit more = { .rlim_cur = soft, .rlim_max = hard };
+
+	(void)setrlimit(RLIMIT_NOFILE, &more);
+	(void)getrlimit(RLIMIT_NOFILE, r);
+}
+
 int
 daemon_descriptors(
     uint64_t need, uint64_t want, uint64_t *soft, uint64_t *hard, struct err *e)
@@ -164,22 +177,13 @@ daemon_descriptors(
 	if (getrlimit(RLIMIT_NOFILE, &r) == -1)
 		return err_set(e, "53000", "cannot read the descriptor limit",
 		    "getrlimit: %s", strerror(errno));
-	if (shown(r.rlim_max) < need) {
-		struct rlimit more = { .rlim_cur = (rlim_t)need,
-			.rlim_max = (rlim_t)need };
-
-		/* the hard limit is root's to raise */
-		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
-			r = more;
-	}
-	if (shown(r.rlim_cur) < want) {
-		struct rlimit more = r;
-
-		more.rlim_cur =
-		    shown(r.rlim_max) < want ? r.rlim_max : (rlim_t)want;
-		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
-			r = more;
-	}
+	/* the hard limit is root's to raise */
+	if (shown(r.rlim_max) < need)
+		set_limit(&r, (rlim_t)need, (rlim_t)need);
+	if (shown(r.rlim_cur) < want)
+		set_limit(&r,
+		    shown(r.rlim_max) < want ? r.rlim_max : (rlim_t)want,
+		    r.rlim_max);
 	*soft = shown(r.rlim_cur);
 	*hard = shown(r.rlim_max);
 	if (*soft < need)
