@@ -24,7 +24,6 @@ enum { POOL_GREETING = 4088 };
 struct pool_failure {
 	uint64_t number;  /* 0: none yet; +1 a failure */
 	uint64_t when_ms; /* monotonic */
-	uint64_t born_us; /* when the failed login had begun */
 	uint32_t told;    /* 1: the server said so, in an ErrorResponse */
 	char sqlstate[8];
 	char say[244]; /* the server's words, or ours */

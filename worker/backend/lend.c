@@ -154,7 +154,7 @@ lend_take(struct lend *l, struct waiter *w, bool *failed, struct err *err)
 		err_set(err, "3D000", "database removed", "database removed");
 		return NULL;
 	}
-	if (atomic_load(&l->row->count) == 0 && open_is_failing(l, err)) {
+	if (open_is_hopeless(l, err)) {
 		*failed = true;
 		return NULL;
 	}

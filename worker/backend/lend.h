@@ -67,7 +67,6 @@ struct lend {
 
 	struct lend *next_hot;
 	struct deadline timer;  /* the next thing that waiting needs */
-	uint64_t retry_us;      /* no new login before this */
 	uint64_t failure_seen;  /* number of the failure last told */
 	uint32_t next_host;     /* round robin over a host list */
 	struct scram_keys keys; /* for logins at the server; iterations 0:

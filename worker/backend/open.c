@@ -70,12 +70,37 @@ open_is_failing(struct lend *l, struct err *e)
 	return true;
 }
 
+/* Those in login, and those on their way out, serve nobody. */
+static bool
+has_servers(const struct lend *l)
+{
+	uint32_t used = atomic_load(&seg->slots_used);
+
+	for (uint32_t i = 0; i < used; i++) {
+		const struct slot *s = slot_at(i);
+		enum slot_state state = slot_state(slot_look(s));
+
+		if ((state == SLOT_ACTIVE || state == SLOT_IDLE ||
+			state == SLOT_GRANTED) &&
+		    atomic_load(&s->pool) == l->pool)
+			return true;
+	}
+	return false;
+}
+
+bool
+open_is_hopeless(struct lend *l, struct err *e)
+{
+	return open_is_failing(l, e) && !has_servers(l);
+}
+
 void
 open_look(struct lend *l)
 {
 	uint64_t number = atomic_load(&l->row->failure_number);
 	struct waiter *w, *next;
 	struct pool_failure f;
+	bool is_served;
 	struct err e;
 
 	if (number == 0 || number == l->failure_seen)
@@ -85,10 +110,13 @@ open_look(struct lend *l)
 	l->failure_seen = number;
 	if (!is_final(&f))
 		return;
+	is_served = has_servers(l);
 	err_set(&e, f.sqlstate, f.say, "server login failed: %s", f.say);
 	for (w = l->first; w != NULL; w = next) {
 		next = w->next;
-		if (w->since_us > f.when_ms * 1000 + 999)
+		/* the others may have a server in their turn */
+		if (w->since_us > f.when_ms * 1000 + 999 ||
+		    (is_served && !w->is_greeting))
 			continue;
 		lend_forget(w);
 		w->on_error(w, &e);
@@ -101,14 +129,10 @@ void
 open_failed(struct backend *b, const struct err *e, bool is_told)
 {
 	struct lend *l = b->lend;
-	struct pool_failure f, old;
+	struct pool_failure f;
 
 	memset(&f, 0, sizeof(f));
-	f.number = 1;
-	if (pool_failure_look(l->row, &old))
-		f.number = old.number + 1;
 	f.when_ms = clock_now_ms();
-	f.born_us = atomic_load(&slot_at(b->slot)->born_us);
 	f.told = is_told;
 	snprintf(f.sqlstate, sizeof(f.sqlstate), "%s", e->sqlstate);
 	snprintf(f.say, sizeof(f.say), "%s", e->say);

@@ -39,6 +39,9 @@ void open_look(struct lend *l);
 /* May nobody come in now?  True: *e is the cached error. */
 bool open_is_failing(struct lend *l, struct err *e);
 
+/* The same, for who could do with any server: there is none to wait for. */
+bool open_is_hopeless(struct lend *l, struct err *e);
+
 /* When the next login may be tried (loop_now_us's clock); 0: now. */
 uint64_t open_retry_us(const struct lend *l);
 
