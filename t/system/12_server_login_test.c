@@ -196,6 +196,96 @@ START_TEST(retry_after_the_pause)
 }
 END_TEST
 
+/* What connect_query sets is what this pool's clients begin with. */
+START_TEST(connect_query_sets_parameters)
+{
+	struct pooler *p = pooler_new();
+	PGconn *c;
+
+	pooler_db(p,
+	    "there = host=127.0.0.1 port=%d dbname=app "
+	    "connect_query='SET timezone TO ''Asia/Kathmandu''; "
+	    "SET application_name TO ''by_query'''",
+	    pg->port);
+	pooler_start(p);
+	for (int i = 0; i < 2; i++) {
+		c = pooler_conn(p, "dbname=there");
+		ck_assert_str_eq(
+		    PQparameterStatus(c, "TimeZone"), "Asia/Kathmandu");
+		ck_assert_str_eq(sql_one(c, "SHOW timezone"), "Asia/Kathmandu");
+		ck_assert_str_eq(
+		    sql_one(c, "SHOW application_name"), "by_query");
+		PQfinish(c);
+	}
+	/* unless they say otherwise themselves */
+	c = pooler_conn(p, "dbname=there application_name=mine");
+	ck_assert_str_eq(sql_one(c, "SHOW application_name"), "mine");
+	ck_assert_str_eq(sql_one(c, "SHOW timezone"), "Asia/Kathmandu");
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
+/*
+ * The keys of a SCRAM login are with the worker that serves the client: it
+ * fills the pool up to its minimum, whichever worker does the housekeeping,
+ * and nobody spoils the pool by a login without them.
+ */
+START_TEST(minimum_by_pass_through)
+{
+	struct pooler *p = pooler_new();
+	PGconn *c[4];
+
+	pooler_set(p, "auth_type = scram-sha-256\nmin_pool_size = 2");
+	pooler_workers(p, 4);
+	pooler_auth(p, "scram_u",
+	    pg_ask(pg,
+		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	for (int i = 0; i < 4; i++)
+		pooler_db(
+		    p, "d%d = host=127.0.0.1 port=%d dbname=app", i, pg->port);
+	pooler_start(p);
+	/* not all of them are with the one that does the housekeeping */
+	for (int i = 0; i < 4; i++)
+		c[i] = sql_open(pooler_at(p,
+		    text("dbname=d%d user=scram_u password='" PG_PASSWORD "'",
+			i)));
+	UNTIL(8000, pg_backends(pg, "usename = 'scram_u'") == 8);
+	for (int i = 0; i < 4; i++)
+		PQfinish(c[i]);
+	pooler_stop(p);
+}
+END_TEST
+
+/*
+ * New logins are refused, but there are servers: who waits for one of them is
+ * not sent away.
+ */
+START_TEST(refused_beside_servers)
+{
+	struct pooler *p = pooler_new();
+	PGconn *h, *w;
+
+	p->errors_ok = true;
+	pooler_set(p, "server_login_retry = 1\ndefault_pool_size = 2");
+	pooler_start(p);
+	h = pooler_conn(p, "user=app2");
+	w = pooler_conn(p, "user=app2");
+	sql_do(h, "BEGIN");
+	pg_ask(pg, "ALTER ROLE app2 NOLOGIN");
+	sql_send(w, "SELECT 'served'");
+	UNTIL(5000, file_has(p->log, "not permitted to log in"));
+	/* the next attempt fails as well */
+	ck_assert(!sql_is_ready(w, 1500));
+	pg_ask(pg, "ALTER ROLE app2 LOGIN");
+	sql_do(h, "COMMIT");
+	ck_assert_str_eq(sql_get(w), "served");
+	PQfinish(h);
+	PQfinish(w);
+	pooler_stop(p);
+}
+END_TEST
+
 START_TEST(all_kinds_of_client_address)
 {
 	struct pooler *p = pooler_new();
@@ -233,6 +323,9 @@ main(void)
 		tcase_add_test(tc, refused_once);
 	tcase_add_test(tc, database_missing_at_the_server);
 	tcase_add_test(tc, retry_after_the_pause);
+	tcase_add_test(tc, connect_query_sets_parameters);
+	tcase_add_test(tc, minimum_by_pass_through);
+	tcase_add_test(tc, refused_beside_servers);
 	tcase_add_test(tc, all_kinds_of_client_address);
 	return suite_run(s, SUITE_PG);
 }

@@ -289,6 +289,44 @@ START_TEST(min_pool_size)
 }
 END_TEST
 
+/* A pool that nobody uses is not filled up again. */
+START_TEST(min_pool_size_of_nobody)
+{
+	struct pooler *p = pooler_with("default_pool_size = 5\n"
+				       "min_pool_size = 2");
+	PGconn *c = pooler_conn(p, "");
+
+	UNTIL(8000, pg_backends(pg, "datname = 'app'") == 2);
+	PQfinish(c);
+	pg_terminate(pg, "datname = 'app'");
+	UNTIL(5000, pg_backends(pg, "datname = 'app'") == 0);
+	for (int64_t end = now_ms() + 1500; now_ms() < end; nap())
+		ck_assert_int_eq(pg_backends(pg, "datname = 'app'"), 0);
+	/* but for whoever comes next */
+	c = pooler_conn(p, "");
+	UNTIL(8000, pg_backends(pg, "datname = 'app'") == 2);
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
+/* A forced user's pool is there for whoever may come. */
+START_TEST(min_pool_size_of_forced_user)
+{
+	struct pooler *p = pooler_new();
+
+	pooler_db(p,
+	    "kept = host=127.0.0.1 port=%d dbname=app user=app2 "
+	    "min_pool_size=2",
+	    pg->port);
+	pooler_start(p);
+	UNTIL(8000, pg_backends(pg, "usename = 'app2'") == 2);
+	pg_terminate(pg, "usename = 'app2'");
+	UNTIL(8000, pg_backends(pg, "usename = 'app2'") == 2);
+	pooler_stop(p);
+}
+END_TEST
+
 /* A limit that is lowered by a reload is obeyed as servers come back. */
 START_TEST(lowered)
 {
@@ -379,6 +417,8 @@ main(void)
 	tcase_add_test(tc, max_user_connections_of_one_user);
 	tcase_add_test(tc, reserve_pool);
 	tcase_add_test(tc, min_pool_size);
+	tcase_add_test(tc, min_pool_size_of_nobody);
+	tcase_add_test(tc, min_pool_size_of_forced_user);
 	tcase_add_test(tc, lowered);
 	tcase_add_test(tc, raised);
 	tcase_add_test(tc, postgres_is_full);

@@ -5,6 +5,7 @@
 #include "shm/count.h"
 #include "shm/segment.h"
 #include "worker/backend/lend.h"
+#include "worker/backend/login.h"
 #include "worker/backend/open.h"
 #include "worker/self.h"
 
@@ -96,20 +97,34 @@ join_forced(void)
 	}
 }
 
+/* A pool below its minimum that somebody may use: its clients, or whoever
+ * comes to a forced user's. */
+static bool
+is_wanting(uint32_t pool)
+{
+	const struct pool *p = pool_at(pool);
+
+	return atomic_load(&p->gen) != 0 &&
+	    atomic_load(&p->count) < atomic_load(&p->min_size) &&
+	    (atomic_load(&p->forced) != 0 || pool_members(pool) > 0);
+}
+
+/*
+ * The keeper fills up, but where it takes keys that clients have brought: their
+ * worker does that, for a login without them would fail and hold up the pool.
+ */
 static void
-fill_up(void)
+fill_up(bool is_keeper)
 {
 	uint32_t used = atomic_load(&seg->pools_used);
 
 	for (uint32_t i = 0; i < used; i++) {
-		const struct pool *p = pool_at(i);
-		struct lend *l;
+		struct lend *l = is_wanting(i) ? lend_at(i) : NULL;
 
-		if (atomic_load(&p->gen) == 0 ||
-		    atomic_load(&p->count) >= atomic_load(&p->min_size))
+		if (l == NULL)
 			continue;
-		l = lend_at(i);
-		if (l != NULL)
+		lend_refresh(l);
+		if (login_needs_keys(l) ? login_has_keys(l) : is_keeper)
 			open_try(l, true);
 	}
 }
@@ -162,13 +177,18 @@ tick_stats(void)
 static void
 on_timer(struct deadline *d)
 {
+	bool is_keeper = atomic_load(&seg->keeper) == self.me + 1;
+
 	deadline_set(d, loop_now_us + TURN_US);
-	if (atomic_load(&seg->keeper) != self.me + 1 ||
-	    atomic_load(&seg->stopping) == SEG_NOW)
+	if (atomic_load(&seg->stopping) == SEG_NOW)
 		return;
+	if (!is_keeper) {
+		fill_up(false);
+		return;
+	}
 	end_overdue();
 	join_forced();
-	fill_up();
+	fill_up(true);
 	tick_stats();
 	if (loop_now_us / 1000 > RECLAIM_MS)
 		pool_reclaim(self.me, loop_now_us / 1000 - RECLAIM_MS);

@@ -24,6 +24,14 @@
 /* Begin; b->lend, b->slot, b->gen are set, b->state is BACKEND_LOGIN. */
 void login_start(struct backend *b);
 
+/*
+ * Has auth_file but a verifier for the user of this pool?  Then a server that
+ * asks wants the keys that a client has proved, and those are with the worker
+ * that it has logged in to: are they here?
+ */
+bool login_needs_keys(const struct lend *lend);
+bool login_has_keys(const struct lend *lend);
+
 /* The socket is ready. */
 void login_on_event(struct backend *b, unsigned events);
 

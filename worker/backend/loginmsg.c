@@ -14,6 +14,7 @@
 #include "conf/compat.h"
 #include "conf/users.h"
 #include "worker/backend/lend.h"
+#include "worker/backend/login.h"
 #include "worker/proto/digest.h"
 #include "worker/proto/field.h"
 #include "worker/proto/report.h"
@@ -51,6 +52,34 @@ secret_of(struct login *l)
 	else if (l->secret == NULL && u != NULL)
 		l->secret = strdup(u->secret);
 	return l->secret == NULL ? "" : l->secret;
+}
+
+/* The verifier that is all there is; NULL: there is a secret, or nothing. */
+static const struct user_scram *
+only_verifier(const struct lend *lend)
+{
+	const struct user *u = users_find(self.conf->users, lend->user);
+
+	if (lend->is_forced || lend->db == NULL || lend->db->has_password)
+		return NULL;
+	return u == NULL ? NULL : u->scram;
+}
+
+bool
+login_needs_keys(const struct lend *lend)
+{
+	return only_verifier(lend) != NULL;
+}
+
+bool
+login_has_keys(const struct lend *lend)
+{
+	const struct user_scram *v = only_verifier(lend);
+	const struct scram_keys *keys = &lend->keys;
+
+	_Static_assert(USERS_KEY == SCRAM_KEY, "keys of one length");
+	return v != NULL && keys->iterations != 0 && keys->has_client &&
+	    memcmp(keys->stored, v->stored_key, SCRAM_KEY) == 0;
 }
 
 static enum result
@@ -214,6 +243,24 @@ on_auth(struct login *l, const uint8_t *body, size_t len)
 	       FAIL;
 }
 
+/* The last word on a parameter counts: connect_query may have changed it. */
+static void
+forget_parameter(struct pool_greeting *g, const char *name)
+{
+	const char *old, *value;
+	uint32_t from = 0, pos = 0;
+
+	while (pool_greeting_next(g, &pos, &old, &value)) {
+		if (strcmp(old, name) == 0) {
+			memmove(g->text + from, g->text + pos, g->len - pos);
+			g->len -= pos - from;
+			g->nparams--;
+			return;
+		}
+		from = pos;
+	}
+}
+
 static enum result
 on_parameter(struct login *l, const uint8_t *body, size_t len)
 {
@@ -230,6 +277,7 @@ on_parameter(struct login *l, const uint8_t *body, size_t len)
 		return err_set(&l->err, "08P01", "server login failed",
 			   "malformed ParameterStatus"),
 		       FAIL;
+	forget_parameter(g, name);
 	need = strlen(name) + strlen(value) + 2;
 	i = params_find(name);
 	if (need > sizeof(g->text) - g->len ||
