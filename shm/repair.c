@@ -276,6 +276,8 @@ repair_process(uint32_t k, has_fd_fn *has_fd, struct repair *r)
 	/* first of all: a granter looks at it after granting */
 	atomic_store(&p->gone, 1);
 	atomic_store(&p->state, PROC_DOWN);
+	/* slots are read no stronger than acquire */
+	atomic_thread_fence(memory_order_seq_cst);
 	mend_words(k);
 	mend_pools(k);
 	withdraw_the_gone();

@@ -345,6 +345,9 @@ on_quiet(struct backend *b)
 	if (was_reset && scan_is_boundary(b)) {
 		deadline_clear(&b->deadline);
 		hand_on(b);
+	} else if (b->is_ready && !scan_is_boundary(b)) {
+		/* the rest would be the next client's first bytes */
+		backend_close(b, "server sent half a message while idle");
 	}
 }
 

@@ -130,6 +130,8 @@ lend_serve_idle(struct lend *l)
 {
 	struct backend *b;
 
+	/* what others go by (the grant word, `have`) was stored before */
+	atomic_thread_fence(memory_order_seq_cst);
 	serve_greetings(l);
 	while (l->nwaiting > 0 && (b = lend_claim(l)) != NULL)
 		if (!lend_serve(l, b)) {
