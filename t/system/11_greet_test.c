@@ -227,6 +227,27 @@ START_TEST(unknown_parameter)
 }
 END_TEST
 
+/* A client that is sent away makes two lines; each has its own switch. */
+START_TEST(switches_of_the_log)
+{
+	static const char closing[] = "closing because: unsupported startup",
+			  error[] = "pooler error: unsupported startup";
+
+	for (int i = 0; i < 4; i++) {
+		int n = file_count(p->log, closing);
+		int m = file_count(p->log, error);
+
+		pooler_set(p, "log_disconnections = %d", i & 1);
+		pooler_set(p, "log_pooler_errors = %d", i >> 1);
+		pooler_reload(p);
+		sql_refused(
+		    pooler_at(p, "options='-c nonsense=1'"), "nonsense");
+		ck_assert_int_eq(file_count(p->log, closing), n + (i & 1));
+		ck_assert_int_eq(file_count(p->log, error), m + (i >> 1));
+	}
+}
+END_TEST
+
 START_TEST(unknown_database)
 {
 	struct wire *w = dial();
@@ -375,6 +396,7 @@ main(void)
 	tcase_add_test(tc, hostile_lengths);
 	tcase_add_test(tc, malformed_startups);
 	tcase_add_test(tc, unknown_parameter);
+	tcase_add_test(tc, switches_of_the_log);
 	tcase_add_test(tc, unknown_database);
 	tcase_add_test(tc, default_database);
 	tcase_add_test(tc, wrong_order);

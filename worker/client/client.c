@@ -382,20 +382,19 @@ log_close(const struct client *c, const struct err *e)
 {
 	struct log_who who;
 	const char *why = "client close request";
+	bool is_error = e != NULL && e->say[0] != '\0';
 
 	if (e != NULL)
 		why = e->log[0] ? e->log : e->say;
-	if (e != NULL && e->say[0] != '\0') {
-		if (!self.conf->log_pooler_errors)
-			return;
-		client_who(c, &who);
-		log_warn(&who, "pooler error: %s", why);
-	} else if (!self.conf->log_disconnections) {
+	if (!is_error && !self.conf->log_disconnections)
 		return;
-	}
 	client_who(c, &who);
-	log_info(&who, "closing because: %s (age=%llus)", why,
-	    (unsigned long long)((loop_now_us - c->since_us) / 1000000));
+	if (is_error && self.conf->log_pooler_errors)
+		log_warn(&who, "pooler error: %s", why);
+	if (self.conf->log_disconnections)
+		log_info(&who, "closing because: %s (age=%llus)", why,
+		    (unsigned long long)((loop_now_us - c->since_us) /
+			1000000));
 }
 
 static void
