@@ -180,6 +180,100 @@ START_TEST(no_enumeration)
 }
 END_TEST
 
+/* The salt that a worker asks `user` to prove himself with. */
+static const char *
+salt_of(struct wire *w, const char *user)
+{
+	static const char first[] = "n,,n=,r=fyko";
+	char buf[512];
+	const char *salt;
+
+	wire_send(w, buf,
+	    wire_startup(buf, sizeof(buf), 0x30000, "user", user, "database",
+		"open", NULL));
+	wire_expect(w, "R");
+	wire_put(w, 'p', "six", "SCRAM-SHA-256", (int)sizeof(first) - 1, first,
+	    sizeof(first) - 1);
+	wire_expect(w, "R");
+	salt = text("%.*s", (int)w->len - 4, w->body + 4);
+	ck_assert_ptr_nonnull(strstr(salt, ",s="));
+	return strstr(salt, ",s=");
+}
+
+/* Whoever asks twice, of whichever worker, gets one salt for one name. */
+START_TEST(salts_tell_nothing)
+{
+	static const char *const users[] = { "clear", "md5_u", "scram_u",
+		"empty", "nobody" };
+	struct pooler *p = start("scram-sha-256");
+
+	for (size_t u = 0; u < sizeof(users) / sizeof(*users); u++) {
+		struct wire *w[24];
+		char salt[128];
+
+		/* so many at once that both workers have some */
+		for (int i = 0; i < 24; i++) {
+			w[i] = wire_open("127.0.0.1", p->port);
+			if (i == 0)
+				snprintf(salt, sizeof(salt), "%s",
+				    salt_of(w[0], users[u]));
+			else
+				ck_assert_str_eq(salt, salt_of(w[i], users[u]));
+		}
+		for (int i = 0; i < 24; i++)
+			wire_free(w[i]);
+	}
+	pooler_stop(p);
+}
+END_TEST
+
+/* More rounds than a worker has time for: its own bound is used instead. */
+START_TEST(too_many_rounds)
+{
+	struct pooler *p = start("scram-sha-256");
+
+	pooler_set(p, "scram_iterations = 2000000");
+	pooler_reload(p);
+	let_in(p, "clear", PG_PASSWORD);
+	keep_out(p, "clear", "wrong");
+	keep_out(p, "nobody", "x");
+	pooler_stop(p);
+}
+END_TEST
+
+/* The secret becomes a verifier between question and answer: that text is no
+ * password, whoever has got hold of it. */
+START_TEST(verifier_is_no_password)
+{
+	struct pooler *p = start("md5");
+	const char *verifier = pg_ask(
+	    pg, "SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'");
+	struct wire *w = wire_open("127.0.0.1", p->port);
+	char buf[512], salt[9] = "", *answer;
+
+	wire_send(w, buf,
+	    wire_startup(buf, sizeof(buf), 0x30000, "user", "clear", "database",
+		"open", NULL));
+	wire_expect(w, "R");
+	ck_assert_uint_eq(w->len, 8);
+	for (int i = 0; i < 4; i++)
+		snprintf(
+		    salt + 2 * i, 3, "%02x", (unsigned char)w->body[4 + i]);
+	answer = strdup(pg_ask(pg,
+	    "SELECT 'md5' || md5(convert_to(md5('%s' || 'clear'), 'UTF8') || "
+	    "decode('%s', 'hex'))",
+	    verifier, salt));
+	pooler_auth(p, "clear", verifier);
+	pooler_reload(p);
+	wire_put(w, 'p', "s", answer);
+	wire_error(w, 'C', "28P01");
+	wire_end(w);
+	free(answer);
+	wire_free(w);
+	pooler_stop(p);
+}
+END_TEST
+
 START_TEST(odd_names)
 {
 	struct pooler *p = pooler_new();
@@ -254,7 +348,11 @@ main(void)
 	tcase_add_test(tc, any);
 	tcase_add_test(tc, no_enumeration);
 	tcase_add_test(tc, odd_names);
-	if (!is_standin())
+	if (!is_standin()) {
+		tcase_add_test(tc, salts_tell_nothing);
+		tcase_add_test(tc, too_many_rounds);
+		tcase_add_test(tc, verifier_is_no_password);
 		tcase_add_test(tc, long_passwords);
+	}
 	return suite_run(s, SUITE_PG);
 }

@@ -50,19 +50,20 @@ place_of(const char *user)
 	return &derived[h % DERIVED];
 }
 
+/* From a secret, with the salt and the rounds of `as`. */
 static int
-derive(const char *user, const char *secret, struct scram_keys *out)
+derive(const char *user, const char *secret, const struct scram_keys *as,
+    struct scram_keys *out)
 {
 	struct derived *d = place_of(user);
-	uint32_t iterations = (uint32_t)self.conf->scram_iterations;
-	uint8_t of[SHA256_DIGEST_LENGTH], salt[SCRAM_SALT];
+	uint8_t of[SHA256_DIGEST_LENGTH];
 
 	SHA256((const unsigned char *)secret, strlen(secret), of);
-	if (strcmp(d->user, user) != 0 || d->keys.iterations != iterations ||
+	if (strcmp(d->user, user) != 0 ||
+	    d->keys.iterations != as->iterations ||
 	    !compat_memeq_ct(d->of, of, sizeof(of))) {
-		if (RAND_bytes(salt, sizeof(salt)) != 1 ||
-		    scram_keys_derive(&d->keys, secret, salt, sizeof(salt),
-			iterations) == -1) {
+		if (scram_keys_derive(&d->keys, secret, as->salt, as->salt_len,
+			as->iterations) == -1) {
 			compat_bzero(d, sizeof(*d));
 			return -1;
 		}
@@ -86,30 +87,44 @@ failed(const struct greet *g, struct err *e)
 	return err_set(e, "28P01", say, "%s", say);
 }
 
+/*
+ * What the user has to prove: the keys of nobody, if there is no such user or
+ * no secret that fits.  A plain-text secret gets the salt and the rounds that
+ * nobody of this name would have: a salt that each worker drew for itself
+ * would tell outsiders who exists.
+ */
+static int
+keys_for(struct greet *g, const struct user *u, struct scram_keys *out)
+{
+	int rounds = self.conf->scram_iterations;
+	struct scram_keys nobody;
+
+	if (scram_keys_mock(&nobody, seg->mock_secret, sizeof(seg->mock_secret),
+		g->user) == -1)
+		return -1;
+	nobody.iterations = rounds < SCRAM_ITERATIONS_MAX
+	    ? (uint32_t)rounds
+	    : SCRAM_ITERATIONS_MAX;
+	if (u != NULL && u->kind == USER_SCRAM &&
+	    scram_keys_parse(out, u->secret) == 0)
+		return 0;
+	if (u != NULL && u->kind == USER_PLAIN &&
+	    derive(g->user, u->secret, &nobody, out) == 0)
+		return 0;
+	g->is_unknown = true;
+	*out = nobody;
+	return 0;
+}
+
 static int
 ask_scram(struct greet *g, const struct user *u, struct wire *w, struct err *e)
 {
 	static const char *const mechanisms[] = { SCRAM_MECHANISM };
 	uint8_t random[SCRAM_NONCE];
 	struct scram_keys keys;
-	int r;
 
-	memset(&keys, 0, sizeof(keys));
-	if (u != NULL && u->kind == USER_SCRAM)
-		r = scram_keys_parse(&keys, u->secret);
-	else if (u != NULL && u->kind == USER_PLAIN)
-		r = derive(g->user, u->secret, &keys);
-	else
-		r = -1;
-	if (r == -1) {
-		g->is_unknown = true;
-		r = scram_keys_mock(
-		    &keys, seg->mock_secret, sizeof(seg->mock_secret), g->user);
-		/* as a real one of ours would have */
-		keys.iterations = (uint32_t)self.conf->scram_iterations;
-	}
 	g->scram = calloc(1, sizeof(*g->scram));
-	if (r == -1 || g->scram == NULL ||
+	if (g->scram == NULL || keys_for(g, u, &keys) == -1 ||
 	    RAND_bytes(random, sizeof(random)) != 1)
 		return err_set(
 		    e, "58000", "login failed", "no memory or no random bytes");
@@ -210,10 +225,13 @@ on_password(struct greet *g, struct field *f, struct err *e)
 		       FAIL;
 	if (u == NULL || u->kind == USER_NONE)
 		is_right = false;
+	else if (u->kind == USER_SCRAM)
+		/* not by md5, which it has become since we asked: its text
+		   would be taken for the password */
+		is_right =
+		    g->method == GREET_PLAIN && is_password_of(u->secret, said);
 	else if (g->method == GREET_MD5)
 		is_right = digest_md5_check(u->secret, g->user, g->salt, said);
-	else if (u->kind == USER_SCRAM)
-		is_right = is_password_of(u->secret, said);
 	else
 		is_right = digest_plain_check(u->secret, g->user, said);
 	if (!is_right || g->is_unknown)
