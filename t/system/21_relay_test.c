@@ -348,6 +348,45 @@ START_TEST(startup_parameters)
 }
 END_TEST
 
+/* "options" to be ignored: what is tracked counts all the same, as there. */
+START_TEST(ignored_options)
+{
+	struct pooler *p =
+	    pooler_with("ignore_startup_parameters = extra_float_digits, "
+			"options");
+	PGconn *c = pooler_conn(
+	    p, "options='-c enable_seqscan=off -c DateStyle=German --jit=off'");
+
+	ck_assert_str_eq(sql_one(c, "SELECT '2026-01-31'::date"), "31.01.2026");
+	ck_assert_str_eq(sql_one(c, "SHOW enable_seqscan"), "on");
+	PQfinish(c);
+	sql_refused(pooler_at(p, "options='-B 5'"),
+	    "unsupported options startup parameter");
+	pooler_stop(p);
+}
+END_TEST
+
+/* PostgreSQL cuts an application_name to the length of a name. */
+START_TEST(long_application_name)
+{
+	struct pooler *p = pooler_with("default_pool_size = 1");
+	char name[1200];
+	PGconn *c;
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	/* a character that the cut must not go through */
+	memcpy(name + 62, "\xc3\xa4", 2);
+	c = pooler_conn(p, text("application_name=%s", name));
+	ck_assert_str_eq(
+	    PQparameterStatus(c, "application_name"), text("%.62s", name));
+	ck_assert_str_eq(
+	    sql_one(c, "SHOW application_name"), text("%.62s", name));
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -364,7 +403,10 @@ main(void)
 	tcase_add_test(tc, function_call);
 	tcase_add_test(tc, parameters_are_replayed);
 	tcase_add_test(tc, client_learns_the_servers_parameters);
-	if (!is_standin())
+	tcase_add_test(tc, ignored_options);
+	if (!is_standin()) {
 		tcase_add_test(tc, startup_parameters);
+		tcase_add_test(tc, long_application_name);
+	}
 	return suite_run(s, SUITE_PG);
 }

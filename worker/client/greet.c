@@ -19,9 +19,13 @@
 #include "shm/proc.h"
 #include "shm/segment.h"
 #include "worker/client/interrupt.h"
+#include "worker/proto/report.h"
 #include "worker/self.h"
 
-enum { PASSWORD_MAX = 16 * 1024 }; /* longest password message */
+enum {
+	PASSWORD_MAX = 16 * 1024, /* longest password message */
+	APP_NAME = 64,            /* bytes of a name in PostgreSQL, with NUL */
+};
 
 void
 greet_free(struct client *c)
@@ -71,7 +75,13 @@ on_setting(struct client *c, const char *name, const char *value,
     bool is_option, struct err *e)
 {
 	int i = params_find(name);
+	char app_name[APP_NAME];
 
+	if (i != -1 && i == params_find("application_name")) {
+		/* as PostgreSQL does, which takes one of any length */
+		report_cut(app_name, sizeof(app_name), value);
+		value = app_name;
+	}
 	if (i != -1) {
 		if (params_edit_set(&c->greet->params, i, value))
 			return 0;
@@ -79,6 +89,10 @@ on_setting(struct client *c, const char *name, const char *value,
 		    "startup parameters are too long");
 	}
 	if (conf_list_has(self.conf->ignore_startup_parameters, name))
+		return 0;
+	/* all that stands in them, but for what is tracked */
+	if (is_option &&
+	    conf_list_has(self.conf->ignore_startup_parameters, "options"))
 		return 0;
 	return startup_refuse(e, name, is_option);
 }
@@ -102,9 +116,7 @@ take_settings(struct client *c, const struct startup *s, struct err *e)
 		    strncmp(name, "_pq_.", 5) == 0)
 			continue;
 		if (strcmp(name, "options") == 0) {
-			if (!conf_list_has(
-				self.conf->ignore_startup_parameters, name) &&
-			    startup_options(value, on_option, c, e) == -1)
+			if (startup_options(value, on_option, c, e) == -1)
 				return -1;
 		} else if (strcmp(name, "replication") == 0) {
 			if (strcmp(value, "0") != 0 &&

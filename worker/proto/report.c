@@ -7,9 +7,8 @@
 #include "conf/compat.h"
 #include "worker/proto/field.h"
 
-/* Copy what fits, never half of a UTF-8 character. */
-static void
-copy_text(char *to, size_t size, const char *from)
+void
+report_cut(char *to, size_t size, const char *from)
 {
 	size_t n = compat_strlcpy(to, from, size);
 
@@ -36,11 +35,11 @@ report_parse(const uint8_t *body, size_t len, struct report *out)
 		if (what == 0 || f.bad)
 			break;
 		if (what == 'V' || (what == 'S' && !untranslated))
-			copy_text(out->severity, sizeof(out->severity), text);
+			report_cut(out->severity, sizeof(out->severity), text);
 		else if (what == 'C')
-			copy_text(out->sqlstate, sizeof(out->sqlstate), text);
+			report_cut(out->sqlstate, sizeof(out->sqlstate), text);
 		else if (what == 'M')
-			copy_text(out->message, sizeof(out->message), text);
+			report_cut(out->message, sizeof(out->message), text);
 		untranslated = untranslated || what == 'V';
 	}
 	return field_is_done(&f) ? 0 : -1;

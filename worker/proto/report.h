@@ -33,6 +33,9 @@ struct report {
  */
 int report_parse(const uint8_t *body, size_t len, struct report *out);
 
+/* Copy what fits, never half of a UTF-8 character. */
+void report_cut(char *to, size_t size, const char *from);
+
 /* The server is about to close the connection: FATAL or PANIC. */
 bool report_is_fatal(const struct report *r);
 
