@@ -1,6 +1,7 @@
 /* repair_test.c - what each death leaves, and what is made of it. */
 #include "shm/repair.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/chan.h"
 #include "shm/check.h"
 #include "t/unit/shmsim.h"
 
@@ -262,6 +264,24 @@ START_TEST(when_its_end_was_seen_and_the_lock_is_busy)
 	ck_assert(!result.deferred);
 	ck_assert_int_eq(slot_state(slot_look(slot_at(0))), SLOT_FREE);
 	ck_assert_uint_eq(atomic_load(&pool_at(pool)->count), 0);
+	segment_drop();
+}
+END_TEST
+
+/* They may sleep, and what it has freed may be what they wait for. */
+START_TEST(everybody_is_rung)
+{
+	struct pollfd bells[5];
+	struct err e;
+
+	fresh_segment(3, SIM_SLOTS, 4);
+	ck_assert_int_eq(bell_make(5, &e), 0);
+	repair_process(1, has_all, &result);
+	for (uint32_t n = 0; n < 5; n++)
+		bells[n] =
+		    (struct pollfd){ .fd = bell_fd(n), .events = POLLIN };
+	ck_assert_int_eq(poll(bells, 5, 0), 5);
+	bell_drop();
 	segment_drop();
 }
 END_TEST
@@ -559,6 +579,7 @@ main(void)
 		TEST(a_living_holder_defers),
 		TEST(when_its_end_was_seen),
 		TEST(when_its_end_was_seen_and_the_lock_is_busy),
+		TEST(everybody_is_rung),
 		TEST(heirs),
 		TEST(a_grant_to_the_dead),
 		TEST(killed_at_random),
