@@ -177,6 +177,8 @@ on_life(struct watch *w, unsigned events)
 	(void)events;
 	loop_remove(w);
 	log_error(NULL, "supervisor has died: finishing what is in flight");
+	/* the Unix socket too: who is started next takes its name */
+	accept_close();
 	/* nobody else can say it any more; but no slower than was asked for */
 	if (atomic_load(&seg->stopping) != SEG_NOW)
 		atomic_store(&seg->stopping, SEG_WAIT_SERVERS);

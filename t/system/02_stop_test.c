@@ -203,6 +203,29 @@ START_TEST(started_again_after_a_kill)
 }
 END_TEST
 
+/* While the workers of the dead one still finish a transaction. */
+START_TEST(started_again_at_once)
+{
+	struct pooler *p = pooler_new();
+	PGconn *old, *new;
+
+	p->errors_ok = true;
+	pooler_start(p);
+	old = pooler_conn(p, "");
+	sql_do(old, "BEGIN");
+	kill(p->pid, SIGKILL);
+	ck_assert_int_ne(spawn_wait(p->pid, 5000), -1);
+	UNTIL(3000, is_shut(p));
+	pooler_start(p);
+	new = pooler_conn(p, text("host=%s", p->dir));
+	ck_assert_int_eq(sql_num(new, "SELECT 1"), 1);
+	sql_do(old, "COMMIT");
+	PQfinish(old);
+	PQfinish(new);
+	pooler_stop(p);
+}
+END_TEST
+
 START_TEST(stop_with_nobody_there)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGQUIT };
@@ -236,6 +259,7 @@ main(void)
 		tcase_add_test(tc, int_twice);
 		tcase_add_test(tc, supervisor_killed);
 		tcase_add_test(tc, started_again_after_a_kill);
+		tcase_add_test(tc, started_again_at_once);
 	}
 	return suite_run(s, SUITE_PG);
 }
