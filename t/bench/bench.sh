@@ -9,7 +9,8 @@
 #   ROUNDS=3          rounds
 #   SECONDS_EACH=6    length of one run; its first second does not count
 #   CASES="..."       s1 s16 s64 s1000 x1 x16 x64 x1000 tpcb64 conn16 mb4 idle
-#   PEERS="..."       direct forwarder pgbouncer pooler1 pooler2 (any poolerN)
+#   PEERS="..."       direct forwarder forwarder2 pgbouncer pooler1 pooler2
+#                     (any forwarderN, poolerN)
 #   TRANSPORT=unix    or tcp: between the clients and the peer
 #   IDLE=5000         clients of the case idle
 #   OUT=DIR           where raw.tsv is written (build/bench)
@@ -19,7 +20,7 @@ set -u
 ROUNDS=${ROUNDS:-3}
 SECONDS_EACH=${SECONDS_EACH:-6}
 CASES=${CASES:-s1 s16 s64 s1000 x1 x16 x64 x1000 tpcb64 conn16 mb4 idle}
-PEERS=${PEERS:-direct forwarder pgbouncer pooler1 pooler2}
+PEERS=${PEERS:-direct forwarder forwarder2 pgbouncer pooler1 pooler2}
 TRANSPORT=${TRANSPORT:-unix}
 IDLE=${IDLE:-5000}
 OUT=${OUT:-$root/build/bench}
@@ -75,7 +76,7 @@ mem_kb() { "$BENCH_BIN/cost" "$peer_pid" | awk '{ print $4 }'; }
 
 run_cell() { # round case peer
 	if [ "$2" = idle ]; then
-		case $3 in direct | forwarder) return ;; esac
+		case $3 in direct | forwarder*) return ;; esac
 	fi
 	start_peer "$3" "$pool_size"
 	if [ "$2" = idle ]; then

@@ -7,7 +7,10 @@
  * other side does not take is copied into a buffer of that direction, and the
  * source is not read until it has gone.
  *
- * forwarder LISTEN_WHERE LISTEN_PORT SERVER_WHERE SERVER_PORT
+ * As several processes it shows what a second process costs by itself: they
+ * take clients in turn, so that all have as many.
+ *
+ * forwarder LISTEN_WHERE LISTEN_PORT SERVER_WHERE SERVER_PORT [PROCESSES]
  */
 #include "t/bench/address_parse.h"
 #include "t/bench/ready.h"
@@ -18,10 +21,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define CHUNK    65536
@@ -44,6 +50,9 @@ static char chunk[CHUNK];
 
 static struct sockaddr_storage server_addr;
 static socklen_t server_len;
+
+static unsigned me, nprocs = 1;
+static atomic_uint *taken; /* clients that all processes have taken */
 
 static void
 tune(int fd)
@@ -92,9 +101,12 @@ on_accept(int listener)
 {
 	int client, server;
 
+	if (atomic_load(taken) % nprocs != me)
+		return;
 	client = accept(listener, NULL, NULL);
 	if (client == -1)
 		return;
+	atomic_fetch_add(taken, 1);
 	server = socket(server_addr.ss_family, SOCK_STREAM, 0);
 	if (server == -1 || client >= end_max || server >= end_max) {
 		warnx("no descriptor left for another pair");
@@ -206,6 +218,9 @@ listen_open(const char *where, int port)
 	if (fd == -1)
 		err(1, "socket");
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	/* of a forwarder that was ended before */
+	if (addr.ss_family == AF_UNIX)
+		(void)unlink(((struct sockaddr_un *)&addr)->sun_path);
 	if (bind(fd, (struct sockaddr *)&addr, len) == -1 ||
 	    listen(fd, 1024) == -1)
 		err(1, "listen on %s port %d", where, port);
@@ -228,25 +243,53 @@ fd_limit(void)
 	return rl.rlim_cur > 1000000 ? 1000000 : (int)rl.rlim_cur;
 }
 
-int
-main(int argc, char **argv)
+/* The first process ends the others with itself. */
+static void
+on_term(int signo)
 {
-	struct ready_event ev[EVENTS];
-	int listener;
+	(void)signal(signo, SIG_DFL);
+	(void)kill(0, signo);
+}
 
-	if (argc != 5)
-		errx(2, "usage: forwarder WHERE PORT SERVER_WHERE SERVER_PORT");
-	signal(SIGPIPE, SIG_IGN);
+static void
+start_processes(void)
+{
+	taken = mmap(NULL, sizeof(*taken), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANON, -1, 0);
+	if (taken == MAP_FAILED)
+		err(1, "mmap");
+	if (nprocs == 1)
+		return;
+	/* a session's leader is its group's already */
+	if (getpgrp() != getpid() && setpgid(0, 0) == -1)
+		err(1, "setpgid");
+	for (unsigned i = 1; i < nprocs; i++)
+		switch (fork()) {
+		case -1:
+			err(1, "fork");
+		case 0:
+			me = i;
+			return;
+		}
+	signal(SIGTERM, on_term);
+}
+
+static void
+make_tables(void)
+{
 	end_max = fd_limit();
 	ends = calloc((size_t)end_max, sizeof(*ends));
 	if (ends == NULL || ready_open(end_max) == -1)
 		err(1, "start");
 	for (int i = 0; i < end_max; i++)
 		ends[i].peer = NO_PEER;
-	server_len = address_parse(argv[3], atoi(argv[4]), &server_addr);
-	if (server_len == 0)
-		errx(2, "%s port %s is no address", argv[3], argv[4]);
-	listener = listen_open(argv[1], atoi(argv[2]));
+}
+
+static _Noreturn void
+run(int listener)
+{
+	struct ready_event ev[EVENTS];
+
 	if (ready_want(listener, true, false, LISTENER) == -1)
 		err(1, "watch the listener");
 	for (;;) {
@@ -265,4 +308,25 @@ main(int argc, char **argv)
 				pair_close(fd);
 		}
 	}
+}
+
+int
+main(int argc, char **argv)
+{
+	int listener;
+
+	if (argc != 5 && argc != 6)
+		errx(2,
+		    "usage: forwarder WHERE PORT SERVER_WHERE SERVER_PORT "
+		    "[PROCESSES]");
+	signal(SIGPIPE, SIG_IGN);
+	server_len = address_parse(argv[3], atoi(argv[4]), &server_addr);
+	if (server_len == 0)
+		errx(2, "%s port %s is no address", argv[3], argv[4]);
+	if (argc == 6 && atoi(argv[5]) > 1)
+		nprocs = (unsigned)atoi(argv[5]);
+	listener = listen_open(argv[1], atoi(argv[2]));
+	start_processes();
+	make_tables();
+	run(listener);
 }

@@ -47,6 +47,10 @@ become() {
 
 as_user() { (become "$@"); }
 
+# A service has a session of its own; Linux shares the CPU by sessions, and in
+# ours it would have to share with the load.
+alone() { command -v setsid || :; }
+
 # The folder of initdb, postgres, psql and pgbench.
 find_pg_bin() {
 	for d in "${PG_BIN:-}" "$(pg_config --bindir 2>/dev/null)" \
@@ -213,7 +217,7 @@ write_conf() { # pool_size workers
 
 # peer_port: where clients connect (TCP on 127.0.0.1, Unix socket in $work);
 # peer_pid: the process whose family is measured, 0 for none.
-start_peer() { # direct|forwarder|pgbouncer|poolerN pool_size
+start_peer() { # direct|forwarder[N]|pgbouncer|poolerN pool_size
 	peer=$1
 	peer_pid=0
 	peer_job=
@@ -222,11 +226,13 @@ start_peer() { # direct|forwarder|pgbouncer|poolerN pool_size
 	[ "$peer" != direct ] || return 0
 	peer_port=$(free_port 16320)
 	case $peer in
-	forwarder)
+	forwarder*)
 		where=127.0.0.1
 		[ "${TRANSPORT:-tcp}" = tcp ] || where=$work
-		become "$peer_bin/forwarder" "$where" "$peer_port" \
-		    "$peer_to" "$pg_port" >"$work/peer.out" 2>&1 &
+		# shellcheck disable=SC2046 # a program or nothing
+		become $(alone) "$peer_bin/forwarder" "$where" "$peer_port" \
+		    "$peer_to" "$pg_port" "${peer#forwarder}" \
+		    >"$work/peer.out" 2>&1 &
 		peer_job=$!
 		peer_pid=$peer_job ;;
 	pgbouncer)
@@ -259,7 +265,8 @@ start_pooler() { # program pool_size workers
 	write_conf "$2" "$3" >"$work/peer.ini"
 	chmod 644 "$work/peer.ini"
 	rm -f "$work/peer.pid"
-	become "$1" "$work/peer.ini" >"$work/peer.out" 2>&1 &
+	# shellcheck disable=SC2046 # a program or nothing
+	become $(alone) "$1" "$work/peer.ini" >"$work/peer.out" 2>&1 &
 	peer_job=$!
 	tries=200
 	while ! [ -s "$work/peer.pid" ]; do

@@ -137,6 +137,20 @@ function show_ratios(    i, j, c, p, v)
 	print "* above the goal"
 }
 
+# What a second process costs: ours beside that of one who only forwards.
+function show_growth(    i, c)
+{
+	print "\nCPU per transaction with two processes over that with one"
+	printf "%-22s %10s %10s\n", "case, clients", "forwarder", "pooler"
+	for (i = 1; i <= case_count; i++) {
+		c = case_name[i]
+		if (c != "idle")
+			printf "%-22s %10s %10s\n", title(c),
+			    cell(ratio(c, "forwarder2", "forwarder"), "%.2f"),
+			    cell(ratio(c, "pooler2", "pooler1"), "%.2f")
+	}
+}
+
 END {
 	peer_count = split(peers, peer_name, " ")
 	case_count = split(cases, case_name, " ")
@@ -145,4 +159,6 @@ END {
 		show_idle()
 	if (peers ~ /pgbouncer/ && peers ~ /pooler|forwarder/)
 		show_ratios()
+	if (peers ~ /pooler1/ && peers ~ /pooler2/)
+		show_growth()
 }
