@@ -25,6 +25,8 @@ enum {
 static int fds[LISTEN_MAX];
 static char names[LISTEN_MAX][LISTEN_TEXT]; /* of fds, for people */
 static uint32_t nfds;
+static char absent[LISTEN_MAX][LISTEN_TEXT]; /* not this machine's */
+static uint32_t nabsent;
 static int unix_fd = -1; /* one of fds, or -1 */
 static char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
@@ -168,7 +170,30 @@ set_options(int fd, int family, const struct conf *c)
 	return 0;
 }
 
-/* DONE; WAIT: this family does not exist here; FAIL. */
+/* "every address" of its family? */
+static bool
+is_any(const struct listen_addr *a)
+{
+	const struct sockaddr_in *in = (const void *)&a->sa;
+	const struct sockaddr_in6 *in6 = (const void *)&a->sa;
+
+	return a->sa.ss_family == AF_INET6
+	    ? IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr)
+	    : in->sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+/* Is it in "every address" that the list has, too, as in "*, 127.0.0.1"? */
+static bool
+is_covered(const struct listen_addr *a, const struct listen_addr *v, size_t n)
+{
+	for (size_t i = 0; i < n && !is_any(a); i++) {
+		if (v[i].sa.ss_family == a->sa.ss_family && is_any(&v[i]))
+			return true;
+	}
+	return false;
+}
+
+/* DONE; WAIT: this machine has no such address, which e says; FAIL. */
 static enum result
 open_tcp(const struct listen_addr *a, const struct conf *c, struct err *e)
 {
@@ -177,25 +202,46 @@ open_tcp(const struct listen_addr *a, const struct conf *c, struct err *e)
 	int family = a->sa.ss_family;
 	int fd = socket(family, SOCK_STREAM, 0);
 
-	if (fd == -1 && errno == EAFNOSUPPORT)
-		return WAIT;
 	if (fd == -1 || set_options(fd, family, c) == -1 ||
 	    bind(fd, (const struct sockaddr *)&a->sa, a->len) == -1) {
 		int saved = errno;
 
 		if (fd != -1)
 			close(fd);
-		/* an IPv6 stack without any address, as some containers have */
-		if (saved == EADDRNOTAVAIL && family == AF_INET6 &&
-		    IN6_IS_ADDR_UNSPECIFIED(
-			&((const struct sockaddr_in6 *)(const void *)&a->sa)
-			     ->sin6_addr))
-			return WAIT;
 		err_set(e, "55000", "cannot listen", "listen on %s: %s", name,
 		    strerror(saved));
-		return FAIL;
+		return saved == EADDRNOTAVAIL || saved == EAFNOSUPPORT ? WAIT
+								       : FAIL;
 	}
 	return keep(fd, c, name, e) == 0 ? DONE : FAIL;
+}
+
+/*
+ * An address that the machine does not have now (a virtual one, which is at
+ * its twin) is told and done without; but one at least must be had.
+ */
+static int
+open_all(
+    const struct listen_addr *v, size_t n, const struct conf *c, struct err *e)
+{
+	bool is_one = n == 0;
+	char text[LISTEN_TEXT];
+
+	for (size_t i = 0; i < n; i++) {
+		enum result r;
+
+		if (is_covered(&v[i], v, n))
+			continue;
+		r = open_tcp(&v[i], c, e);
+		if (r == FAIL)
+			return -1;
+		is_one = is_one || r == DONE;
+		/* "*" asks for no family in particular */
+		if (r == WAIT && !is_any(&v[i]))
+			compat_strlcpy(absent[nabsent++],
+			    addr_text(&v[i], text), LISTEN_TEXT);
+	}
+	return is_one ? 0 : -1;
 }
 
 /* Does anybody answer at this address?  1, 0, or -1 with errno. */
@@ -327,10 +373,8 @@ listen_open(const struct conf *c, uid_t owner, struct err *e)
 		return -1;
 	if (c->unix_socket_dir[0] != '\0' && open_unix(c, owner, e) == -1)
 		goto fail;
-	for (size_t i = 0; i < count; i++) {
-		if (open_tcp(&addrs[i], c, e) == FAIL)
-			goto fail;
-	}
+	if (open_all(addrs, count, c, e) == -1)
+		goto fail;
 	if (nfds == 0) {
 		err_set(e, "55000", "nothing to listen on",
 		    "nothing to listen on: neither listen_addr nor "
@@ -348,6 +392,10 @@ listen_log(void)
 {
 	for (uint32_t i = 0; i < nfds; i++)
 		log_info(NULL, "listening on %s", names[i]);
+	for (uint32_t i = 0; i < nabsent; i++)
+		log_warn(NULL,
+		    "not listening on %s: this machine has no such address",
+		    absent[i]);
 }
 
 int *
@@ -378,7 +426,7 @@ listen_child(void)
 {
 	for (uint32_t i = 0; i < nfds; i++)
 		close(fds[i]);
-	nfds = 0;
+	nfds = nabsent = 0;
 	unix_fd = -1;
 }
 

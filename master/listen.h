@@ -38,7 +38,8 @@ int listen_parse(const char *list, int port, struct listen_addr *out,
 /*
  * Open what `c` asks for.  Unix sockets belong to `owner`
  * ((uid_t)-1: as they are).  -1: one of them cannot be had, or there is
- * nothing to listen on; all is closed again.
+ * nothing to listen on; all is closed again.  An address that this machine
+ * does not have is passed over, unless there is no other.
  */
 int listen_open(const struct conf *c, uid_t owner, struct err *e);
 

@@ -245,11 +245,36 @@ START_TEST(other_file_stays)
 }
 END_TEST
 
+/* A virtual address may be at its twin; the others are served. */
+START_TEST(absent_address)
+{
+	uint32_t n;
+
+	conf.listen_addr = "192.0.2.1,127.0.0.1,2001:db8::1";
+	ck_assert_int_eq(listen_open(&conf, (uid_t)-1, &e), 0);
+	(void)listen_fds(&n);
+	ck_assert_uint_eq(n, 2); /* and the Unix socket */
+	ck_assert_int_eq(connect_tcp(), 0);
+}
+END_TEST
+
+START_TEST(star_and_one_of_it)
+{
+	conf.listen_addr = "127.0.0.1,*";
+	ck_assert_int_eq(listen_open(&conf, (uid_t)-1, &e), 0);
+	ck_assert_int_eq(connect_tcp(), 0);
+	listen_close();
+	conf.listen_addr = "*,127.0.0.1,::1";
+	ck_assert_int_eq(listen_open(&conf, (uid_t)-1, &e), 0);
+	ck_assert_int_eq(connect_tcp(), 0);
+}
+END_TEST
+
 START_TEST(a_fault_closes_all)
 {
 	uint32_t n;
 
-	conf.listen_addr = "127.0.0.1,192.0.2.1"; /* not an address of ours */
+	conf.listen_addr = "192.0.2.1"; /* not an address of ours */
 	ck_assert_int_eq(listen_open(&conf, (uid_t)-1, &e), -1);
 	ck_assert_ptr_nonnull(strstr(e.log, "192.0.2.1"));
 	(void)listen_fds(&n);
@@ -286,6 +311,8 @@ main(void)
 	tcase_add_test(tc, stale_file_is_taken_away);
 	tcase_add_test(tc, socket_in_use_refuses);
 	tcase_add_test(tc, other_file_stays);
+	tcase_add_test(tc, absent_address);
+	tcase_add_test(tc, star_and_one_of_it);
 	tcase_add_test(tc, a_fault_closes_all);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_ENV);
