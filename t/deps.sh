@@ -145,9 +145,10 @@ install_debian() { # packages
 		    "Debian calls them: $*" >&2
 		return 1
 	}
-	hold_services || return 1
+	# what holds services back must not stay, however this ends
 	trap 'release_services "$*"; exit 130' INT TERM HUP
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
+	hold_services &&
+	    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
 	    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
 		--no-install-recommends install "$@"
 	rc=$?
