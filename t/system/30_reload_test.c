@@ -159,6 +159,41 @@ START_TEST(database_moves)
 }
 END_TEST
 
+/* Whoever waits gets none of the old ones, though it would be the quickest. */
+START_TEST(database_moves_while_all_are_in_use)
+{
+	struct pooler *p = pooler_new();
+	PGconn *holder, *waiter[3], *console;
+	int n = sizeof(waiter) / sizeof(*waiter);
+
+	/* all in one worker: a server that changes hands is looked at anyway */
+	pooler_workers(p, 1);
+	pooler_set(p, "default_pool_size = 1");
+	pooler_start(p);
+	console = pooler_console(p, "admin");
+	holder = pooler_conn(p, "");
+	sql_do(holder, "BEGIN");
+	for (int i = 0; i < n; i++) {
+		waiter[i] = pooler_conn(p, "");
+		sql_send(waiter[i], "SELECT current_database()");
+	}
+	UNTIL(5000,
+	    pooler_show(console, "POOLS", "database", "app", "cl_waiting") ==
+		n);
+	pooler_db(p, "app = host=127.0.0.1 port=%d dbname=app2", pg->port);
+	pooler_reload(p);
+	ck_assert_str_eq(sql_one(holder, "SELECT current_database()"), "app");
+	sql_do(holder, "COMMIT");
+	for (int i = 0; i < n; i++) {
+		ck_assert_str_eq(sql_get(waiter[i]), "app2");
+		PQfinish(waiter[i]);
+	}
+	PQfinish(holder);
+	PQfinish(console);
+	pooler_stop(p);
+}
+END_TEST
+
 START_TEST(database_removed)
 {
 	struct pooler *p = pooler_new();
@@ -262,6 +297,7 @@ main(void)
 	tcase_add_test(tc, removed_keys_fall_back);
 	tcase_add_test(tc, users_file);
 	tcase_add_test(tc, database_moves);
+	tcase_add_test(tc, database_moves_while_all_are_in_use);
 	tcase_add_test(tc, database_removed);
 	tcase_add_test(tc, fixed_keys);
 	tcase_add_test(tc, under_load);
