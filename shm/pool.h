@@ -42,11 +42,11 @@ struct pool {
 	_Atomic uint64_t epoch;  /* slots of an older one are closed */
 	_Atomic uint64_t lifetime_ms;
 	_Atomic uint64_t idle_since_ms; /* no member and no slot since; hint */
-	_Atomic uint32_t failure_seq, greeting_seq;
-	_Atomic uint64_t failure_number; /* copies for a quick look */
-	_Atomic uint64_t greeting_number;
+	_Atomic uint32_t failure_seq, greeting_seq[2];
+	_Atomic uint64_t failure_number;  /* a copy for a quick look */
+	_Atomic uint64_t greeting_number; /* its last bit: which one it is */
 	_Alignas(64) _Atomic uint64_t failure[sizeof(struct pool_failure) / 8];
-	_Atomic uint64_t greeting[sizeof(struct pool_greeting) / 8];
+	_Atomic uint64_t greeting[2][sizeof(struct pool_greeting) / 8];
 };
 
 /* What a pool's row is made or refreshed with. */

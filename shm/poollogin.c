@@ -50,36 +50,35 @@ pool_failure_clear(struct pool *p)
 	seqcopy_write(&p->failure_seq, p->failure, &none, sizeof(none));
 }
 
-/* The number of the greeting that stands there if it is this one, or 0. */
-static uint64_t
-same_greeting(const struct pool *p, const struct pool_greeting *g)
+/* Is it the greeting that stands there? */
+static bool
+is_same_greeting(const struct pool *p, const struct pool_greeting *g)
 {
 	struct pool_greeting old;
 
-	if (!pool_greeting_look(p, &old) || old.nparams != g->nparams ||
-	    old.len != g->len || g->len > sizeof(g->text) ||
-	    memcmp(old.text, g->text, g->len) != 0)
-		return 0;
-	return old.number;
+	return pool_greeting_look(p, &old) && old.number != 0 &&
+	    old.nparams == g->nparams && old.len == g->len &&
+	    g->len <= sizeof(g->text) && memcmp(old.text, g->text, g->len) == 0;
 }
 
+/*
+ * Into the place that nobody reads: who comes in meanwhile has the old one,
+ * and so has everybody if the writer dies.
+ */
 void
 pool_greeting_write(struct pool *p, const struct pool_greeting *g)
 {
-	struct pool_greeting mine;
+	struct pool_greeting mine = *g;
+	uint32_t i;
 
-	mine = *g;
-	mine.number = same_greeting(p, g);
-	if (mine.number != 0) {
-		/* its writer may have died before it told the number */
-		atomic_store(&p->greeting_number, mine.number);
+	if (is_same_greeting(p, g))
 		return;
-	}
 	if (mine.len > sizeof(mine.text))
 		mine.len = sizeof(mine.text);
-	/* The sequence only grows, even over what repair wipes. */
-	mine.number = (uint64_t)(atomic_load(&p->greeting_seq) | 1) + 1;
-	seqcopy_write(&p->greeting_seq, p->greeting, &mine, sizeof(mine));
+	mine.number = atomic_load(&p->greeting_number) + 1;
+	i = mine.number & 1;
+	seqcopy_write(&p->greeting_seq[i], p->greeting[i], &mine, sizeof(mine));
+	/* A record without a number: the next writer fills it again. */
 	CRASH_POINT("pool.greeting.written");
 	atomic_store(&p->greeting_number, mine.number);
 }
@@ -87,7 +86,14 @@ pool_greeting_write(struct pool *p, const struct pool_greeting *g)
 bool
 pool_greeting_look(const struct pool *p, struct pool_greeting *out)
 {
-	return seqcopy_read(&p->greeting_seq, p->greeting, out, sizeof(*out));
+	uint64_t number = atomic_load(&p->greeting_number);
+	uint32_t i = number & 1;
+
+	if (number != 0)
+		return seqcopy_read(
+		    &p->greeting_seq[i], p->greeting[i], out, sizeof(*out));
+	memset(out, 0, sizeof(*out));
+	return true;
 }
 
 /* The string at *pos; NULL: none that ends within the text. */
@@ -113,16 +119,6 @@ pool_greeting_next(const struct pool_greeting *g, uint32_t *pos,
 	return *value != NULL;
 }
 
-static void
-forget_greeting(struct pool *p)
-{
-	static const struct pool_greeting no_greeting;
-
-	seqcopy_write(
-	    &p->greeting_seq, p->greeting, &no_greeting, sizeof(no_greeting));
-	atomic_store(&p->greeting_number, 0);
-}
-
 void
 pool_login_forget(struct pool *p)
 {
@@ -131,12 +127,13 @@ pool_login_forget(struct pool *p)
 	seqcopy_write(
 	    &p->failure_seq, p->failure, &no_failure, sizeof(no_failure));
 	atomic_store(&p->failure_number, 0);
-	forget_greeting(p);
+	atomic_store(&p->greeting_number, 0);
 }
 
 /*
  * The records are written by who has the login, so an odd sequence is the
- * dead one's.  Numbers go on: nobody may take an old one for new.
+ * dead one's.  A failure's number goes on: nobody may take an old one for new.
+ * A greeting that was begun is not yet the pool's.
  */
 void
 pool_login_mend(struct pool *p, uint32_t dead)
@@ -145,7 +142,5 @@ pool_login_mend(struct pool *p, uint32_t dead)
 		return;
 	if (atomic_load(&p->failure_seq) & 1)
 		pool_failure_clear(p);
-	if (atomic_load(&p->greeting_seq) & 1)
-		forget_greeting(p);
 	pool_login_drop(p, dead);
 }

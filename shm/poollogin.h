@@ -44,8 +44,8 @@ void pool_login_drop(struct pool *p, uint32_t me);
 
 /*
  * Both writers number their record themselves (`number` of the argument is
- * not looked at): a failure one higher than the last; a greeting, if it is
- * not the one that stands there already, higher than ever before.  A cleared
+ * not looked at): a failure one higher than the last; so a greeting, if it is
+ * not the one that stands there already.  A cleared
  * failure keeps its number, so that the next one is new to everybody; its
  * when_ms is 0.
  */
