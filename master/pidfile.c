@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,12 +60,30 @@ pidfile_check(const char *path, struct err *e)
 	return 0;
 }
 
+/*
+ * A file of our own.  In a directory that the later user may write to, a link
+ * can lie in its place: root must not empty and give away what it leads to.
+ */
+static int
+make_file(const char *path, bool is_given_away)
+{
+	enum { FLAGS = O_WRONLY | O_NOFOLLOW | O_CLOEXEC };
+	int fd;
+
+	(void)unlink(path);
+	fd = open(path, FLAGS | O_CREAT | O_EXCL, 0644);
+	/* the file may be ours in a directory that is not */
+	if (fd == -1 && errno == EEXIST && !is_given_away)
+		fd = open(path, FLAGS | O_TRUNC);
+	return fd;
+}
+
 int
 pidfile_write(const char *path, uid_t owner, struct err *e)
 {
 	char text[PIDFILE_TEXT];
 	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int fd = make_file(path, owner != (uid_t)-1);
 
 	if (fd == -1)
 		return err_set(e, "58P01", "pid file is not writable",

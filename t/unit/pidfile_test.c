@@ -1,6 +1,7 @@
 /* pidfile_test.c - a living holder refuses, a dead one is written over. */
 #include "master/pidfile.h"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <check.h>
 #include <signal.h>
@@ -107,6 +108,33 @@ START_TEST(not_ours_stays)
 }
 END_TEST
 
+/* Root writes it, maybe where another user may plant a link. */
+START_TEST(links_are_not_followed)
+{
+	char other[sizeof(path) + 8];
+	struct stat st;
+	FILE *f;
+
+	snprintf(other, sizeof(other), "%s.other", path);
+	for (int i = 0; i < 2; i++) {
+		f = fopen(other, "w");
+		ck_assert_ptr_nonnull(f);
+		fputs("precious", f);
+		fclose(f);
+		ck_assert_int_eq(
+		    i == 0 ? symlink(other, path) : link(other, path), 0);
+		ck_assert_int_eq(pidfile_write(path, getuid(), &e), 0);
+		ck_assert_int_eq(number_in_it(), getpid());
+		ck_assert_int_eq(lstat(path, &st), 0);
+		ck_assert(S_ISREG(st.st_mode));
+		ck_assert_int_eq(stat(other, &st), 0);
+		ck_assert_int_eq(st.st_size, 8);
+		pidfile_remove(path);
+		ck_assert_int_eq(unlink(other), 0);
+	}
+}
+END_TEST
+
 START_TEST(bad_directory_is_said)
 {
 	ck_assert_int_eq(pidfile_write("/nonexistent/pid", (uid_t)-1, &e), -1);
@@ -128,6 +156,7 @@ main(void)
 	tcase_add_test(tc, nonsense_is_stale);
 	tcase_add_test(tc, written_and_removed);
 	tcase_add_test(tc, not_ours_stays);
+	tcase_add_test(tc, links_are_not_followed);
 	tcase_add_test(tc, bad_directory_is_said);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_ENV);
