@@ -274,6 +274,46 @@ START_TEST(verifier_is_no_password)
 }
 END_TEST
 
+/*
+ * Hashing for a server's salt is done once, however many clients prove
+ * themselves in between.  PG_PASSWORD, with so many rounds that it shows.
+ */
+START_TEST(keys_of_the_server_are_kept)
+{
+	static const char verifier[] =
+	    "SCRAM-SHA-256$100000:MDEyMzQ1Njc4OWFiY2RlZg=="
+	    "$0/z4xkmKXu5V/lMeaFa9NmheHK6S9tw/XLSgZzof8pw="
+	    ":OoavTlvUKzl+F1rQE+GTfLUgr86OmT5V0tGJ2/QWhw8=";
+	struct pooler *p = pooler_new();
+	PGconn *c[9];
+	int64_t first_ms = 0, least_ms = INT64_MAX;
+
+	(void)pg_ask(pg, "ALTER ROLE scram_u PASSWORD '%s'", verifier);
+	pooler_workers(p, 1);
+	pooler_auth(p, "scram_u", PG_PASSWORD);
+	pooler_set(p, "auth_type = scram-sha-256");
+	pooler_start(p);
+	for (int i = 0; i < 9; i++) {
+		int64_t start_ms = now_ms(), ms;
+
+		c[i] =
+		    pooler_conn(p, "user=scram_u password='" PG_PASSWORD "'");
+		if (i == 0)
+			first_ms = now_ms() - start_ms;
+		start_ms = now_ms();
+		sql_do(c[i], "BEGIN");
+		ms = now_ms() - start_ms;
+		/* the first has the server of the greeting */
+		if (i > 0 && ms < least_ms)
+			least_ms = ms;
+	}
+	ck_assert_int_lt(least_ms, first_ms / 2);
+	for (int i = 0; i < 9; i++)
+		PQfinish(c[i]);
+	pooler_stop(p);
+}
+END_TEST
+
 START_TEST(odd_names)
 {
 	struct pooler *p = pooler_new();
@@ -352,6 +392,7 @@ main(void)
 		tcase_add_test(tc, salts_tell_nothing);
 		tcase_add_test(tc, too_many_rounds);
 		tcase_add_test(tc, verifier_is_no_password);
+		tcase_add_test(tc, keys_of_the_server_are_kept);
 		tcase_add_test(tc, long_passwords);
 	}
 	return suite_run(s, SUITE_PG);

@@ -12,6 +12,7 @@
 
 #include "worker/backend/params.h"
 #include "worker/client/client.h"
+#include "worker/client/secret.h"
 #include "worker/proto/scram.h"
 #include "worker/proto/startup.h"
 
@@ -28,8 +29,10 @@ struct greet {
 	bool was_ssl, was_gss; /* already asked for, and refused */
 	bool is_console;
 	enum greet_method method;
+	struct secret secret;       /* what its proof is checked against */
 	bool is_unknown;            /* no such user: fails whatever is said */
-	bool has_keys;              /* scram->keys hold the client's key */
+	bool is_verifier;           /* proves what a server may have, too */
+	bool has_keys;              /* of that, scram->keys hold the key */
 	uint8_t salt[4];            /* of md5 */
 	struct scram_server *scram; /* NULL: another method */
 	struct params_edit params;
@@ -52,8 +55,5 @@ auth_console(const struct client *c, const struct greet *g, bool *is_admin);
 /* A console client on a Unix socket, of our own user, by the name of the
  * console itself: needs no password. */
 bool auth_is_self(const struct client *c, const struct greet *g);
-
-/* Forget derived keys (at the end). */
-void auth_fini(void);
 
 #endif
