@@ -75,7 +75,7 @@ struct backend {
 	struct buf out;     /* what the server did not take yet */
 	uint32_t remain;    /* bytes of a server message still to pass */
 	uint32_t up_remain; /* bytes of a client message still to send */
-	uint16_t cancels;   /* cancel connections in flight */
+	uint32_t cancels;   /* cancel connections in flight */
 	bool is_ready;      /* in that list */
 	uint8_t state;      /* enum backend_state */
 };

@@ -87,13 +87,19 @@ join_forced(void)
 	for (size_t i = 0; i < c->n_dbs; i++) {
 		const struct conf_db *db = &c->dbs[i];
 		struct conf_pool set;
+		struct lend *l;
 
 		if (db->user[0] == '\0' || strcmp(db->name, "*") == 0 ||
 		    pool_find(db->name, db->user) != POOL_NONE)
 			continue;
 		conf_pool_resolve(c, db, db->user, true, &set);
-		if (set.min_pool_size > 0)
-			(void)lend_join(db, db->name, db->user, true, &is_busy);
+		if (set.min_pool_size == 0)
+			continue;
+		l = lend_join(db, db->name, db->user, true, &is_busy);
+		/* its servers keep the row; a pool whose database has gone
+		 * from the configuration must not stay for our sake */
+		if (l != NULL)
+			lend_leave(l);
 	}
 }
 
