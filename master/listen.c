@@ -295,7 +295,24 @@ clear_stale(const struct sockaddr_un *un, socklen_t len, struct err *e)
 	    "unix socket %s: %s", un->sun_path, strerror(errno));
 }
 
-/* Mode, group and owner of the file, before anyone can connect. */
+/*
+ * bind(2) with the file's mode from the start.  A later chmod(2) would go by
+ * the name, in which the directory's owner may have put a link meanwhile: as
+ * root we would open up what it leads to.
+ */
+static int
+bind_unix(int fd, const struct sockaddr_un *un, socklen_t len, int mode)
+{
+	mode_t was = umask(~(mode_t)mode & 0777);
+	int result = bind(fd, (const struct sockaddr *)un, len);
+	int saved = errno;
+
+	(void)umask(was);
+	errno = saved;
+	return result;
+}
+
+/* Group and owner of the file, before anyone can connect. */
 static int
 set_rights(const char *path, const struct conf *c, uid_t owner, struct err *e)
 {
@@ -311,12 +328,9 @@ set_rights(const char *path, const struct conf *c, uid_t owner, struct err *e)
 		gid = gr->gr_gid;
 	}
 	if ((owner != (uid_t)-1 || gid != (gid_t)-1) &&
-	    chown(path, owner, gid) == -1)
+	    lchown(path, owner, gid) == -1)
 		return err_set(e, "42501", "cannot use unix_socket_dir",
 		    "chown unix socket %s: %s", path, strerror(errno));
-	if (chmod(path, (mode_t)c->unix_socket_mode & 07777) == -1)
-		return err_set(e, "42501", "cannot use unix_socket_dir",
-		    "chmod unix socket %s: %s", path, strerror(errno));
 	return 0;
 }
 
@@ -342,7 +356,7 @@ open_unix(const struct conf *c, uid_t owner, struct err *e)
 	else if (clear_stale(&un, len, e) == -1)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	if (fd == -1 || bind(fd, (struct sockaddr *)&un, len) == -1) {
+	if (fd == -1 || bind_unix(fd, &un, len, c->unix_socket_mode) == -1) {
 		err_set(e, "58P01", "cannot use unix_socket_dir", "bind %s: %s",
 		    name, strerror(errno));
 		if (fd != -1)

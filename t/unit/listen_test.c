@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <check.h>
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +246,29 @@ START_TEST(other_file_stays)
 }
 END_TEST
 
+/* Whatever the umask is, which stays what it was. */
+START_TEST(rights_of_the_socket)
+{
+	struct group *gr = getgrnam(getuid() == 0 ? "daemon" : "");
+	struct stat st;
+	mode_t was = umask(077);
+
+	if (gr == NULL)
+		gr = getgrgid(getgid());
+	ck_assert_ptr_nonnull(gr);
+	conf.unix_socket_group = gr->gr_name;
+	conf.unix_socket_mode = 0762;
+	ck_assert_msg(
+	    listen_open(&conf, getuid() == 0 ? 1 : (uid_t)-1, &e) == 0, "%s",
+	    e.log);
+	ck_assert_uint_eq(umask(was), 077);
+	ck_assert_int_eq(lstat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0762);
+	ck_assert_uint_eq(st.st_gid, gr->gr_gid);
+	ck_assert_uint_eq(st.st_uid, getuid() == 0 ? 1 : getuid());
+}
+END_TEST
+
 /* A virtual address may be at its twin; the others are served. */
 START_TEST(absent_address)
 {
@@ -311,6 +335,7 @@ main(void)
 	tcase_add_test(tc, stale_file_is_taken_away);
 	tcase_add_test(tc, socket_in_use_refuses);
 	tcase_add_test(tc, other_file_stays);
+	tcase_add_test(tc, rights_of_the_socket);
 	tcase_add_test(tc, absent_address);
 	tcase_add_test(tc, star_and_one_of_it);
 	tcase_add_test(tc, a_fault_closes_all);
