@@ -27,7 +27,7 @@
 #include "worker/backend/params.h"
 #include "worker/child.h"
 #include "worker/client/client.h"
-#include "worker/client/greet.h"
+#include "worker/client/proof.h"
 #include "worker/client/interrupt.h"
 #include "worker/io/accept.h"
 #include "worker/self.h"
@@ -360,7 +360,7 @@ tear_down(void)
 	client_fini();
 	clientrow_fini();
 	params_fini();
-	auth_fini();
+	proof_fini();
 	admin_fini();
 	deadline_clear(&second);
 	deadline_clear(&orphan);

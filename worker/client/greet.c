@@ -38,6 +38,7 @@ greet_free(struct client *c)
 	if (g->scram != NULL)
 		scram_server_fini(g->scram);
 	free(g->scram);
+	secret_fini(&g->secret);
 	compat_bzero(g, sizeof(*g));
 	free(g);
 }
