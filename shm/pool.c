@@ -184,6 +184,31 @@ members_word(uint32_t worker, uint32_t pool)
 	return &segtab.members[(size_t)worker * segtab.npools + pool];
 }
 
+static bool
+is_newest(const struct pool_limits *limits)
+{
+	return atomic_load(&seg->conf_number) == limits->conf_number;
+}
+
+/*
+ * The supervisor publishes a number and then refreshes the rows that it sees:
+ * one that was made of older limits, and not seen, would keep them.
+ */
+static uint32_t
+pool_make_newest(const char *db, const char *user,
+    const struct pool_limits *limits, bool *is_old)
+{
+	uint32_t i;
+
+	*is_old = !is_newest(limits);
+	i = *is_old ? POOL_NONE : pool_make(db, user, limits);
+	if (i == POOL_NONE || is_newest(limits))
+		return i;
+	*is_old = true;
+	atomic_store(&segtab.pools[i].gen, 0);
+	return POOL_NONE;
+}
+
 uint32_t
 pool_join(uint32_t me, const char *db, const char *user,
     const struct pool_limits *limits, bool *busy)
@@ -199,7 +224,7 @@ pool_join(uint32_t me, const char *db, const char *user,
 	}
 	i = pool_find(db, user);
 	if (i == POOL_NONE)
-		i = pool_make(db, user, limits);
+		i = pool_make_newest(db, user, limits, busy);
 	/* A row that nobody uses yet, and a lock that repair frees. */
 	CRASH_POINT("pool.join.found");
 	if (i != POOL_NONE)

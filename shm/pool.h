@@ -54,6 +54,7 @@ struct pool_limits {
 	uint32_t size, min_size, reserve, mode, forced;
 	uint32_t db_max, user_max;
 	uint64_t lifetime_ms;
+	uint64_t conf_number; /* whose limits these are; of pool_join() only */
 };
 
 struct pool *pool_at(uint32_t idx); /* NULL: out of range */
@@ -62,8 +63,9 @@ const char *pool_user_name(const struct pool *p);
 
 /*
  * Find the pool of (db, user) or make its row with `limits`, and raise
- * process `me`'s member count of it.  POOL_NONE: the lock was busy (*busy is
- * true: try at the next turn) or no row is free.
+ * process `me`'s member count of it.  POOL_NONE: the lock was busy, or a row
+ * cannot be made since `limits` are of an older configuration (*busy is true:
+ * try at the next turn), or no row is free.
  */
 uint32_t pool_join(uint32_t me, const char *db, const char *user,
     const struct pool_limits *limits, bool *busy);

@@ -59,7 +59,19 @@ START_TEST(refusals)
 	ck_assert_uint_eq(pool_join(0, "d", "u", &l, &busy), POOL_NONE);
 	ck_assert(busy);
 	pools_lock_drop(PROC_SUPERVISOR);
-	for (int i = 0; i < 16; i++) {
+	/* nobody makes a row with the limits of yesterday; who finds one may */
+	atomic_store(&seg->conf_number, 2);
+	l.conf_number = 1;
+	ck_assert_uint_eq(pool_join(0, "d", "u", &l, &busy), POOL_NONE);
+	ck_assert(busy);
+	ck_assert_uint_eq(pool_find("d", "u"), POOL_NONE);
+	l.conf_number = 2;
+	ck_assert_uint_ne(pool_join(0, "d", "u", &l, &busy), POOL_NONE);
+	l.conf_number = 1;
+	ck_assert_uint_ne(pool_join(0, "d", "u", &l, &busy), POOL_NONE);
+	l.conf_number = 0;
+	atomic_store(&seg->conf_number, 0);
+	for (int i = 0; i < 15; i++) {
 		snprintf(name, sizeof(name), "user%d", i);
 		(void)join(0, "d", name, 1);
 	}

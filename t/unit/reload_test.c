@@ -66,6 +66,7 @@ join(const char *db, const char *user)
 
 	poolconf_limits(reload_conf(), conf_db_find(reload_conf(), db), user,
 	    false, &limits);
+	limits.conf_number = reload_number();
 	idx = pool_join(0, db, user, &limits, &busy);
 	ck_assert_uint_ne(idx, POOL_NONE);
 	return idx;

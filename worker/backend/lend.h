@@ -78,7 +78,7 @@ void lend_fini(void);
 
 /*
  * Join the pool of (db, user): one client more here.  NULL: *busy (try at
- * the next turn), or no row is free.  `db` is the entry, `dbname` the name
+ * the next turn; a newer configuration may be on its way), or no row is free.  `db` is the entry, `dbname` the name
  * that the client gave (they differ for "*").
  */
 struct lend *lend_join(const struct conf_db *db, const char *dbname,

@@ -121,6 +121,7 @@ lend_join(const struct conf_db *db, const char *dbname, const char *user,
 
 	*busy = false;
 	poolconf_limits(self.conf, db, user, is_forced, &lim);
+	lim.conf_number = self.conf_number;
 	pool = pool_join(self.me, dbname, user, &lim, busy);
 	if (pool == POOL_NONE)
 		return NULL;
