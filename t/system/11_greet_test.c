@@ -116,7 +116,7 @@ END_TEST
 START_TEST(newer_minor_is_negotiated)
 {
 	struct wire *w = dial();
-	char buf[512];
+	char buf[2048], name[1000] = "_pq_.";
 	uint32_t word[2];
 
 	wire_send(w, buf,
@@ -131,6 +131,16 @@ START_TEST(newer_minor_is_negotiated)
 	wire_expect(w, "RKZ");
 	wire_query(w, "SELECT 1");
 	wire_expect(w, "TDCZ");
+	wire_free(w);
+	/* as many options as there may be are all named */
+	w = dial();
+	memset(name + 5, 'x', sizeof(name) - 6);
+	wire_send(w, buf,
+	    wire_startup(buf, sizeof(buf), 0x30000, "user", "app", "database",
+		"app", name, "", NULL));
+	wire_expect(w, "v");
+	ck_assert_str_eq(w->body + 8, name);
+	wire_expect(w, "RKZ");
 	wire_free(w);
 }
 END_TEST

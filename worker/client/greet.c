@@ -180,7 +180,7 @@ static void
 on_session(struct client *c, const struct startup *s)
 {
 	struct greet *g = c->greet;
-	uint8_t bytes[256];
+	uint8_t bytes[STARTUP_MAX + 16]; /* a packet may be all options */
 	struct log_who who;
 	struct wire w;
 	struct err e;
