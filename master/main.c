@@ -4,7 +4,8 @@
  * The order: what can refuse comes first, as root where we are root (sockets,
  * limits, pid file), then the rights are dropped, then the log is opened by
  * the user who will have to open it again, then everybody is forked.  Until
- * then faults go to standard error, also for a daemon.
+ * then faults go to standard error, also for a daemon; the one that ends the
+ * start goes to the log as well.
  *
  * The only file that names the entry points of the children.
  */
@@ -151,15 +152,31 @@ parse_arguments(int argc, char **argv, struct arguments *a)
 		refuse_usage("no configuration file specified");
 }
 
-/* Start-up has failed: leave nothing behind that the next one trips over. */
+/*
+ * What fails is for the log, too: whoever starts us may not show our standard
+ * error.  The log is opened by the user who would have opened it.
+ */
+static void
+open_log(const struct conf *c, const struct daemon_user *user)
+{
+	if (daemon_user_become(user, NULL) == 0)
+		(void)log_setup(c);
+}
+
+/*
+ * Start-up has failed: leave nothing behind that the next one trips over.
+ * `user`: whom to become for the log; NULL: the log is as it can be.
+ */
 static _Noreturn void
-die(const struct conf *c, const struct err *e)
+die(const struct conf *c, const struct daemon_user *user, const struct err *e)
 {
 	const char *text = e->log[0] != '\0' ? e->log : e->say;
 
 	listen_close();
 	if (c->pidfile[0] != '\0')
 		pidfile_remove(c->pidfile);
+	if (user != NULL)
+		open_log(c, user);
 	fatal("%s", text);
 }
 
@@ -213,7 +230,8 @@ struct limits {
 
 /* Size the segment, and see that the kernel lets us have what it takes. */
 static void
-find_sizes(const struct conf *c, struct sizes *s, struct limits *l)
+find_sizes(const struct conf *c, const struct daemon_user *user,
+    struct sizes *s, struct limits *l)
 {
 	struct rlimit r = { 0 };
 	struct err e;
@@ -223,10 +241,12 @@ find_sizes(const struct conf *c, struct sizes *s, struct limits *l)
 	/* clients' numbers end below those kept for backends, which may have
 	   low ones too: with twice the need nobody is turned away early */
 	if (daemon_descriptors(s->descriptors, 2 * s->descriptors, &l->soft,
-		&l->hard, &e) == -1)
+		&l->hard, &e) == -1) {
+		open_log(c, user);
 		fatal("%s; or lower max_client_conn (%d), workers (%d) or the "
 		      "pool sizes (%" PRIu32 " server connections)",
 		    e.log, c->max_client_conn, c->workers, s->min_slots);
+	}
 }
 
 /* Everything that is to be done with the rights that we were started with. */
@@ -241,20 +261,17 @@ settle(const struct arguments *a, const struct conf *c,
 	if (a->is_daemon &&
 	    (c->pidfile[0] == '\0' || (c->logfile[0] == '\0' && !c->syslog)))
 		fatal("a daemon needs a pidfile, and a logfile or syslog");
-	if (c->pidfile[0] != '\0' && pidfile_check(c->pidfile, &e) == -1)
-		fatal("%s", e.log);
-	if (listen_open(c, owner, &e) == -1)
-		fatal("%s", e.log);
-	if (a->is_daemon && daemon_detach(&e) == -1)
-		die(c, &e);
-	if ((c->pidfile[0] != '\0' &&
+	if ((c->pidfile[0] != '\0' && pidfile_check(c->pidfile, &e) == -1) ||
+	    listen_open(c, owner, &e) == -1 ||
+	    (a->is_daemon && daemon_detach(&e) == -1) ||
+	    (c->pidfile[0] != '\0' &&
 		pidfile_write(c->pidfile, owner, &e) == -1) ||
 	    daemon_user_become(user, &e) == -1)
-		die(c, &e);
+		die(c, user, &e);
 	if (log_setup(c) == -1) {
 		err_set(&e, "58P01", "log is not writable",
 		    "the log cannot be opened");
-		die(c, &e);
+		die(c, NULL, &e);
 	}
 	log_quiet(a->is_quiet);
 }
@@ -283,7 +300,7 @@ main(int argc, char **argv)
 		    "-R (take over from a running pooler) is "
 		    "deprecated and does nothing");
 	find_user(c, &user);
-	find_sizes(c, &sizes, &limits);
+	find_sizes(c, &user, &sizes, &limits);
 	settle(&a, c, &user);
 	/* reloads replace `c`, but not this */
 	pidfile = strdup(c->pidfile);
@@ -299,7 +316,7 @@ main(int argc, char **argv)
 	    limits.soft, limits.hard, c->max_client_conn, sizes.descriptors);
 	listen_log();
 	if (supervisor_open(&start, &e) == -1)
-		die(c, &e);
+		die(c, NULL, &e);
 	log_info(NULL, "process up: pooler %s, %s, %s, %d workers",
 	    POOLER_VERSION, loop_name(), OpenSSL_version(OPENSSL_VERSION),
 	    c->workers);

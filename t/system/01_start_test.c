@@ -137,7 +137,10 @@ START_TEST(port_in_use)
 	int port, fd = fake_listen(&port);
 
 	pooler_set(p, "listen_port = %d\nunix_socket_dir =", port);
+	pooler_set(p, "logfile = %s/own.log", p->dir);
 	no_start(p, text("%d", port));
+	/* who starts it may not show its standard error */
+	ck_assert(file_has(text("%s/own.log", p->dir), text("%d", port)));
 	close(fd);
 }
 END_TEST
