@@ -5,7 +5,9 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "t/lib/fakepg.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
 #include "t/lib/sql.h"
@@ -279,6 +281,116 @@ START_TEST(crowd)
 }
 END_TEST
 
+/*
+ * A server that never ends a cancel's connection; its query "slow" takes until
+ * mark[1] is set.
+ */
+static void
+keep_cancels(int fd, struct fake_count *count)
+{
+	uint32_t head[2];
+	char body[256];
+
+	if (recv(fd, head, sizeof(head), MSG_PEEK | MSG_WAITALL) ==
+		sizeof(head) &&
+	    ntohl(head[1]) == 80877102) {
+		count->cancels++;
+		fake_hang(fd);
+	}
+	fake_startup(fd, count);
+	fake_welcome(fd);
+	while (fake_recv(fd, body, sizeof(body)) == 'Q') {
+		if (strcmp(body, "slow") == 0) {
+			count->mark[0] = 1;
+			while (count->mark[1] == 0)
+				nap();
+		}
+		fake_row(fd, body);
+	}
+	fake_hang(fd);
+}
+
+static struct pooler *
+before_fake(struct fakepg **f)
+{
+	struct pooler *p = pooler_new();
+
+	*f = fakepg_start(keep_cancels);
+	pooler_db(p, "fake = host=127.0.0.1 port=%d pool_size=1", (*f)->port);
+	pooler_set(p, "cancel_wait_timeout = 1\nserver_reset_query =");
+	pooler_start(p);
+	return p;
+}
+
+static struct wire *
+slow_client(struct pooler *p, struct fakepg *f)
+{
+	struct wire *w = wire_open("127.0.0.1", p->port);
+
+	wire_login(w, "app", "fake");
+	wire_query(w, "slow");
+	UNTIL(5000, f->count->mark[0] == 1);
+	return w;
+}
+
+static struct wire *
+request(struct pooler *p, const struct wire *w)
+{
+	struct wire *k = wire_open("127.0.0.1", p->port);
+
+	wire_put(k, 0, "iii", 80877102, w->key[0], w->key[1]);
+	return k;
+}
+
+/* Nobody knows what it will hit: its server is for no other client. */
+START_TEST(never_ends)
+{
+	struct fakepg *f;
+	struct pooler *p = before_fake(&f);
+	struct wire *w = slow_client(p, f), *k = request(p, w);
+	PGconn *c = pooler_conn(p, "dbname=fake");
+
+	UNTIL(5000, f->count->cancels == 1);
+	f->count->mark[1] = 1;
+	wire_expect(w, "TDCZ");
+	ck_assert_str_eq(sql_one(c, "next"), "next");
+	ck_assert_int_eq(f->count->logins, 2);
+	wire_end(k);
+	wire_free(k);
+	wire_free(w);
+	PQfinish(c);
+	pooler_stop(p);
+	fakepg_stop(f);
+}
+END_TEST
+
+#define CROWD 10
+
+/* Two for each server are enough; more would be a way to flood it. */
+START_TEST(crowd_is_not_passed_on)
+{
+	struct fakepg *f;
+	struct pooler *p = before_fake(&f);
+	struct wire *w = slow_client(p, f), *k[CROWD];
+
+	for (int i = 0; i < CROWD; i++) {
+		k[i] = request(p, w);
+		/* one that is sent goes on for a second */
+		if (i < 2)
+			UNTIL(900, f->count->cancels == i + 1);
+		else
+			wire_end(k[i]);
+	}
+	ck_assert_int_eq(f->count->cancels, 2);
+	for (int i = 0; i < CROWD; i++)
+		wire_free(k[i]);
+	f->count->mark[1] = 1;
+	wire_free(w);
+	pooler_stop(p);
+	fakepg_stop(f);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -294,7 +406,10 @@ main(void)
 	tcase_add_test(tc, keys_differ);
 	tcase_add_test(tc, late);
 	tcase_add_test(tc, crowd);
-	if (!is_standin())
+	if (!is_standin()) {
 		tcase_add_test(tc, queued);
+		tcase_add_test(tc, never_ends);
+		tcase_add_test(tc, crowd_is_not_passed_on);
+	}
 	return suite_run(s, SUITE_PG);
 }

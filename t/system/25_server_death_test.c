@@ -242,6 +242,44 @@ misbehave(fake_fn *serve)
 	fakepg_stop(f);
 }
 
+/* Good to its first client; told so, it says half a notice to nobody. */
+static void
+half_said_when_idle(int fd, struct fake_count *count)
+{
+	char body[256];
+
+	fake_startup(fd, count);
+	fake_welcome(fd);
+	if (count->logins == 1 && fake_recv(fd, body, sizeof(body)) == 'Q') {
+		fake_row(fd, "fake");
+		while (count->mark[0] == 0)
+			nap();
+		fake_send(fd, "N\0\0\0\40SLOG", 9);
+	}
+	fake_serve(fd, count);
+}
+
+/* It is not kept for a client who would read the rest. */
+START_TEST(half_a_message_while_idle)
+{
+	struct fakepg *f = fakepg_start(half_said_when_idle);
+	struct pooler *p = with_fake(f, "");
+	PGconn *c = pooler_conn(p, "dbname=fake");
+	PGconn *console = pooler_console(p, "admin");
+
+	ck_assert_str_eq(sql_one(c, "SELECT 1"), "fake");
+	f->count->mark[0] = 1;
+	UNTIL(5000,
+	    pooler_show(console, "POOLS", "database", "fake", "sv_idle") == 0);
+	ck_assert_str_eq(sql_one(c, "SELECT 2"), "fake");
+	ck_assert_int_eq(f->count->logins, 2);
+	PQfinish(c);
+	PQfinish(console);
+	pooler_stop(p);
+	fakepg_stop(f);
+}
+END_TEST
+
 /* The first backend ever is the bad one. */
 #define MISBEHAVE(name)                                                    \
 	static void name##_first(int fd, struct fake_count *count);        \
@@ -379,6 +417,7 @@ main(void)
 	tcase_add_test(tc, length_negative);
 	tcase_add_test(tc, bytes_after_ready);
 	tcase_add_test(tc, half_a_message_after_ready);
+	tcase_add_test(tc, half_a_message_while_idle);
 	if (!is_standin()) {
 		tcase_add_test(tc, two_readies);
 		tcase_add_test(tc, ready_without_status);

@@ -99,6 +99,33 @@ START_TEST(server_dies_inside_a_row)
 }
 END_TEST
 
+#define HUGE_ROW 400000
+
+/*
+ * A row of which a part has gone out when the end of the answer shows that it
+ * must not be: no error follows in the middle of it.
+ */
+START_TEST(refused_inside_a_row)
+{
+	struct pooler *p = pooler_with("pool_mode = statement");
+	struct wire *w = wire_open("127.0.0.1", p->port);
+	static char got[2 * HUGE_ROW];
+	size_t total = 0;
+	ssize_t n;
+
+	wire_login(w, "app", "app");
+	wire_query(w, "BEGIN; SELECT repeat('r', 400000)");
+	while ((n = recv(w->fd, got + total, sizeof(got) - total, 0)) > 0)
+		total += (size_t)n;
+	ck_assert_uint_gt(total, 100);
+	ck_assert_uint_lt(total, HUGE_ROW);
+	for (size_t i = total - 100; i < total; i++)
+		ck_assert_int_eq(got[i], 'r');
+	wire_free(w);
+	pooler_stop(p);
+}
+END_TEST
+
 static void
 fail_twice(int fd, struct fake_count *count)
 {
@@ -216,6 +243,7 @@ main(void)
 	TCase *tc = suite_case(s, "edges", 60);
 
 	tcase_add_test(tc, half_a_copydata_too_late);
+	tcase_add_test(tc, refused_inside_a_row);
 	tcase_add_test(tc, server_dies_inside_a_row);
 	tcase_add_test(tc, fatal_behind_an_error);
 	tcase_add_test(tc, removed_in_a_login);

@@ -127,6 +127,7 @@ START_TEST(query_wait_timeout_in_a_batch)
 		wire_put(w, 'S', "");
 	}
 	wire_error(w, 'M', "query_wait_timeout");
+	ck_assert_str_eq(wire_field(w, 'C'), "08P01");
 	wire_end(w);
 	wire_free(w);
 	PQfinish(h);
