@@ -324,12 +324,6 @@ log_verbose(int n)
 	lg.least = n <= 0 ? LOG_AT_LOG : n == 1 ? LOG_AT_DEBUG : LOG_AT_NOISE;
 }
 
-bool
-log_is_kept(void)
-{
-	return lg.file.fd != -1 || lg.use_syslog;
-}
-
 uint64_t
 log_lost(void)
 {
@@ -388,12 +382,6 @@ log_reopen(void)
 		(void)close(lg.file.fd);
 	lg.file.fd = fd;
 	return 0;
-}
-
-int
-log_give(uid_t uid, gid_t gid)
-{
-	return lg.file.fd == -1 ? 0 : fchown(lg.file.fd, uid, gid);
 }
 
 /* Make `path` the log's file; the former one stays where that fails. */

@@ -90,15 +90,6 @@ int log_setup(const struct conf *conf);
 /* Open the file again under its name, after it was renamed.  As above. */
 int log_reopen(void);
 
-/*
- * Make the file another user's, before privileges are dropped: who runs as
- * that user must be able to open it again.  0, or -1 with errno.
- */
-int log_give(uid_t uid, gid_t gid);
-
-/* Is there a file or syslog?  A daemon needs one. */
-bool log_is_kept(void);
-
 /* Lines that were lost since the last one that said so, in all places. */
 uint64_t log_lost(void);
 
