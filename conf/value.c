@@ -107,29 +107,6 @@ value_time(const char *text, int64_t *out_ms)
 }
 
 int
-value_size(const char *text, int64_t max, int64_t *out)
-{
-	const char *end;
-	int64_t n;
-	int shift = 0;
-
-	if (scan(text, 10, max, &n, &end) == -1)
-		return -1;
-	if (*end == 'k' || *end == 'K')
-		shift = 10;
-	else if (*end == 'm' || *end == 'M')
-		shift = 20;
-	else if (*end == 'g' || *end == 'G')
-		shift = 30;
-	if (shift != 0)
-		end++;
-	if (*end != '\0' || n > (max >> shift))
-		return -1;
-	*out = n << shift;
-	return 0;
-}
-
-int
 value_choice(const char *text, const struct value_choice *choices, int *out)
 {
 	for (; choices->name != NULL; choices++) {

@@ -29,9 +29,6 @@ int value_bool(const char *text, int *out);
  */
 int value_time(const char *text, int64_t *out_ms);
 
-/* Bytes, with k, M or G (times 1024) behind the number if need be. */
-int value_size(const char *text, int64_t max, int64_t *out);
-
 /* One of `choices`, in any case. */
 int
 value_choice(const char *text, const struct value_choice *choices, int *out);

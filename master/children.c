@@ -471,13 +471,6 @@ children_send(uint32_t n, const struct msg *m, int fd)
 }
 
 void
-children_send_workers(const struct msg *m, int fd)
-{
-	for (uint32_t n = 0; n < seg->nworkers; n++)
-		(void)children_send(n, m, fd);
-}
-
-void
 children_send_all(const struct msg *m, int fd)
 {
 	for (uint32_t n = 0; n < seg->nprocs; n++)

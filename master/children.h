@@ -72,8 +72,7 @@ void children_read(uint32_t n);
 
 /* False: it does not run, or its queue is full.  `fd` stays the caller's. */
 bool children_send(uint32_t n, const struct msg *m, int fd);
-/* To every living child of a kind, or of all kinds. */
-void children_send_workers(const struct msg *m, int fd);
+/* To every living child. */
 void children_send_all(const struct msg *m, int fd);
 
 #endif

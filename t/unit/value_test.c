@@ -118,29 +118,6 @@ START_TEST(times_round_trip)
 }
 END_TEST
 
-START_TEST(sizes)
-{
-	int64_t n = 9;
-
-	ck_assert_int_eq(value_size("512", INT64_MAX, &n), 0);
-	ck_assert_int_eq(n, 512);
-	ck_assert_int_eq(value_size("4k", INT64_MAX, &n), 0);
-	ck_assert_int_eq(n, 4096);
-	ck_assert_int_eq(value_size("64M", INT64_MAX, &n), 0);
-	ck_assert_int_eq(n, 64 << 20);
-	ck_assert_int_eq(value_size("1G", INT64_MAX, &n), 0);
-	ck_assert_int_eq(n, 1 << 30);
-	ck_assert_int_eq(value_size("", INT64_MAX, &n), -1);
-	ck_assert_int_eq(value_size("k", INT64_MAX, &n), -1);
-	ck_assert_int_eq(value_size("1kk", INT64_MAX, &n), -1);
-	ck_assert_int_eq(value_size("-1", INT64_MAX, &n), -1);
-	ck_assert_int_eq(value_size("1025", 1024, &n), -1);
-	ck_assert_int_eq(value_size("2k", 2047, &n), -1);
-	ck_assert_int_eq(value_size("9223372036854775807G", INT64_MAX, &n), -1);
-	ck_assert_int_eq(n, 1 << 30);
-}
-END_TEST
-
 START_TEST(choices)
 {
 	static const struct value_choice c[] = { { "one", 1 }, { "two", 2 },
@@ -189,7 +166,6 @@ main(void)
 	tcase_add_test(tc, bools);
 	tcase_add_test(tc, times);
 	tcase_add_test(tc, times_round_trip);
-	tcase_add_test(tc, sizes);
 	tcase_add_test(tc, choices);
 	tcase_add_test(tc, words);
 	srunner_run_all(sr, CK_NORMAL);
