@@ -2,6 +2,8 @@
  * 22_bulk_test.c - messages torn at every byte, messages larger than any
  * buffer, and readers that come late: nothing is lost, memory stays bounded.
  */
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,6 +235,58 @@ START_TEST(absent_reader)
 }
 END_TEST
 
+#define LONG_QUERY (64 * MB)
+
+/* As many of `len` bytes as are taken without a pause of half a second. */
+static size_t
+send_until_full(struct wire *w, const char *bytes, size_t len)
+{
+	struct pollfd pf = { .fd = w->fd, .events = POLLOUT };
+	size_t sent = 0;
+
+	while (sent < len && poll(&pf, 1, 500) == 1) {
+		ssize_t n = send(w->fd, bytes + sent, len - sent,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		ck_assert(n > 0 || errno == EAGAIN);
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	return sent;
+}
+
+/* Who waits for a server is not read on and on. */
+START_TEST(queued_sender)
+{
+	struct pooler *p = pooler_with("default_pool_size = 1");
+	struct wire *w = wire_open("127.0.0.1", p->port);
+	PGconn *c = pooler_conn(p, "");
+	static const char head[] = "SELECT length('", tail[] = "')";
+	char *query = malloc(LONG_QUERY), *message = malloc(LONG_QUERY + 16);
+	size_t len, sent;
+	long kb;
+
+	memset(query, 'q', LONG_QUERY);
+	memcpy(query, head, sizeof(head) - 1);
+	memcpy(query + LONG_QUERY - sizeof(tail), tail, sizeof(tail));
+	len = wire_make(message, LONG_QUERY + 16, 'Q', "s", query);
+	wire_login(w, "app", "app");
+	sql_do(c, "BEGIN");
+	kb = pooler_rss_kb(p);
+	sent = send_until_full(w, message, len);
+	/* the kernel's buffers, and not much more */
+	ck_assert_uint_lt(sent, LONG_QUERY / 2);
+	ck_assert_int_lt(pooler_rss_kb(p) - kb, 4 * 1024);
+	sql_do(c, "COMMIT");
+	wire_send(w, message + sent, len - sent);
+	wire_expect(w, "TDCZ");
+	free(query);
+	free(message);
+	wire_free(w);
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
 /* 8 MB each way at the same time. */
 START_TEST(copy_both_full)
 {
@@ -286,6 +340,8 @@ main(void)
 	tcase_add_test(tc, huge_messages);
 	tcase_add_test(tc, late_reader);
 	tcase_add_test(tc, absent_reader);
+	if (!is_standin())
+		tcase_add_test(tc, queued_sender);
 	tcase_add_test(tc, copy_both_full);
 	return suite_run(s, SUITE_PG);
 }

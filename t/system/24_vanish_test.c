@@ -110,6 +110,22 @@ START_TEST(in_a_query)
 }
 END_TEST
 
+/* Nobody waits for the answer: the server does not work on it for long. */
+START_TEST(in_a_long_query)
+{
+	for (int how = 0; how < MANNERS; how++) {
+		struct wire *w = client();
+
+		wire_query(w, "SELECT 'in vain' FROM pg_sleep(60)");
+		UNTIL(5000,
+		    pg_backends(pg,
+			"query LIKE '%in vain%' AND state = 'active'") == 1);
+		leave(w, how);
+		UNTIL(5000, pg_backends(pg, "query LIKE '%in vain%'") == 0);
+	}
+}
+END_TEST
+
 /* Sent and gone in the same moment. */
 START_TEST(right_behind_a_query)
 {
@@ -310,6 +326,7 @@ main(void)
 	tcase_add_test(tc, before_startup);
 	tcase_add_test(tc, idle);
 	tcase_add_test(tc, in_a_query);
+	tcase_add_test(tc, in_a_long_query);
 	tcase_add_test(tc, right_behind_a_query);
 	tcase_add_test(tc, in_a_transaction);
 	tcase_add_test(tc, in_a_failed_transaction);
