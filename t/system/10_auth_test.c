@@ -2,6 +2,7 @@
  * 10_auth_test.c - who is let in: every auth_type with every kind of secret,
  * right and wrong.
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -375,6 +376,49 @@ START_TEST(long_passwords)
 }
 END_TEST
 
+/* Whatever the user file may hold can be proved, torn or whole. */
+START_TEST(longest_password)
+{
+	enum { LONGEST = 65530 };
+	struct pooler *p = pooler_new();
+	char *pw = calloc(1, LONGEST + 2), buf[512];
+	FILE *f = fopen(text("%s/long", p->dir), "w");
+
+	memset(pw, 'p', LONGEST);
+	ck_assert_ptr_nonnull(f);
+	fprintf(f, "\"long\" \"%s\"\n", pw);
+	fclose(f);
+	pw[LONGEST] = 'p';
+	pooler_db(
+	    p, "open = host=127.0.0.1 port=%d dbname=app user=app", pg->port);
+	pooler_set(p, "auth_type = plain");
+	pooler_set(p, "auth_file = %s/long", p->dir);
+	pooler_start(p);
+	/* as it is; without its end at first; one byte more than can be */
+	for (int i = 0; i < 3; i++) {
+		struct wire *w = wire_open("127.0.0.1", p->port);
+		uint32_t len = htonl(LONGEST + 5 + i / 2);
+
+		wire_send(w, buf,
+		    wire_startup(buf, sizeof(buf), 0x30000, "user", "long",
+			"database", "open", NULL));
+		wire_expect(w, "R");
+		wire_send(w, "p", 1);
+		wire_send(w, &len, 4);
+		wire_send(w, pw, LONGEST + i / 2);
+		ck_assert(i != 1 || wire_is_quiet(w, 100));
+		wire_send(w, "", 1);
+		if (i < 2)
+			wire_expect(w, "RKZ");
+		else
+			wire_error(w, 'C', "08P01");
+		wire_free(w);
+	}
+	free(pw);
+	pooler_stop(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -394,6 +438,7 @@ main(void)
 		tcase_add_test(tc, verifier_is_no_password);
 		tcase_add_test(tc, keys_of_the_server_are_kept);
 		tcase_add_test(tc, long_passwords);
+		tcase_add_test(tc, longest_password);
 	}
 	return suite_run(s, SUITE_PG);
 }

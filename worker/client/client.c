@@ -22,7 +22,9 @@
 #include "worker/self.h"
 
 enum {
-	HOLD_MAX = 64 * 1024, /* a waiting client is read no further */
+	/* a waiting client is read no further: the longest message that must
+	   be whole, a password, is no longer than this */
+	HOLD_MAX = 64 * 1024,
 	ERROR_MAX = 1024,
 };
 

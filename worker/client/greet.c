@@ -16,6 +16,7 @@
 
 #include "conf/compat.h"
 #include "conf/conf.h"
+#include "conf/users.h"
 #include "shm/proc.h"
 #include "shm/segment.h"
 #include "worker/client/interrupt.h"
@@ -23,8 +24,8 @@
 #include "worker/self.h"
 
 enum {
-	PASSWORD_MAX = 16 * 1024, /* longest password message */
-	APP_NAME = 64,            /* bytes of a name in PostgreSQL, with NUL */
+	PASSWORD_MAX = USERS_SECRET_MAX + 1, /* body of a password message */
+	APP_NAME = 64, /* bytes of a name in PostgreSQL, with its NUL */
 };
 
 void
