@@ -111,9 +111,14 @@ free_slot(void)
 	return NULL;
 }
 
+/* FREE, just now: nobody is linked to it, and no cancel counts any more. */
 static void
-note_free(uint32_t idx)
+note_free(struct slot *s)
 {
+	uint32_t idx = slot_idx(s);
+
+	atomic_store(&s->client, 0);
+	atomic_store(&s->cancels, 0);
 	if (idx < atomic_load(&seg->slot_hint))
 		atomic_store(&seg->slot_hint, idx);
 }
@@ -312,7 +317,7 @@ pass_locked(uint32_t me, struct slot *s, uint64_t word, const struct heir *h,
 		(void)slot_turn(
 		    s, word, SLOT_FREE, PROC_NOBODY, slot_gen(word));
 		CRASH_POINT("limits.close.freed");
-		note_free(slot_idx(s));
+		note_free(s);
 		return false;
 	}
 	*gen = slot_next_gen(slot_gen(word));
@@ -417,7 +422,7 @@ limits_free(struct slot *s, uint64_t word)
 		return false;
 	/* FREE, but still counted: repair counts anew. */
 	CRASH_POINT("limits.free.moved");
-	note_free(slot_idx(s));
+	note_free(s);
 	if (place_of(atomic_load(&s->pool), &p))
 		place_lower(&p);
 	return true;

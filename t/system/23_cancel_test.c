@@ -342,6 +342,12 @@ request(struct pooler *p, const struct wire *w)
 	return k;
 }
 
+static long
+shown_as(PGconn *console, const char *col)
+{
+	return pooler_show(console, "POOLS", "database", "fake", col);
+}
+
 /* Nobody knows what it will hit: its server is for no other client. */
 START_TEST(never_ends)
 {
@@ -359,6 +365,33 @@ START_TEST(never_ends)
 	wire_free(k);
 	wire_free(w);
 	PQfinish(c);
+	pooler_stop(p);
+	fakepg_stop(f);
+}
+END_TEST
+
+/* The console shows a server that waits for a cancel's end, and only that. */
+START_TEST(shown)
+{
+	struct fakepg *f;
+	struct pooler *p = before_fake(&f);
+	PGconn *console = pooler_console(p, "admin");
+	struct wire *w = slow_client(p, f), *k = request(p, w);
+
+	UNTIL(5000, f->count->cancels == 1);
+	ck_assert_int_eq(shown_as(console, "sv_active"), 1);
+	ck_assert_int_eq(shown_as(console, "sv_active_cancel"), 1);
+	f->count->mark[1] = 1;
+	wire_expect(w, "TDCZ");
+	ck_assert_int_eq(shown_as(console, "sv_active"), 0);
+	ck_assert_int_eq(shown_as(console, "sv_being_canceled"), 1);
+	ck_assert_int_eq(shown_as(console, "sv_active_cancel"), 1);
+	wire_end(k);
+	UNTIL(5000, shown_as(console, "sv_being_canceled") == 0);
+	UNTIL(5000, shown_as(console, "sv_active_cancel") == 0);
+	wire_free(k);
+	wire_free(w);
+	PQfinish(console);
 	pooler_stop(p);
 	fakepg_stop(f);
 }
@@ -409,6 +442,7 @@ main(void)
 	if (!is_standin()) {
 		tcase_add_test(tc, queued);
 		tcase_add_test(tc, never_ends);
+		tcase_add_test(tc, shown);
 		tcase_add_test(tc, crowd_is_not_passed_on);
 	}
 	return suite_run(s, SUITE_PG);

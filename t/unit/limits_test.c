@@ -149,8 +149,12 @@ START_TEST(closes)
 	ck_assert(limits_try(1));
 	ck_assert(!limits_close(0, slot, gen, &to, &to_pool, &to_gen));
 	limits_drop(1);
+	atomic_store(&slot_at(slot)->client, 5);
+	atomic_store(&slot_at(slot)->cancels, 5);
 	ck_assert(limits_close(0, slot, gen, &to, &to_pool, &to_gen));
 	ck_assert_uint_eq(to, PROC_NOBODY);
+	ck_assert_uint_eq(atomic_load(&slot_at(slot)->client), 0);
+	ck_assert_uint_eq(atomic_load(&slot_at(slot)->cancels), 0);
 	ck_assert_uint_eq(to_pool, POOL_NONE);
 	ck_assert_int_eq(slot_state(slot_look(slot_at(slot))), SLOT_FREE);
 	ck_assert_uint_eq(atomic_load(&pool_at(p)->count), 0);

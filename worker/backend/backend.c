@@ -161,6 +161,8 @@ backend_give(struct backend *b)
 	bool is_session = b->lend->set.pool_mode == POOL_SESSION;
 
 	b->user = NULL;
+	atomic_store_explicit(
+	    &slot_at(b->slot)->client, 0, memory_order_relaxed);
 	if (!scan_is_boundary(b) || b->up_remain > 0 || backend_is_full(b)) {
 		backend_close(b, "not at a clean boundary");
 		return;

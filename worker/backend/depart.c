@@ -259,6 +259,7 @@ depart_begin(struct backend *b, const char *why, const struct err *e)
 void
 depart_adopted(struct backend *b)
 {
+	struct slot *s = slot_at(b->slot);
 	struct log_who who;
 
 	if (b->lend != NULL)
@@ -266,6 +267,8 @@ depart_adopted(struct backend *b)
 	backend_who(b, &who);
 	log_info(&who, "closing because: its worker died");
 	b->cancels = 0;
+	atomic_store(&s->client, 0);
+	atomic_store(&s->cancels, 0);
 	b->state = BACKEND_CLOSING;
 	if (backend_info(b)->key_len > 0)
 		cancel_send(b, -1);

@@ -218,7 +218,6 @@ lend_release(struct backend *b)
 		backend_close(b, "%s", why);
 		return;
 	}
-	atomic_store_explicit(&s->client, 0, memory_order_relaxed);
 	b->state = BACKEND_CACHED;
 	if (!pool_is_paused(l->row)) {
 		own = l->first == NULL ? 0 : l->first->since_us;
