@@ -114,8 +114,8 @@ const struct conf_key keys_global[] = {
 	{ INT(workers, 0, 256, "0"), START,
 	    .doc = "Worker processes. 0: one for each CPU." },
 	{ TIME(worker_stuck_timeout, "10"),
-	    .doc = "A worker without a sign of life for this long is killed "
-		   "and replaced. 0: never." },
+	    .doc = "A worker, or the resolver, without a sign of life for "
+		   "this long is killed and replaced. 0: never." },
 
 	{ CHOICE(auth_type, keys_auth_type, "md5"), .group = "Authentication",
 	    .doc = "How clients prove who they are: any, trust, plain, md5 "

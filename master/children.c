@@ -363,7 +363,7 @@ children_check(uint64_t now_ms, uint64_t stuck_ms)
 		    now_ms - c->broken_ms > CHILDREN_ORPHAN_MS) {
 			kill_one(n, "has left its channel");
 			c->broken_ms = now_ms;
-		} else if (c->kind == PROC_WORKER && stuck_ms != 0 &&
+		} else if (stuck_ms != 0 &&
 		    now_ms - c->noticed_ms >= stuck_ms) {
 			kill_one(n, "shows no sign of life");
 			c->noticed_ms = now_ms;

@@ -48,8 +48,8 @@ void children_start(uint64_t now_ms);
 void children_reap(uint64_t now_ms);
 
 /*
- * Once a second: kill workers without a sign of life for `stuck_ms` (0:
- * never), and children that live on without their channel.
+ * Once a second: kill those without a sign of life for `stuck_ms` (0: never),
+ * and those that live on without their channel.
  */
 void children_check(uint64_t now_ms, uint64_t stuck_ms);
 

@@ -348,24 +348,41 @@ START_TEST(orphan_waits_for_the_first_worker)
 }
 END_TEST
 
-START_TEST(stuck_worker_is_killed)
+/* Child `n` is stopped; the others show life. */
+static void
+stop_one(uint32_t n)
 {
-	pid_t old = children_pid(0);
+	pid_t old = children_pid(n);
 	uint64_t now_ms = clock_now_ms();
 
-	UNTIL(atomic_load(&proc_at(0)->alive_ms) != 0);
+	UNTIL(atomic_load(&proc_at(n)->alive_ms) != 0);
 	ck_assert_int_eq(kill(old, SIGSTOP), 0);
 	/* not by one look, however late it comes: we may have slept */
 	children_check(now_ms + 100000, 3000);
 	turn();
-	ck_assert_int_eq(children_pid(0), old);
+	ck_assert_int_eq(children_pid(n), old);
 	for (uint64_t t = 101000; t <= 105000; t += 1000) {
-		/* the other one shows life */
-		atomic_store(&proc_at(1)->alive_ms, now_ms + t);
+		for (uint32_t i = 0; i < seg->nprocs; i++) {
+			if (i != n)
+				atomic_store(&proc_at(i)->alive_ms, now_ms + t);
+		}
 		children_check(now_ms + t, 3000);
 	}
-	UNTIL(children_pid(0) != old);
-	ck_assert_uint_eq(atomic_load(&proc_at(1)->restarts), 0);
+	UNTIL(children_pid(n) != old);
+	for (uint32_t i = 0; i < seg->nprocs; i++)
+		ck_assert_uint_eq(atomic_load(&proc_at(i)->restarts), i == n);
+}
+
+START_TEST(stuck_worker_is_killed)
+{
+	stop_one(0);
+}
+END_TEST
+
+/* Without it no name is looked up any more. */
+START_TEST(stuck_resolver_is_killed)
+{
+	stop_one(proc_resolver());
 }
 END_TEST
 
@@ -439,6 +456,7 @@ main(void)
 	tcase_add_test(tc, busy_backend_goes_to_an_heir);
 	tcase_add_test(tc, orphan_waits_for_the_first_worker);
 	tcase_add_test(tc, stuck_worker_is_killed);
+	tcase_add_test(tc, stuck_resolver_is_killed);
 	tcase_add_test(tc, no_timeout_no_kill);
 	tcase_add_test(tc, child_without_channel_is_killed);
 	tcase_add_test(tc, signals_to_the_group_pass_by);
