@@ -188,6 +188,32 @@ BAD_LOGIN(key_too_short)
 	fake_hang(fd);
 }
 
+/* What follows is all as it should be: only the key's length is wrong. */
+BAD_LOGIN(key_too_long)
+{
+	static const char key[300];
+
+	fake_startup(fd, count);
+	fake_put(fd, 'R', "i", 0);
+	fake_put(fd, 'K', "ix", 4711, key, sizeof(key));
+	fake_ready(fd, 'I');
+	fake_serve(fd, count);
+}
+
+/* In one segment with the login's end: an answer to nobody's question. */
+BAD_LOGIN(bytes_behind_ready)
+{
+	char both[128];
+	size_t n = wire_make(both, sizeof(both), 'Z', "b", 'I');
+
+	fake_startup(fd, count);
+	fake_put(fd, 'R', "i", 0);
+	fake_put(fd, 'K', "ii", 4711, 42);
+	n += wire_make(both + n, sizeof(both) - n, 'C', "s", "STRAY");
+	fake_send(fd, both, n);
+	fake_serve(fd, count);
+}
+
 BAD_LOGIN(unknown_message)
 {
 	fake_startup(fd, count);
@@ -416,6 +442,10 @@ main(void)
 	tcase_add_test(tc, length_huge);
 	tcase_add_test(tc, parameter_without_zero);
 	tcase_add_test(tc, key_too_short);
+	if (!is_standin()) {
+		tcase_add_test(tc, key_too_long);
+		tcase_add_test(tc, bytes_behind_ready);
+	}
 	tcase_add_test(tc, unknown_message);
 	tcase_add_test(tc, unknown_method);
 	tcase_add_test(tc, error_without_fields);
