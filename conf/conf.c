@@ -340,6 +340,6 @@ conf_reload(const struct conf *running, struct conf_files *files,
 			return NULL;
 		}
 	}
-	conf_files_read_users(files);
+	conf_files_read_named(files);
 	return conf_load(files, faults);
 }

@@ -182,9 +182,14 @@ find_on_disk(void *arg, const char *name, struct lex_text *text)
 	return true;
 }
 
-/* The last auth_file that the files name, or a pin; "" for none. */
+/* Settings of [pgbouncer] that name a file whose bytes count. */
+static const char *const naming[] = { "auth_file", "client_tls_key_file",
+	"client_tls_cert_file", "client_tls_ca_file", "server_tls_key_file",
+	"server_tls_cert_file", "server_tls_ca_file" };
+
+/* The last file that `key` names in the files, or in a pin; "" for none. */
 static void
-find_auth_file(struct conf_files *files, char *path, size_t size)
+find_named(struct conf_files *files, const char *key, char *path, size_t size)
 {
 	const struct conf_file *main_file = &files->v[0];
 	struct lex_text text = { .name = main_file->name,
@@ -198,7 +203,7 @@ find_auth_file(struct conf_files *files, char *path, size_t size)
 	for (size_t i = 0; i < files->n_pins; i++) {
 		const struct conf_pin *p = &files->pins[i];
 
-		if (strcmp(p->key, "auth_file") == 0) {
+		if (strcmp(p->key, key) == 0) {
 			(void)compat_strlcpy(path, p->value, size);
 			is_pinned = is_pinned || p->how != CONF_PIN_UNSET;
 		}
@@ -209,7 +214,7 @@ find_auth_file(struct conf_files *files, char *path, size_t size)
 		is_ours = strcmp(ev.section, "pgbouncer") == 0 ||
 		    strcmp(ev.section, "pooler") == 0;
 		if (ev.kind == LEX_PAIR && is_ours && !is_pinned &&
-		    strcmp(ev.key, "auth_file") == 0)
+		    strcmp(ev.key, key) == 0)
 			(void)compat_strlcpy(path, ev.value, size);
 	} while (ev.kind != LEX_END);
 	lex_fini(&l);
@@ -222,18 +227,36 @@ conf_files_read(struct conf_files *files, const char *path, struct err *e)
 		return err_set(e, STATE, say, "files are read twice");
 	if (conf_files_add(files, path, e) == -1)
 		return -1;
-	conf_files_read_users(files);
+	conf_files_read_named(files);
 	return 0;
 }
 
 void
-conf_files_read_users(struct conf_files *files)
+conf_files_read_named(struct conf_files *files)
 {
-	char auth_file[NAME_MAX_BYTES];
+	char path[NAME_MAX_BYTES];
 
-	find_auth_file(files, auth_file, sizeof(auth_file));
-	if (auth_file[0] != '\0')
-		(void)conf_files_add(files, auth_file, NULL);
+	for (size_t i = 0; i < sizeof(naming) / sizeof(*naming); i++) {
+		find_named(files, naming[i], path, sizeof(path));
+		if (path[0] != '\0')
+			(void)conf_files_add(files, path, NULL);
+	}
+}
+
+bool
+conf_files_keep(
+    struct conf_files *files, const char *path, const char *bytes, size_t len)
+{
+	struct conf_file *f;
+
+	if (conf_files_find(files, path) != NULL || access(path, R_OK) == 0 ||
+	    (errno != EACCES && errno != EPERM))
+		return false;
+	f = add_file(files, path, len, NULL);
+	if (f == NULL)
+		return false;
+	memcpy(f->bytes, bytes, len);
+	return true;
 }
 
 int

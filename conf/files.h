@@ -2,7 +2,7 @@
  * files.h - the exact bytes that a configuration consists of.
  *
  * The supervisor reads every file once: the main one, those that it includes,
- * and the user file.  From then on everybody parses these bytes, so that no
+ * the user file, TLS keys and certificates.  From then on everybody parses these bytes, so that no
  * two processes see two versions of a file that is just being written.  Its
  * children get them as a snapshot: an unlinked file, passed as a descriptor.
  *
@@ -16,6 +16,7 @@
 #ifndef CONF_FILES_H
 #define CONF_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "conf/err.h"
 
@@ -52,8 +53,8 @@ void conf_files_init(struct conf_files *files);
 void conf_files_free(struct conf_files *files); /* wipes */
 
 /*
- * Read `path`, what it includes, and the auth_file that it names (or that a
- * pin does).  -1: the main file cannot be read; of any other, conf_load()
+ * Read `path`, what it includes, and the files that its settings name (or that
+ * pins do): auth_file, and the TLS keys and certificates.  -1: the main file cannot be read; of any other, conf_load()
  * says so, with everything else that is wrong.
  */
 int conf_files_read(struct conf_files *files, const char *path, struct err *e);
@@ -62,10 +63,18 @@ int conf_files_read(struct conf_files *files, const char *path, struct err *e);
 int conf_files_add(struct conf_files *files, const char *path, struct err *e);
 
 /*
- * Read the auth_file that the files and the pins name now, and includes that
- * are missing; a pin set after conf_files_read() may name another.
+ * Read the files that the settings name now, and includes that are missing; a
+ * pin set after conf_files_read() may name others.
  */
-void conf_files_read_users(struct conf_files *files);
+void conf_files_read_named(struct conf_files *files);
+
+/*
+ * The supervisor may have been root when it read a file, and now be refused:
+ * then what it read before holds on.  True: so it is, and `bytes` were added;
+ * false: the file is there already, or is missing for another reason.
+ */
+bool conf_files_keep(
+    struct conf_files *files, const char *path, const char *bytes, size_t len);
 
 /* The bytes of a file, by the name that it was read under, or NULL. */
 const struct conf_file *

@@ -37,11 +37,22 @@ enum sslmode {
 	SSLMODE_VERIFY_FULL
 };
 
+enum tls_side {
+	TLS_CLIENTS, /* we accept: client_tls_* */
+	TLS_SERVERS  /* we connect: server_tls_* */
+};
+
 enum load_balance { LOAD_ROUND_ROBIN, LOAD_DISABLE };
 
 #define CONF_UNSET       (-1) /* an int or a time of an entry that has none */
 #define CONF_DBNAME_MAX  63   /* bytes of a database's name */
 #define CONF_PEER_ID_MAX 16383
+
+/* A file that a setting names, read together with the configuration. */
+struct conf_bytes {
+	const char *p; /* NULL: the setting is empty, or not in use */
+	size_t len;
+};
 
 /* One line of [databases]. */
 struct conf_db {
@@ -196,6 +207,12 @@ struct conf {
 	const char *server_tls_protocols;
 	const char *server_tls_ciphers;
 	const char *server_tls13_ciphers;
+	struct conf_bytes client_tls_key; /* what the _file keys name */
+	struct conf_bytes client_tls_cert;
+	struct conf_bytes client_tls_ca;
+	struct conf_bytes server_tls_key;
+	struct conf_bytes server_tls_cert;
+	struct conf_bytes server_tls_ca;
 
 	/* times that end something which lives; 0 is never */
 	int64_t query_timeout_ms;

@@ -397,7 +397,7 @@ START_TEST(reload_of_auth_file)
 	ck_assert_int_eq(write(fd, "\"a\" \"1\"\n", 8), 8);
 	snprintf(text, sizeof(text), "[pooler]\nauth_file = %s\n", path);
 	text_add(&files, "main.ini", text);
-	conf_files_read_users(&files);
+	conf_files_read_named(&files);
 	was = conf_load(&files, &faults);
 	ck_assert_str_eq(users_find(was->users, "a")->secret, "1");
 	conf_files_free(&files);

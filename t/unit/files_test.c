@@ -2,6 +2,7 @@
 #include "conf/files.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,8 +202,69 @@ START_TEST(pinned_auth_file)
 	/* a pin that comes after the files were read */
 	ck_assert_int_eq(conf_files_read(&files, "bare.ini", &e), 0);
 	conf_files_pin(&files, CONF_PIN_UNSET, "auth_file", "pinned", &e);
-	conf_files_read_users(&files);
+	conf_files_read_named(&files);
 	ck_assert_ptr_nonnull(conf_files_find(&files, "pinned"));
+}
+END_TEST
+
+/* All that a TLS setting names travels along; a name means nothing elsewhere.
+ */
+START_TEST(tls_files)
+{
+	static const char *const keys[] = { "client_tls_key_file",
+		"client_tls_cert_file", "client_tls_ca_file",
+		"server_tls_key_file", "server_tls_cert_file",
+		"server_tls_ca_file" };
+	char text[1000] = "[databases]\nclient_tls_ca_file = not-this-one\n"
+			  "[pgbouncer]\n";
+	char name[64];
+
+	put("not-this-one", "");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+		    "%s = %s.pem\n", keys[i], keys[i]);
+		snprintf(name, sizeof(name), "%s.pem", keys[i]);
+		put(name, keys[i]);
+	}
+	put("main.ini", text);
+	ck_assert_int_eq(conf_files_read(&files, "main.ini", &e), 0);
+	ck_assert_uint_eq(files.count, 7);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		ck_assert_str_eq(files.v[i + 1].bytes, keys[i]);
+}
+END_TEST
+
+static bool
+keeps_what_is_refused(void)
+{
+	return conf_files_add(&files, "secret", &e) == -1 &&
+	    conf_files_keep(&files, "secret", "old", 3) &&
+	    strcmp(conf_files_find(&files, "secret")->bytes, "old") == 0 &&
+	    !conf_files_keep(&files, "secret", "older", 5) &&
+	    !conf_files_keep(&files, "open", "old", 3) &&
+	    !conf_files_keep(&files, "gone", "old", 3) && files.count == 1;
+}
+
+/* A key that root alone may read is kept when root's rights are gone. */
+START_TEST(kept_when_refused)
+{
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		puts("files: kept_when_refused needs root: not run");
+		return;
+	}
+	put("secret", "new");
+	put("open", "new");
+	ck_assert_int_eq(chmod("secret", 0600), 0);
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+	ck_assert(!conf_files_keep(&files, "secret", "old", 3));
+	pid = fork();
+	if (pid == 0)
+		_exit(setuid(65534) == 0 && keeps_what_is_refused() ? 0 : 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
 }
 END_TEST
 
@@ -225,6 +287,8 @@ main(void)
 	tcase_add_test(tc, bounds);
 	tcase_add_test(tc, pins);
 	tcase_add_test(tc, pinned_auth_file);
+	tcase_add_test(tc, tls_files);
+	tcase_add_test(tc, kept_when_refused);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);

@@ -39,11 +39,6 @@ enum {
 
 /* --- contexts ----------------------------------------------------------- */
 
-enum tls_side {
-	TLS_CLIENTS, /* we accept: client_tls_* */
-	TLS_SERVERS, /* we connect: server_tls_* */
-};
-
 enum tls_change {
 	TLS_KEPT,    /* the same settings, the same bytes: the same context */
 	TLS_RENEWED, /* another one, or none where sslmode is disable */
