@@ -50,6 +50,20 @@ const struct conf_db *conf_db_auto(const struct conf *c);
 const struct conf_user *conf_user_find(const struct conf *c, const char *name);
 const struct conf_peer *conf_peer_find(const struct conf *c, int id);
 
+/*
+ * Where and how clients of `database` are looked up who are not in auth_file.
+ * False: nowhere.  The console's users are asked for in the general
+ * auth_dbname alone.
+ */
+struct conf_asking {
+	const char *user; /* logs in to ask */
+	const char *query;
+	const char *name;         /* the database to ask in, ... */
+	const struct conf_db *db; /* ... and its entry; NULL: there is none */
+};
+bool conf_asking(
+    const struct conf *c, const char *database, struct conf_asking *out);
+
 /* Does a server that was opened for `was` not do for `is`? */
 bool conf_db_is_moved(const struct conf_db *was, const struct conf_db *is);
 

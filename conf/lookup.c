@@ -81,6 +81,32 @@ conf_db_is_moved(const struct conf_db *was, const struct conf_db *is)
 }
 
 bool
+conf_asking(const struct conf *c, const char *database, struct conf_asking *out)
+{
+	static const struct conf_db none = {
+		.auth_user = "", .auth_query = "", .auth_dbname = ""
+	};
+	const struct conf_db *db = conf_db_find(c, database);
+	bool is_console = strcmp(database, "pgbouncer") == 0 ||
+	    (db == NULL && strcmp(database, "pooler") == 0);
+
+	if (db == NULL && !is_console)
+		db = conf_db_auto(c);
+	if (db == NULL)
+		db = &none;
+	out->user = db->auth_user[0] ? db->auth_user : c->auth_user;
+	out->query = db->auth_query[0] ? db->auth_query : c->auth_query;
+	out->name = db->auth_dbname[0] ? db->auth_dbname : c->auth_dbname;
+	if (out->name[0] == '\0' && db != &none)
+		out->name = database;
+	out->db = conf_db_find(c, out->name);
+	if (out->db == NULL && strcmp(out->name, "pgbouncer") != 0)
+		out->db = conf_db_auto(c);
+	return out->user[0] != '\0' && out->query[0] != '\0' &&
+	    out->name[0] != '\0';
+}
+
+bool
 conf_list_has(const char *list, const char *name)
 {
 	size_t len, want = strlen(name);

@@ -41,6 +41,12 @@ chan_pair(struct chan *a, struct chan *b, struct err *e)
 	return 0;
 }
 
+static size_t
+length_of(const struct msg *m)
+{
+	return HEAD + (m->len < MSG_TEXT ? m->len : MSG_TEXT);
+}
+
 static void
 drop_first(struct chan *c)
 {
@@ -52,6 +58,8 @@ drop_first(struct chan *c)
 	c->queued--;
 	if (q->fd != -1)
 		(void)close(q->fd);
+	/* it may have been a secret */
+	compat_bzero(&q->m, length_of(&q->m));
 	free(q);
 }
 
@@ -66,12 +74,6 @@ chan_close(struct chan *c)
 }
 
 /* --- sending --- */
-
-static size_t
-length_of(const struct msg *m)
-{
-	return HEAD + (m->len < MSG_TEXT ? m->len : MSG_TEXT);
-}
 
 /* One sendmsg(2): its result, with errno. */
 static ssize_t
@@ -216,6 +218,8 @@ is_type(uint16_t type)
 	case MSG_DONE:
 	case MSG_RESOLVE:
 	case MSG_RESOLVED:
+	case MSG_SECRET:
+	case MSG_SECRET_IS:
 	case MSG_LOG_REOPEN:
 		return true;
 	default:

@@ -31,6 +31,8 @@ enum msg_type {
 	/* worker -> supervisor -> resolver, and back */
 	MSG_RESOLVE = 64, /* text: a host name; arg: port */
 	MSG_RESOLVED,     /* the addresses, or a failure */
+	MSG_SECRET,       /* text: a database, NUL, a user: his secret? */
+	MSG_SECRET_IS,    /* status: enum msg_secret; what it says */
 
 	/* supervisor -> child */
 	MSG_LOG_REOPEN = 96,
@@ -52,6 +54,14 @@ struct msg {
 	uint32_t len;
 	uint32_t status; /* answers: 0 is well */
 	uint8_t text[MSG_TEXT];
+};
+
+/* What an answer to MSG_SECRET says. */
+enum msg_secret {
+	MSG_SECRET_FOUND,   /* text: the secret; "": the user has none */
+	MSG_SECRET_NOBODY,  /* the question has reached nobody: ask again */
+	MSG_SECRET_UNKNOWN, /* there is no such user */
+	MSG_SECRET_FAILED,  /* text: SQLSTATE, NUL, what the client is told */
 };
 
 /* What `text` holds in MSG_RESOLVED when status is 0. */

@@ -53,6 +53,66 @@ START_TEST(find)
 }
 END_TEST
 
+/* Who asks where, by which query: the entry's word before the general one. */
+START_TEST(asking)
+{
+	struct conf *c =
+	    load("[pooler]\nauth_user = au\nauth_query = q $1\n[databases]\n"
+		 "a = host=h\nb = host=h auth_user=bu auth_query=bq "
+		 "auth_dbname=a\nd = auth_dbname=nowhere\n");
+	struct conf_asking as;
+
+	ck_assert(conf_asking(c, "a", &as));
+	ck_assert_str_eq(as.user, "au");
+	ck_assert_str_eq(as.query, "q $1");
+	ck_assert_str_eq(as.name, "a");
+	ck_assert_ptr_eq(as.db, conf_db_find(c, "a"));
+	ck_assert(conf_asking(c, "b", &as));
+	ck_assert_str_eq(as.user, "bu");
+	ck_assert_str_eq(as.query, "bq");
+	ck_assert_str_eq(as.name, "a");
+	ck_assert_ptr_eq(as.db, conf_db_find(c, "a"));
+	/* a database that is not there is a fault, and no other one's turn */
+	ck_assert(conf_asking(c, "d", &as));
+	ck_assert_ptr_null(as.db);
+	/* nowhere to ask in */
+	ck_assert(!conf_asking(c, "x", &as));
+	ck_assert(!conf_asking(c, "pgbouncer", &as));
+	ck_assert(!conf_asking(c, "pooler", &as));
+	conf_free(c);
+
+	c = load("[databases]\na = host=h\n* = host=g auth_user=xu\n");
+	ck_assert(!conf_asking(c, "a", &as));
+	ck_assert(conf_asking(c, "x", &as));
+	ck_assert_str_eq(as.user, "xu");
+	ck_assert_str_eq(as.name, "x");
+	ck_assert_str_eq(as.db->host, "g");
+	ck_assert_ptr_nonnull(strstr(as.query, "rolvaliduntil"));
+	ck_assert_ptr_nonnull(strstr(as.query, "rolcanlogin"));
+	ck_assert(!conf_asking(c, "pgbouncer", &as));
+	conf_free(c);
+
+	c = load("[pooler]\nauth_user = au\nauth_dbname = a\n"
+		 "[databases]\na = host=h\n");
+	ck_assert(conf_asking(c, "pgbouncer", &as));
+	ck_assert_str_eq(as.name, "a");
+	ck_assert(conf_asking(c, "x", &as));
+	ck_assert_str_eq(as.name, "a");
+	conf_free(c);
+
+	c = load("[pooler]\nauth_user = au\nauth_dbname = pgbouncer\n"
+		 "[databases]\n* = host=h\n");
+	ck_assert(conf_asking(c, "x", &as));
+	ck_assert_ptr_null(as.db);
+	conf_free(c);
+
+	c = load("[pooler]\nauth_user = au\nauth_query =\n"
+		 "[databases]\na = host=h\n");
+	ck_assert(!conf_asking(c, "a", &as));
+	conf_free(c);
+}
+END_TEST
+
 START_TEST(moved)
 {
 	static const char *const moves[] = { "dbname=y", "host=g", "port=1",
@@ -274,6 +334,7 @@ main(void)
 
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, find);
+	tcase_add_test(tc, asking);
 	tcase_add_test(tc, moved);
 	tcase_add_test(tc, lists);
 	tcase_add_test(tc, precedence);
