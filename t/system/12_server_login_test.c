@@ -257,6 +257,24 @@ START_TEST(minimum_by_pass_through)
 }
 END_TEST
 
+/* Nobody brings keys, and the server wants none. */
+START_TEST(minimum_without_keys)
+{
+	struct pooler *p = pooler_new();
+	PGconn *c;
+
+	pooler_set(p, "min_pool_size = 2");
+	pooler_auth(p, "app",
+	    pg_ask(pg,
+		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_start(p);
+	c = pooler_conn(p, "");
+	UNTIL(8000, pg_backends(pg, "usename = 'app'") == 2);
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
 /*
  * New logins are refused, but there are servers: who waits for one of them is
  * not sent away.
@@ -325,6 +343,7 @@ main(void)
 	tcase_add_test(tc, retry_after_the_pause);
 	tcase_add_test(tc, connect_query_sets_parameters);
 	tcase_add_test(tc, minimum_by_pass_through);
+	tcase_add_test(tc, minimum_without_keys);
 	tcase_add_test(tc, refused_beside_servers);
 	tcase_add_test(tc, all_kinds_of_client_address);
 	return suite_run(s, SUITE_PG);

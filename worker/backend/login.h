@@ -25,9 +25,9 @@
 void login_start(struct backend *b);
 
 /*
- * Has auth_file but a verifier for the user of this pool?  Then a server that
- * asks wants the keys that a client has proved, and those are with the worker
- * that it has logged in to: are they here?
+ * Has auth_file but a verifier for the user of this pool, which its clients
+ * prove to know?  Then a server that asks wants their keys, and those are with
+ * the worker that they have logged in to: are they here?
  */
 bool login_needs_keys(const struct lend *lend);
 bool login_has_keys(const struct lend *lend);

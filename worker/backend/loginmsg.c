@@ -54,12 +54,18 @@ secret_of(struct login *l)
 	return l->secret == NULL ? "" : l->secret;
 }
 
-/* The verifier that is all there is; NULL: there is a secret, or nothing. */
+/*
+ * The verifier that is all there is; NULL: there is a secret, or nothing, or
+ * nobody is asked for a proof and so nobody brings keys.
+ */
 static const struct user_scram *
 only_verifier(const struct lend *lend)
 {
 	const struct user *u = users_find(self.conf->users, lend->user);
+	int auth = self.conf->auth_type;
 
+	if (auth == AUTH_ANY || auth == AUTH_TRUST || auth == AUTH_PLAIN)
+		return NULL;
 	if (lend->is_forced || lend->db == NULL || lend->db->has_password)
 		return NULL;
 	return u == NULL ? NULL : u->scram;
