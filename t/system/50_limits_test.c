@@ -402,6 +402,39 @@ START_TEST(postgres_is_full)
 }
 END_TEST
 
+/* That passes: who came meanwhile is served, and told nothing of it. */
+START_TEST(postgres_is_full_at_first)
+{
+	struct pg *mine = pg_new(8);
+	struct pooler *p = pooler_new();
+	struct wire *w;
+	PGconn *hog[5];
+	char buf[256];
+	size_t n = wire_startup(
+	    buf, sizeof(buf), 0x30000, "user", "app", "database", "full", NULL);
+
+	p->errors_ok = true;
+	pooler_db(p, "full = host=127.0.0.1 port=%d dbname=app", mine->port);
+	pooler_set(p, "server_login_retry = 0.2");
+	pooler_start(p);
+	for (int i = 0; i < 5; i++)
+		hog[i] = sql_open(text("host=127.0.0.1 port=%d user=app "
+				       "dbname=app",
+		    mine->port));
+	w = wire_open("127.0.0.1", p->port);
+	wire_send(w, buf, n);
+	UNTIL(5000, file_count(p->log, "login failed: FATAL") >= 2);
+	for (int i = 0; i < 5; i++)
+		PQfinish(hog[i]);
+	wire_expect(w, "RKZ");
+	wire_query(w, "SELECT 1");
+	wire_expect(w, "TDCZ");
+	wire_free(w);
+	pooler_stop(p);
+	pg_free(mine);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -423,5 +456,7 @@ main(void)
 	tcase_add_test(tc, lowered);
 	tcase_add_test(tc, raised);
 	tcase_add_test(tc, postgres_is_full);
+	if (!is_standin())
+		tcase_add_test(tc, postgres_is_full_at_first);
 	return suite_run(s, SUITE_PG);
 }
