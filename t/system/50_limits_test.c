@@ -274,6 +274,25 @@ START_TEST(reserve_pool)
 }
 END_TEST
 
+/* No time to wait for it means that there is none. */
+START_TEST(reserve_pool_without_timeout)
+{
+	struct pooler *p =
+	    pooler_with("default_pool_size = 1\n"
+			"reserve_pool_size = 1\nreserve_pool_timeout = 0");
+	PGconn *a = holder(p, ""), *w = pooler_conn(p, "");
+
+	sql_send(w, "SELECT 'served'");
+	ck_assert(!sql_is_ready(w, 1000));
+	ck_assert_int_eq(pg_backends(pg, "datname = 'app'"), 1);
+	sql_do(a, "COMMIT");
+	served(w, 5000);
+	PQfinish(a);
+	PQfinish(w);
+	pooler_stop(p);
+}
+END_TEST
+
 START_TEST(min_pool_size)
 {
 	struct pooler *p = pooler_with("default_pool_size = 5\n"
@@ -450,6 +469,7 @@ main(void)
 	tcase_add_test(tc, max_user_connections);
 	tcase_add_test(tc, max_user_connections_of_one_user);
 	tcase_add_test(tc, reserve_pool);
+	tcase_add_test(tc, reserve_pool_without_timeout);
 	tcase_add_test(tc, min_pool_size);
 	tcase_add_test(tc, min_pool_size_of_nobody);
 	tcase_add_test(tc, min_pool_size_of_forced_user);

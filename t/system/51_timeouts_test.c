@@ -208,6 +208,28 @@ START_TEST(one_login_at_a_time)
 }
 END_TEST
 
+/* Its place is not lost for ever: whoever waits gets a new one. */
+START_TEST(endless_reset_query)
+{
+	struct pooler *p = pooler_with("pool_mode = session\n"
+				       "default_pool_size = 1\n"
+				       "server_reset_query = SELECT "
+				       "pg_sleep(60)");
+	PGconn *c = pooler_conn(p, "");
+	int pid = sql_backend(c);
+
+	PQfinish(c);
+	UNTIL(5000, pg_backends(pg, "query LIKE '%sleep(60)%'") == 1);
+	c = pooler_conn(p, "");
+	sql_send(c, "SELECT pg_backend_pid()");
+	ck_assert(sql_is_ready(c, 25000));
+	ck_assert_int_ne(atoi(sql_get(c)), pid);
+	UNTIL(5000, pg_backends(pg, "query LIKE '%sleep(60)%'") == 0);
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -221,5 +243,7 @@ main(void)
 	tcase_add_test(tc, server_connect_timeout);
 	tcase_add_test(tc, server_login_retry);
 	tcase_add_test(tc, one_login_at_a_time);
+	if (!is_standin())
+		tcase_add_test(tc, endless_reset_query);
 	return suite_run(s, SUITE_PG);
 }
