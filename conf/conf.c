@@ -7,6 +7,7 @@
 #include "conf/keys.h"
 #include "conf/lex.h"
 #include "conf/log.h"
+#include "conf/tlsconf.h"
 #include "conf/users.h"
 
 enum section {
@@ -244,6 +245,28 @@ check(struct loading *l)
 		    "syslog_facility: there is none of that name");
 }
 
+/* What is missing has no line: it is the sslmode's that asks for it. */
+static void
+on_tls_fault(void *arg, const char *key, const char *why)
+{
+	struct loading *l = arg;
+	const struct spot *at = spot_of(l, key);
+
+	if (at->line == 0)
+		at = spot_of(l,
+		    key[0] == 'c' ? "client_tls_sslmode"
+				  : "server_tls_sslmode");
+	conf_faults_add(l->faults, at->file, at->line, "%s: %s", key, why);
+}
+
+static void
+load_tls(struct loading *l)
+{
+	const struct tlsconf_ear ear = { .tell = on_tls_fault, .arg = l };
+
+	tlsconf_load(l->c, l->files, &ear);
+}
+
 static void
 load_users(struct loading *l)
 {
@@ -307,12 +330,39 @@ conf_load(const struct conf_files *files, struct conf_faults *faults)
 	if (l.c->conffile[0] == '\0')
 		l.c->conffile = arena_strdup(&l.c->arena, files->v[0].name);
 	check(&l);
+	load_tls(&l);
 	load_users(&l);
 	entries_sort(&l.entries);
 	if (l.c->conffile != NULL && faults->faults == before)
 		return l.c;
 	conf_free(l.c);
 	return NULL;
+}
+
+/*
+ * Root read these; the user that we have become may not.  What they held then
+ * is what they hold for us.
+ */
+static void
+keep_tls_files(const struct conf *running, struct conf_files *files,
+    struct conf_faults *faults)
+{
+	const struct {
+		const char *path;
+		const struct conf_bytes *b;
+	} v[] = { { running->client_tls_key_file, &running->client_tls_key },
+		{ running->client_tls_cert_file, &running->client_tls_cert },
+		{ running->client_tls_ca_file, &running->client_tls_ca },
+		{ running->server_tls_key_file, &running->server_tls_key },
+		{ running->server_tls_cert_file, &running->server_tls_cert },
+		{ running->server_tls_ca_file, &running->server_tls_ca } };
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(*v); i++)
+		if (v[i].b->p != NULL &&
+		    conf_files_keep(files, v[i].path, v[i].b->p, v[i].b->len))
+			conf_faults_warn(faults, v[i].path, 0,
+			    "this user may not read it; what it held at start "
+			    "stays in force");
 }
 
 struct conf *
@@ -341,5 +391,6 @@ conf_reload(const struct conf *running, struct conf_files *files,
 		}
 	}
 	conf_files_read_named(files);
+	keep_tls_files(running, files, faults);
 	return conf_load(files, faults);
 }

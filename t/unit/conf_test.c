@@ -197,20 +197,20 @@ START_TEST(not_yet_is_refused_where_it_protects)
 	    "main.ini:2: auth_type = ldap is not supported yet\n");
 	bad("[pooler]\nauth_type = pam\n",
 	    "main.ini:2: auth_type = pam is not supported yet\n");
-	bad("[pooler]\nclient_tls_sslmode = require\n"
-	    "server_tls_sslmode = verify-full\n",
+	bad("[pooler]\nclient_tls_sslmode = require\n",
 	    "main.ini:2: client_tls_sslmode = require demands TLS, which is "
 	    "not supported yet\n"
-	    "main.ini:3: server_tls_sslmode = verify-full demands TLS, which "
-	    "is not supported yet\n");
-	bad("[pooler]\nclient_tls_sslmode = verify-ca\n",
-	    "main.ini:2: client_tls_sslmode = verify-ca demands TLS, which is "
+	    "main.ini:2: client_tls_cert_file: clients over TLS need a "
+	    "certificate\n"
+	    "main.ini:2: client_tls_key_file: a certificate needs its key\n");
+	bad("[pooler]\n\nserver_tls_sslmode = require\n",
+	    "main.ini:3: server_tls_sslmode = require demands TLS, which is "
 	    "not supported yet\n");
 	bad("[pooler]\nsyslog_facility = local9\n",
 	    "main.ini:2: syslog_facility: there is none of that name\n");
 	/* the last one holds, and what it promises can be kept */
 	conf_free(good("[pooler]\nauth_type = cert\nauth_type = any\n"
-		       "client_tls_sslmode = allow\n"));
+		       "server_tls_sslmode = allow\n"));
 }
 END_TEST
 
