@@ -280,6 +280,41 @@ START_TEST(half_a_message_while_idle)
 }
 END_TEST
 
+/* To "grow" it answers with a parameter that is too long to be kept. */
+static void
+outgrow(int fd, struct fake_count *count)
+{
+	char body[256], value[4096];
+
+	memset(value, 'z', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	fake_startup(fd, count);
+	fake_welcome(fd);
+	while (fake_recv(fd, body, sizeof(body)) == 'Q') {
+		if (strcmp(body, "grow") == 0)
+			fake_put(fd, 'S', "ss", "TimeZone", value);
+		fake_row(fd, "fake");
+	}
+}
+
+/* What it has set is not known any more: no other client may have it. */
+START_TEST(parameter_too_long)
+{
+	struct fakepg *f = fakepg_start(outgrow);
+	struct pooler *p = with_fake(f, "");
+	PGconn *c = pooler_conn(p, "dbname=fake"), *d;
+
+	ck_assert_str_eq(sql_one(c, "grow"), "fake");
+	d = pooler_conn(p, "dbname=fake");
+	ck_assert_str_eq(sql_one(d, "SELECT 1"), "fake");
+	ck_assert_int_eq(f->count->logins, 2);
+	PQfinish(c);
+	PQfinish(d);
+	pooler_stop(p);
+	fakepg_stop(f);
+}
+END_TEST
+
 /* The first backend ever is the bad one. */
 #define MISBEHAVE(name)                                                    \
 	static void name##_first(int fd, struct fake_count *count);        \
@@ -418,6 +453,8 @@ main(void)
 	tcase_add_test(tc, bytes_after_ready);
 	tcase_add_test(tc, half_a_message_after_ready);
 	tcase_add_test(tc, half_a_message_while_idle);
+	if (!is_standin())
+		tcase_add_test(tc, parameter_too_long);
 	if (!is_standin()) {
 		tcase_add_test(tc, two_readies);
 		tcase_add_test(tc, ready_without_status);
