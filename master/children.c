@@ -459,6 +459,8 @@ children_read(uint32_t n)
 		if (r != DONE)
 			return;
 		hooks->on_message(n, &m, fd);
+		/* it may have been a secret, on its way to somebody else */
+		compat_bzero(&m, sizeof(m));
 	}
 }
 

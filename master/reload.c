@@ -262,10 +262,10 @@ reload_check(void)
 
 	if (shot_fd == -1)
 		return;
-	for (uint32_t w = 0; w < seg->nworkers; w++)
-		if (children_pid(w) != 0 &&
-		    atomic_load(&proc_at(w)->conf_number) < number)
-			(void)children_send(w, &conf, shot_fd);
+	for (uint32_t n = 0; n < seg->nprocs; n++)
+		if (children_pid(n) != 0 &&
+		    atomic_load(&proc_at(n)->conf_number) < number)
+			(void)children_send(n, &conf, shot_fd);
 }
 
 /* --- answers --- */
@@ -305,16 +305,16 @@ answer_later(uint32_t asker, uint64_t id, uint64_t now_ms)
 	};
 }
 
-/* The configuration that the slowest living worker acts on. */
+/* The configuration that the slowest living child acts on. */
 static uint64_t
 reached(void)
 {
 	uint64_t least = number;
 
-	for (uint32_t w = 0; w < seg->nworkers; w++) {
-		uint64_t n = atomic_load(&proc_at(w)->conf_number);
+	for (uint32_t c = 0; c < seg->nprocs; c++) {
+		uint64_t n = atomic_load(&proc_at(c)->conf_number);
 
-		if (children_pid(w) != 0 && n < least)
+		if (children_pid(c) != 0 && n < least)
 			least = n;
 	}
 	return least;

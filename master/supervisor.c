@@ -53,11 +53,11 @@ pass_question(uint32_t from, const struct msg *m)
 	if (children_send(proc_resolver(), &out, -1))
 		return;
 	out = (struct msg){
-		.type = MSG_RESOLVED,
+		.type = m->type == MSG_SECRET ? MSG_SECRET_IS : MSG_RESOLVED,
 		.proc = (uint16_t)from,
 		.id = m->id,
 		.arg = m->arg,
-		.status = 1,
+		.status = 1, /* also MSG_SECRET_NOBODY */
 	};
 	(void)children_send(from, &out, -1);
 }
@@ -117,10 +117,12 @@ on_message(uint32_t n, const struct msg *m, int fd)
 			on_shutdown(n, m, now_ms);
 			break;
 		case MSG_RESOLVE:
+		case MSG_SECRET:
 			pass_question(n, m);
 			break;
 		}
-	} else if (n == proc_resolver() && m->type == MSG_RESOLVED &&
+	} else if (n == proc_resolver() &&
+	    (m->type == MSG_RESOLVED || m->type == MSG_SECRET_IS) &&
 	    m->proc < seg->nworkers) {
 		(void)children_send(m->proc, m, -1);
 	}

@@ -16,14 +16,17 @@
 
 #include "conf/clock.h"
 #include "conf/compat.h"
+#include "conf/conf.h"
 #include "conf/log.h"
 #include "shm/proc.h"
 #include "shm/segment.h"
+#include "t/unit/conf_text.h"
 
 static struct chan mine;
 static struct child_start start;
 static int life[2];
 static pid_t resolver;
+static struct conf *conf;
 
 static struct proc *
 row(void)
@@ -38,6 +41,30 @@ await_running(void)
 		ck_assert_int_lt(ms, 10000);
 		poll(NULL, 0, 1);
 	}
+}
+
+/* A configuration, and its snapshot. */
+static struct conf *
+configure(const char *settings, int *fd)
+{
+	struct conf_files files;
+	struct conf_faults faults;
+	struct conf *c;
+	struct err e;
+
+	conf_files_init(&files);
+	conf_faults_init(&faults);
+	text_add(&files, "main.ini", settings);
+	c = conf_load(&files, &faults);
+	ck_assert_msg(c != NULL, "%s", text_faults(&faults));
+	if (fd != NULL) {
+		*fd = compat_memfd("snapshot");
+		ck_assert_int_ne(*fd, -1);
+		ck_assert_int_eq(conf_files_save(&files, *fd, &e), 0);
+	}
+	conf_files_free(&files);
+	conf_faults_free(&faults);
+	return c;
 }
 
 static void
@@ -59,6 +86,8 @@ set_up(void)
 	start.me = proc_resolver();
 	start.life = life[0];
 	start.conf_number = 5;
+	conf = configure("[databases]\na = host=127.0.0.1 port=1\n", NULL);
+	start.conf = conf;
 	resolver = fork();
 	ck_assert_int_ne(resolver, -1);
 	if (resolver == 0) {
@@ -103,6 +132,7 @@ tear_down(void)
 		close(life[1]);
 	bell_drop();
 	segment_drop();
+	conf_free(conf);
 }
 
 static void
@@ -170,8 +200,16 @@ START_TEST(it_shows_life_and_the_configuration)
 {
 	struct msg m = { .type = MSG_CONF, .arg = 6 };
 	uint64_t was = atomic_load(&row()->alive_ms);
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int fd, null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
+	conf_free(configure("[databases]\nb = host=127.0.0.1\n", &fd));
+
+	ck_assert_uint_eq(atomic_load(&row()->conf_number), 5);
+	/* one that cannot be read changes nothing */
+	ck_assert_int_eq(chan_send(&mine, &m, null), 0);
+	close(null);
+	ask(1, "localhost", 9);
+	ck_assert_uint_eq(await_answer().status, 0);
 	ck_assert_uint_eq(atomic_load(&row()->conf_number), 5);
 	ck_assert_int_eq(chan_send(&mine, &m, fd), 0);
 	close(fd);

@@ -17,10 +17,12 @@
 
 #include "conf/clock.h"
 #include "conf/compat.h"
+#include "conf/conf.h"
 #include "conf/log.h"
 #include "shm/chan.h"
 #include "shm/proc.h"
 #include "shm/segment.h"
+#include "worker/resolver/authquery.h"
 #include "worker/resolver/dns.h"
 
 enum { ALIVE_MS = 500 }; /* half of what is asked for */
@@ -29,8 +31,11 @@ struct resolver {
 	struct chan *chan;
 	uint32_t me;
 	int life;
-	bool is_over; /* the channel has closed, or the supervisor died */
+	bool is_over;     /* the channel has closed, or the supervisor died */
+	struct conf *own; /* of a snapshot: ours to free */
 };
+
+static struct resolver *the_one; /* for answers that come by themselves */
 
 static void
 reply(struct resolver *r, const struct dns_answer *a)
@@ -74,16 +79,51 @@ on_question(struct resolver *r, const struct msg *m)
 }
 
 static void
-on_message(struct resolver *r, const struct msg *m)
+reply_secret(const struct msg *m)
+{
+	if (chan_send(the_one->chan, m, -1) == -1)
+		log_warn(NULL, "answer to process %u is lost: %s",
+		    (unsigned)m->proc, strerror(errno));
+}
+
+static void
+on_conf(struct resolver *r, const struct msg *m, int fd)
+{
+	struct conf_files files;
+	struct conf_faults faults;
+	struct conf *c = NULL;
+	struct err e;
+
+	conf_files_init(&files);
+	conf_faults_init(&faults);
+	if (fd != -1 && conf_files_restore(&files, fd, &e) == 0)
+		c = conf_load(&files, &faults);
+	conf_files_free(&files);
+	conf_faults_free(&faults);
+	if (c == NULL) {
+		log_error(NULL, "configuration %llu cannot be read",
+		    (unsigned long long)m->arg);
+		return;
+	}
+	authquery_conf(c);
+	log_setup(c);
+	conf_free(r->own);
+	r->own = c;
+	atomic_store(&proc_at(r->me)->conf_number, m->arg);
+}
+
+static void
+on_message(struct resolver *r, const struct msg *m, int fd)
 {
 	switch (m->type) {
 	case MSG_RESOLVE:
 		on_question(r, m);
 		break;
+	case MSG_SECRET:
+		authquery_ask(m, clock_now_ms());
+		break;
 	case MSG_CONF:
-		/* no setting changes what we do; the number says that we
-		 * wait for nothing older */
-		atomic_store(&proc_at(r->me)->conf_number, m->arg);
+		on_conf(r, m, fd);
 		break;
 	case MSG_LOG_REOPEN:
 		(void)log_reopen();
@@ -106,9 +146,9 @@ read_channel(struct resolver *r)
 			r->is_over = true;
 		if (rc != DONE)
 			return;
+		on_message(r, &m, fd);
 		if (fd != -1)
 			close(fd);
-		on_message(r, &m);
 	}
 }
 
@@ -119,27 +159,38 @@ send_answers(struct resolver *r)
 	struct dns_answer a;
 
 	while (dns_take(now_ms, &a))
-		reply(r, &a);
+		if (a.proc == r->me)
+			authquery_on_name(&a, now_ms);
+		else
+			reply(r, &a);
+}
+
+static int
+sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
 static void
 one_turn(struct resolver *r)
 {
 	enum { CHANNEL, BELL, THREADS, LIFE, N };
-	struct pollfd p[N] = {
+	struct pollfd p[N + AUTHQUERY_ALL] = {
 		[CHANNEL] = { .fd = r->chan->fd, .events = POLLIN },
 		[BELL] = { .fd = bell_fd(r->me), .events = POLLIN },
 		[THREADS] = { .fd = dns_fd(), .events = POLLIN },
 		[LIFE] = { .fd = r->life, .events = POLLIN },
 	};
-	int ms = dns_wait_ms(clock_now_ms());
+	uint64_t now_ms = clock_now_ms();
+	int ms = sooner(ALIVE_MS, dns_wait_ms(now_ms));
+	uint32_t n = authquery_poll(p + N);
 
 	if (chan_is_waiting(r->chan))
 		p[CHANNEL].events |= POLLOUT;
-	if (ms < 0 || ms > ALIVE_MS)
-		ms = ALIVE_MS;
-	if (poll(p, N, ms) == -1)
+	ms = sooner(ms, authquery_wait_ms(now_ms));
+	if (poll(p, N + n, ms) == -1)
 		return; /* EINTR: the next turn */
+	authquery_run(p + N, n, clock_now_ms());
 	if (p[BELL].revents)
 		bell_clear(r->me);
 	if (p[THREADS].revents)
@@ -168,6 +219,8 @@ resolver_main(struct child_start *start)
 		log_error(NULL, "resolver: %s", e.log);
 		return 1;
 	}
+	the_one = &r;
+	authquery_open(r.me, start->conf, reply_secret);
 	atomic_store(&proc_at(r.me)->conf_number, start->conf_number);
 	atomic_store(&proc_at(r.me)->state, PROC_RUNNING);
 	while (!r.is_over && atomic_load(&seg->stopping) != SEG_NOW) {
@@ -179,5 +232,7 @@ resolver_main(struct child_start *start)
 		}
 		one_turn(&r);
 	}
+	authquery_close();
+	conf_free(r.own);
 	return 0;
 }
