@@ -77,6 +77,7 @@ BEGIN {
 	# find under them in worker/, what the supervisor hands a child at its
 	# birth, and the table of process kinds
 	apart["worker/ask"] = apart["worker/self"] = "worker/ground"
+	apart["worker/asksecret"] = "worker/ground"
 	apart["worker/child"] = "worker/child"
 	apart["master/main"] = "master/main.c"
 	entry["worker_main"] = "worker/worker"

@@ -20,6 +20,7 @@
 #include "shm/proc.h"
 #include "shm/segment.h"
 #include "worker/ask.h"
+#include "worker/asksecret.h"
 #include "worker/backend/cancel.h"
 #include "worker/backend/depart.h"
 #include "worker/backend/keep.h"
@@ -128,6 +129,9 @@ on_message(const struct msg *m, int fd)
 		break;
 	case MSG_RESOLVED:
 		ask_on_message(m);
+		break;
+	case MSG_SECRET_IS:
+		asksecret_on_message(m);
 		break;
 	case MSG_LOG_REOPEN:
 		log_reopen();
@@ -355,6 +359,7 @@ tear_down(void)
 	cancel_fini();
 	backend_fini();
 	ask_close(); /* nobody asks any more */
+	asksecret_close();
 	depart_fini();
 	lend_fini();
 	client_fini();
