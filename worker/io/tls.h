@@ -107,6 +107,9 @@ ssize_t tls_send(struct tls *t, const void *p, size_t len);
  */
 bool tls_has_pending(const struct tls *t);
 
+/* OpenSSL's reason for EPROTO, for the log; NULL: nothing is wrong. */
+const char *tls_fault(const struct tls *t);
+
 /* Say goodbye if the socket takes it, free; NULL is allowed. */
 void tls_close(struct tls *t);
 
