@@ -2,9 +2,12 @@
  * 31_console_test.c - the console: columns that monitoring reads by name and
  * order, numbers that are exact over all workers, and who may do what.
  */
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
@@ -272,6 +275,45 @@ START_TEST(both_names_of_the_console)
 }
 END_TEST
 
+/* May the system's user `uid` reload as `pooler`, over the Unix socket? */
+static bool
+may_reload(const struct pooler *p, uid_t uid)
+{
+	const char *at = text(
+	    "host=%s port=%d dbname=pgbouncer user=pooler", p->dir, p->port);
+	pid_t kid = fork();
+	int status;
+
+	ck_assert_int_ne(kid, -1);
+	if (kid == 0) {
+		bool is_good = geteuid() == uid || setuid(uid) == 0;
+		PGconn *c = PQconnectdb(at);
+
+		_exit(is_good &&
+			    PQresultStatus(PQexec(c, "RELOAD")) ==
+				PGRES_COMMAND_OK
+			? 0
+			: 1);
+	}
+	ck_assert_int_eq(waitpid(kid, &status, 0), kid);
+	return status == 0;
+}
+
+/* The user that the pooler runs as needs no password; nobody else is that. */
+START_TEST(its_own_user)
+{
+	struct pooler *p = pooler_with("default_pool_size = 2");
+	struct stat dir;
+
+	ck_assert_int_eq(stat(p->dir, &dir), 0);
+	ck_assert(may_reload(p, dir.st_uid));
+	if (geteuid() != dir.st_uid)
+		ck_assert(!may_reload(p, geteuid()));
+	sql_refused(pooler_at(p, "dbname=pgbouncer user=pooler"), "FATAL");
+	pooler_stop(p);
+}
+END_TEST
+
 START_TEST(stats_user_may_only_look)
 {
 	static const char *const forbidden[] = { "RELOAD", "SHUTDOWN",
@@ -395,6 +437,8 @@ main(void)
 	tcase_add_test(tc, stats_are_exact);
 	tcase_add_test(tc, config_and_words);
 	tcase_add_test(tc, stats_user_may_only_look);
+	if (!is_standin())
+		tcase_add_test(tc, its_own_user);
 	tcase_add_test(tc, extended_protocol_is_refused);
 	tcase_add_test(tc, shutdown_command);
 	tcase_add_test(tc, long_tables);
