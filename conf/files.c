@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "conf/compat.h"
 #include "conf/lex.h"
+#include "conf/rulefiles.h"
 
 #define STATE          "F0000" /* config_file_error */
 #define NAME_MAX_BYTES 4096
@@ -187,6 +188,10 @@ static const char *const naming[] = { "auth_file", "client_tls_key_file",
 	"client_tls_cert_file", "client_tls_ca_file", "server_tls_key_file",
 	"server_tls_cert_file", "server_tls_ca_file" };
 
+/* Those that name a file which may name others. */
+static const char *const naming_rules[] = { "auth_hba_file",
+	"auth_ident_file" };
+
 /* The last file that `key` names in the files, or in a pin; "" for none. */
 static void
 find_named(struct conf_files *files, const char *key, char *path, size_t size)
@@ -241,6 +246,25 @@ conf_files_read_named(struct conf_files *files)
 		if (path[0] != '\0')
 			(void)conf_files_add(files, path, NULL);
 	}
+	for (size_t i = 0; i < sizeof(naming_rules) / sizeof(*naming_rules);
+	     i++) {
+		find_named(files, naming_rules[i], path, sizeof(path));
+		if (path[0] != '\0')
+			rulefiles_read(files, path);
+	}
+}
+
+int
+conf_files_put(struct conf_files *files, const char *name, const char *bytes,
+    size_t len, struct err *e)
+{
+	struct conf_file *f = add_file(files, name, len, e);
+
+	if (f == NULL)
+		return -1;
+	if (len > 0)
+		memcpy(f->bytes, bytes, len);
+	return 0;
 }
 
 bool

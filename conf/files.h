@@ -76,6 +76,10 @@ void conf_files_read_named(struct conf_files *files);
 bool conf_files_keep(
     struct conf_files *files, const char *path, const char *bytes, size_t len);
 
+/* Put bytes there that are no file's, under a name that no file has. */
+int conf_files_put(struct conf_files *files, const char *name,
+    const char *bytes, size_t len, struct err *e);
+
 /* The bytes of a file, by the name that it was read under, or NULL. */
 const struct conf_file *
 conf_files_find(const struct conf_files *files, const char *name);
