@@ -159,6 +159,22 @@ START_TEST(database_moves)
 }
 END_TEST
 
+/* Without a client that would find out. */
+START_TEST(database_moves_and_nobody_comes)
+{
+	struct pooler *p = pooler_with("default_pool_size = 2");
+	PGconn *c = pooler_conn(p, "");
+
+	sql_num(c, "SELECT 1");
+	PQfinish(c);
+	ck_assert_int_eq(pg_backends(pg, "datname = 'app'"), 1);
+	pooler_db(p, "app = host=127.0.0.1 port=%d dbname=app2", pg->port);
+	pooler_reload(p);
+	UNTIL(5000, pg_backends(pg, "datname = 'app'") == 0);
+	pooler_stop(p);
+}
+END_TEST
+
 /* Whoever waits gets none of the old ones, though it would be the quickest. */
 START_TEST(database_moves_while_all_are_in_use)
 {
@@ -297,6 +313,7 @@ main(void)
 	tcase_add_test(tc, removed_keys_fall_back);
 	tcase_add_test(tc, users_file);
 	tcase_add_test(tc, database_moves);
+	tcase_add_test(tc, database_moves_and_nobody_comes);
 	tcase_add_test(tc, database_moves_while_all_are_in_use);
 	tcase_add_test(tc, database_removed);
 	tcase_add_test(tc, fixed_keys);
