@@ -2,10 +2,8 @@
  * dns.h - look up names in helper threads, each within its limit.
  *
  * getaddrinfo(3) blocks for as long as the name servers like.  So every
- * question goes to a thread; one more is started when none is idle, up to
- * DNS_THREADS, and one that hangs is left behind: its question is answered
- * "timed out" and its result, if it ever comes, thrown away.  One slow look-up
- * never delays another.
+ * question is a job of a crew (crew.h): one that hangs is answered "timed out",
+ * and one slow look-up never delays another.
  *
  * All functions are for the main thread, which waits on dns_fd() and takes
  * answers.  None of them blocks.
