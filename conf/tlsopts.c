@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include "conf/compat.h"
 #include "conf/value.h"
 
 /* --- versions --------------------------------------------------------------- */
@@ -146,11 +147,13 @@ set_exchange(struct tlsconf_side *s, SSL_CTX *x)
 	static const struct value_choice groups[] = { { "", 1 }, { "none", 0 },
 		{ "auto", 1 }, { "legacy", 2 }, { NULL, 0 } };
 	const char *curve = s->ecdhcurve;
+	char list[256]; /* OpenSSL's macro casts const away */
 	int dh = 0;
 
 	if (!is_default(curve) && strcasecmp(curve, "auto") != 0 &&
 	    strcasecmp(curve, "none") != 0 &&
-	    SSL_CTX_set1_groups_list(x, curve) != 1)
+	    (compat_strlcpy(list, curve, sizeof(list)) >= sizeof(list) ||
+		SSL_CTX_set1_groups_list(x, list) != 1))
 		tlsconf_tell(s, "ecdhcurve",
 		    "it is none, auto, or a curve that the TLS library knows");
 	if (value_choice(s->dheparams, groups, &dh) == -1)
