@@ -82,6 +82,7 @@ IFS=$old_ifs
     step "a second compiler" sh -c 'echo "gcc or clang is missing"; exit 1'
 
 step "unit tests ($first)" make_with "$first" -s unit
+step "corpora of the fuzzers ($first)" make_with "$first" -s corpus
 step "crash points of the segment ($first)" \
     make_with "$first" -s CRASH=1 unit-crash unit-repair
 step "system tests ($first)" make_with "$first" -s system

@@ -4,6 +4,7 @@
 # deps.sh build    what the build and the tests need
 # deps.sh lint     clang-format, clang-tidy, cppcheck
 # deps.sh model    spin
+# deps.sh fuzz     clang's libFuzzer
 # deps.sh bench    PgBouncer, the peer of the benchmarks
 #
 # Each need is a question to this machine (is there such a program? does such
@@ -16,6 +17,7 @@ for c in "${CC:-cc}" cc gcc clang; do
 	CC=$c
 	command -v "${CC%% *}" >/dev/null 2>&1 && break
 done
+FUZZ_CC=${FUZZ_CC:-clang}
 PATH=$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin:/usr/pkg/bin
 export PATH
 
@@ -45,6 +47,7 @@ lint  has:clang-format clang-format    llvm              clang-tools-extra     c
 lint  has:clang-tidy  clang-tidy       llvm              clang-tools-extra     clang-tools-extra
 lint  has:cppcheck    cppcheck         cppcheck          cppcheck              cppcheck
 model has:spin        spin             spin              spin                  spin
+fuzz  fuzzer          libclang-rt-N-dev -               -                     -
 bench has:pgbouncer   pgbouncer        pgbouncer         pgbouncer             pgbouncer
 '
 
@@ -62,8 +65,20 @@ compiles() { # C text
 	    >/dev/null 2>&1
 }
 
+# Does this clang link with libFuzzer?
+has_fuzzer() {
+	object=$(mktemp) || return 1
+	echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void)
+{ return 0; }' | $FUZZ_CC -fsanitize=fuzzer,address,undefined -x c - \
+	    -o "$object" >/dev/null 2>&1
+	rc=$?
+	rm -f "$object"
+	return $rc
+}
+
 is_met() { # question
 	case $1 in
+	fuzzer) has_fuzzer ;;
 	has:gcc)
 		command -v gcc >/dev/null 2>&1 ||
 		    command -v egcc >/dev/null 2>&1 ;;
@@ -82,12 +97,18 @@ is_met() { # question
 	esac
 }
 
+# Debian's package of the runtime has clang's own version in its name.
+runtime_of() {
+	echo "libclang-rt-$($FUZZ_CC -dumpversion | sed 's/[.].*//')-dev"
+}
+
 missing() { # what for
 	echo "$needs" | while read -r for question packages; do
 		[ "$for" = "$1" ] || continue
 		is_met "$question" && continue
 		[ "$column" != 0 ] || { echo "${question#*:}"; continue; }
 		package=$(echo "$packages" | awk -v n="$column" '{ print $n }')
+		[ "$package" != libclang-rt-N-dev ] || package=$(runtime_of)
 		[ "$package" = - ] || echo "$package"
 	done | LC_ALL=C sort -u
 }
@@ -169,7 +190,7 @@ install_packages() {
 	esac
 }
 
-[ $# = 1 ] || { echo "usage: deps.sh build|lint|model|bench" >&2; exit 2; }
+[ $# = 1 ] || { echo "usage: deps.sh build|lint|model|fuzz|bench" >&2; exit 2; }
 wanted=$(missing "$1")
 [ -n "$wanted" ] || exit 0
 # shellcheck disable=SC2086 # packages are words
