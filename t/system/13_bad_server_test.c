@@ -188,6 +188,26 @@ BAD_LOGIN(key_too_short)
 	fake_hang(fd);
 }
 
+/* It has proved nothing, and let nobody in. */
+BAD_LOGIN(ready_without_ok)
+{
+	fake_startup(fd, count);
+	fake_put(fd, 'K', "ii", 4711, 42);
+	fake_ready(fd, 'I');
+	fake_serve(fd, count);
+}
+
+/* Once is enough: what it wants is the password. */
+BAD_LOGIN(asks_after_ok)
+{
+	fake_startup(fd, count);
+	fake_put(fd, 'R', "i", 0);
+	fake_put(fd, 'R', "i", 3);
+	fake_put(fd, 'K', "ii", 4711, 42);
+	fake_ready(fd, 'I');
+	fake_serve(fd, count);
+}
+
 /* What follows is all as it should be: only the key's length is wrong. */
 BAD_LOGIN(key_too_long)
 {
@@ -443,6 +463,8 @@ main(void)
 	tcase_add_test(tc, parameter_without_zero);
 	tcase_add_test(tc, key_too_short);
 	if (!is_standin()) {
+		tcase_add_test(tc, ready_without_ok);
+		tcase_add_test(tc, asks_after_ok);
 		tcase_add_test(tc, key_too_long);
 		tcase_add_test(tc, bytes_behind_ready);
 	}
