@@ -372,6 +372,26 @@ START_TEST(lowered)
 }
 END_TEST
 
+/* Idle ones go, too, without a client that would give one back. */
+START_TEST(lowered_and_nobody_comes)
+{
+	struct pooler *p = pooler_with("default_pool_size = 3");
+	PGconn *c[3];
+
+	for (int i = 0; i < 3; i++)
+		c[i] = holder(p, "");
+	for (int i = 0; i < 3; i++)
+		sql_do(c[i], "COMMIT");
+	ck_assert_int_eq(pg_backends(pg, "datname = 'app'"), 3);
+	pooler_set(p, "default_pool_size = 1");
+	pooler_reload(p);
+	UNTIL(5000, pg_backends(pg, "datname = 'app'") == 1);
+	for (int i = 0; i < 3; i++)
+		PQfinish(c[i]);
+	pooler_stop(p);
+}
+END_TEST
+
 START_TEST(raised)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1");
@@ -474,6 +494,7 @@ main(void)
 	tcase_add_test(tc, min_pool_size_of_nobody);
 	tcase_add_test(tc, min_pool_size_of_forced_user);
 	tcase_add_test(tc, lowered);
+	tcase_add_test(tc, lowered_and_nobody_comes);
 	tcase_add_test(tc, raised);
 	tcase_add_test(tc, postgres_is_full);
 	if (!is_standin())
