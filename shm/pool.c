@@ -164,6 +164,7 @@ pool_make(const char *db, const char *user, const struct pool_limits *limits)
 	atomic_store(&p->login, 0);
 	atomic_store(&p->idle_since_ms, 0);
 	pool_login_forget(p);
+	pool_keys_forget(p);
 	count_reset(i);
 	if (atomic_load(&seg->pools_used) <= i)
 		atomic_store(&seg->pools_used, i + 1);
@@ -298,6 +299,7 @@ reclaim_one(uint32_t me, uint32_t idx, uint64_t before_ms, uint64_t now_ms)
 	if (!limits_try(me))
 		return false;
 	if (is_unused(idx)) {
+		pool_keys_forget(p);
 		atomic_store(&p->gen, 0);
 		freed = true;
 	}

@@ -16,6 +16,7 @@
  *          count                   under the limits lock
  *          login                   compare-and-swap; names the worker
  *          failure, greeting       the worker that holds `login`; poollogin.h
+ *          keys                    under keys_lock; poolkeys.h
  * Never blocks or allocates.
  */
 #ifndef SHM_POOL_H
@@ -26,6 +27,7 @@
 #include <stdint.h>
 
 #include "shm/party.h"
+#include "shm/poolkeys.h"
 #include "shm/poollogin.h"
 
 struct pool {
@@ -47,6 +49,9 @@ struct pool {
 	_Atomic uint64_t greeting_number; /* its last bit: which one it is */
 	_Alignas(64) _Atomic uint64_t failure[sizeof(struct pool_failure) / 8];
 	_Atomic uint64_t greeting[2][sizeof(struct pool_greeting) / 8];
+	_Atomic uint32_t keys_lock; /* 0, or worker + 1: it writes keys */
+	_Atomic uint32_t keys_seq;
+	_Atomic uint64_t keys[sizeof(struct pool_keys) / 8];
 };
 
 /* What a pool's row is made or refreshed with. */

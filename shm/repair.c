@@ -238,8 +238,10 @@ mend_pools(uint32_t k)
 {
 	uint32_t used = atomic_load(&seg->pools_used);
 
-	for (uint32_t i = 0; i < used && i < segtab.npools; i++)
+	for (uint32_t i = 0; i < used && i < segtab.npools; i++) {
 		pool_login_mend(&segtab.pools[i], k);
+		pool_keys_mend(&segtab.pools[i], k);
+	}
 }
 
 /* A granter that died in between left a grant to one who had died before. */
