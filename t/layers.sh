@@ -61,7 +61,8 @@ BEGIN {
 	allow("shm", "conf")
 	allow("worker/io", "conf shm")
 	allow("worker/proto", "conf")
-	allow("worker/ground", "conf shm worker/io worker/child")
+	allow("worker/ground",
+	    "conf shm worker/io worker/proto worker/child")
 	allow("worker/backend", "conf shm worker/io worker/proto worker/ground")
 	allow("worker/client",
 	    "conf shm worker/io worker/proto worker/ground worker/backend")
@@ -77,7 +78,7 @@ BEGIN {
 	# find under them in worker/, what the supervisor hands a child at its
 	# birth, and the table of process kinds
 	apart["worker/ask"] = apart["worker/self"] = "worker/ground"
-	apart["worker/asksecret"] = "worker/ground"
+	apart["worker/asksecret"] = apart["worker/derive"] = "worker/ground"
 	apart["worker/child"] = "worker/child"
 	apart["master/main"] = "master/main.c"
 	entry["worker_main"] = "worker/worker"

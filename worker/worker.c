@@ -28,8 +28,8 @@
 #include "worker/backend/params.h"
 #include "worker/child.h"
 #include "worker/client/client.h"
-#include "worker/client/proof.h"
 #include "worker/client/interrupt.h"
+#include "worker/derive.h"
 #include "worker/io/accept.h"
 #include "worker/self.h"
 
@@ -242,9 +242,10 @@ static int
 before_wait(void)
 {
 	struct proc *p = proc_at(self.me);
-	bool is_busy = true;
+	bool is_busy = true, is_deriving;
 
 	look_stopping();
+	is_deriving = derive_turn();
 	if (is_rung && atomic_load(&p->repairs) != atomic_load(&seg->repairs)) {
 		atomic_store(&p->repairs, atomic_load(&seg->repairs));
 		lend_rescan();
@@ -261,9 +262,9 @@ before_wait(void)
 	}
 	if (chan_is_waiting(&self.chan))
 		loop_want(&chan_watch, LOOP_READ | LOOP_WRITE);
-	if (depart_turn())
+	if (depart_turn() && !is_deriving)
 		return 1;
-	if (is_busy || is_restless)
+	if (is_busy || is_restless || is_deriving)
 		return 0;
 	return -1;
 }
@@ -365,7 +366,7 @@ tear_down(void)
 	client_fini();
 	clientrow_fini();
 	params_fini();
-	proof_fini();
+	derive_fini();
 	admin_fini();
 	deadline_clear(&second);
 	deadline_clear(&orphan);

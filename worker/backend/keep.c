@@ -115,12 +115,10 @@ is_wanting(uint32_t pool)
 	    (atomic_load(&p->forced) != 0 || pool_members(pool) > 0);
 }
 
-/*
- * The keeper fills up, but where it takes keys that clients have brought: their
- * worker does that, for a login without them would fail and hold up the pool.
- */
+/* Where a login takes keys that clients have brought, one without them would
+ * fail and hold up the pool. */
 static void
-fill_up(bool is_keeper)
+fill_up(void)
 {
 	uint32_t used = atomic_load(&seg->pools_used);
 
@@ -130,7 +128,7 @@ fill_up(bool is_keeper)
 		if (l == NULL)
 			continue;
 		lend_refresh(l);
-		if (login_needs_keys(l) ? login_has_keys(l) : is_keeper)
+		if (!login_needs_keys(l) || login_has_keys(l))
 			open_try(l, true);
 	}
 }
@@ -186,15 +184,11 @@ on_timer(struct deadline *d)
 	bool is_keeper = atomic_load(&seg->keeper) == self.me + 1;
 
 	deadline_set(d, loop_now_us + TURN_US);
-	if (atomic_load(&seg->stopping) == SEG_NOW)
+	if (!is_keeper || atomic_load(&seg->stopping) == SEG_NOW)
 		return;
-	if (!is_keeper) {
-		fill_up(false);
-		return;
-	}
 	end_overdue();
 	join_forced();
-	fill_up(true);
+	fill_up();
 	tick_stats();
 	if (loop_now_us / 1000 > RECLAIM_MS)
 		pool_reclaim(self.me, loop_now_us / 1000 - RECLAIM_MS);

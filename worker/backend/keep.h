@@ -1,9 +1,8 @@
 /*
  * keep.h - housekeeping: what must be done to idle backends, once.
  *
- * One worker does it, the one that the segment names as keeper; but minimum
- * sizes are kept by whoever has the keys, where a login needs those of a client.
- * To end an idle backend the keeper claims it first, like any borrower.
+ * One worker does it, the one that the segment names as keeper.  To end an
+ * idle backend it claims it first, like any borrower.
  *
  *   server_idle_timeout, server_lifetime, obsolete and surplus backends
  *   min_pool_size

@@ -27,7 +27,6 @@
 #include "shm/pool.h"
 #include "worker/backend/backend.h"
 #include "worker/io/deadline.h"
-#include "worker/proto/scram.h"
 
 /* One who waits; embedded in the client. */
 struct waiter {
@@ -66,11 +65,9 @@ struct lend {
 	uint32_t nstack, cap;
 
 	struct lend *next_hot;
-	struct deadline timer;  /* the next thing that waiting needs */
-	uint64_t failure_seen;  /* number of the failure last told */
-	uint32_t next_host;     /* round robin over a host list */
-	struct scram_keys keys; /* for logins at the server; iterations 0:
-	                               none yet */
+	struct deadline timer; /* the next thing that waiting needs */
+	uint64_t failure_seen; /* number of the failure last told */
+	uint32_t next_host;    /* round robin over a host list */
 };
 
 int lend_init(void);

@@ -30,7 +30,6 @@ lend_fini(void)
 	for (uint32_t i = 0; i < seg->npools; i++)
 		if (views[i] != NULL) {
 			deadline_clear(&views[i]->timer);
-			scram_keys_wipe(&views[i]->keys);
 			free(views[i]->stack);
 			free(views[i]);
 		}
@@ -54,8 +53,6 @@ renew(struct lend *l)
 	l->failure_seen = 0;
 	l->is_evicting = false;
 	l->is_forced = atomic_load(&l->row->forced) != 0;
-	scram_keys_wipe(&l->keys);
-	memset(&l->keys, 0, sizeof(l->keys));
 	compat_strlcpy(l->user, pool_user_name(l->row), sizeof(l->user));
 }
 

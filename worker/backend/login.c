@@ -40,8 +40,8 @@ login_drop(struct backend *b)
 	free(l);
 }
 
-static void
-fail(struct login *l)
+void
+login_fail(struct login *l)
 {
 	struct err e = l->err;
 
@@ -59,7 +59,7 @@ on_deadline(struct deadline *d)
 
 	err_set(&l->err, "08006", "server login has timed out",
 	    "server_connect_timeout");
-	fail(l);
+	login_fail(l);
 }
 
 static void
@@ -81,8 +81,6 @@ succeed(struct login *l)
 	atomic_store(&s->backend_pid, l->pid);
 	CRASH_POINT("login.greeting");
 	pool_greeting_write(b->lend->row, &l->greeting);
-	if (l->has_scram && l->scram.state == SCRAM_DONE)
-		b->lend->keys = l->scram.keys;
 	if (self.conf->log_connections) {
 		backend_who(b, &who);
 		target_text(&l->info.local, text);
@@ -175,7 +173,7 @@ on_retry(struct deadline *d)
 	struct login *l = OUTER_OF(d, struct login, retry);
 
 	if (do_connect(l) == FAIL)
-		fail(l);
+		login_fail(l);
 }
 
 static enum result
@@ -233,7 +231,7 @@ on_answer(struct ask *a)
 		r = next_address(l);
 	}
 	if (r == FAIL)
-		fail(l);
+		login_fail(l);
 }
 
 /* The entry of the host list whose turn it is. */
@@ -316,7 +314,7 @@ login_start(struct backend *b)
 		    loop_now_us +
 			(uint64_t)self.conf->server_connect_timeout_ms * 1000);
 	if (try_entry(l) == FAIL)
-		fail(l);
+		login_fail(l);
 }
 
 void
@@ -340,5 +338,5 @@ login_on_event(struct backend *b, unsigned events)
 	if (r == DONE)
 		succeed(l);
 	else if (r == FAIL)
-		fail(l);
+		login_fail(l);
 }

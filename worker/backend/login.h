@@ -20,17 +20,24 @@
 #define WORKER_BACKEND_LOGIN_H
 
 #include "worker/backend/backend.h"
+#include "worker/proto/scram.h"
 
 /* Begin; b->lend, b->slot, b->gen are set, b->state is BACKEND_LOGIN. */
 void login_start(struct backend *b);
 
 /*
  * Has auth_file but a verifier for the user of this pool, which its clients
- * prove to know?  Then a server that asks wants their keys, and those are with
- * the worker that they have logged in to: are they here?
+ * prove to know?  Then a server that asks wants the keys of one of them: are
+ * there any that fit the verifier?
  */
 bool login_needs_keys(const struct lend *lend);
 bool login_has_keys(const struct lend *lend);
+
+/* The keys that a client of the pool has proved.  False: there are none. */
+bool login_keys(const struct lend *lend, struct scram_keys *out);
+
+/* A client of this pool has proved these. */
+void login_keep_keys(const struct lend *lend, const struct scram_keys *k);
 
 /* The socket is ready. */
 void login_on_event(struct backend *b, unsigned events);

@@ -12,6 +12,7 @@
 #include "worker/ask.h"
 #include "worker/backend/backend.h"
 #include "worker/backend/params.h"
+#include "worker/derive.h"
 #include "worker/proto/scram.h"
 
 enum login_state {
@@ -35,6 +36,7 @@ struct login {
 	bool is_told;     /* the server has said why in an ErrorResponse */
 	char *secret;     /* wiped at the end; NULL: not asked for yet */
 	bool has_scram;
+	struct derive derive; /* in SASL: keys of the secret */
 	struct scram_client scram;
 	struct slot_info info;
 	int32_t pid;
@@ -51,6 +53,9 @@ enum result loginmsg_start(struct login *l);
  * it said is in `l`.  FAIL: l->err.
  */
 enum result loginmsg_run(struct login *l);
+
+/* It has failed between two events, with l->err: ends the login, frees `l`. */
+void login_fail(struct login *l);
 
 /* Forget the secret and the conversation. */
 void loginmsg_fini(struct login *l);

@@ -15,6 +15,7 @@
 #include "conf/users.h"
 #include "worker/backend/lend.h"
 #include "worker/backend/login.h"
+#include "worker/io/outer.h"
 #include "worker/proto/digest.h"
 #include "worker/proto/field.h"
 #include "worker/proto/report.h"
@@ -52,40 +53,6 @@ secret_of(struct login *l)
 	else if (l->secret == NULL && u != NULL)
 		l->secret = strdup(u->secret);
 	return l->secret == NULL ? "" : l->secret;
-}
-
-/*
- * The verifier that is all there is; NULL: there is a secret, or nothing, or
- * nobody is asked for a proof and so nobody brings keys.
- */
-static const struct user_scram *
-only_verifier(const struct lend *lend)
-{
-	const struct user *u = users_find(self.conf->users, lend->user);
-	int auth = self.conf->auth_type;
-
-	if (auth == AUTH_ANY || auth == AUTH_TRUST || auth == AUTH_PLAIN)
-		return NULL;
-	if (lend->is_forced || lend->db == NULL || lend->db->has_password)
-		return NULL;
-	return u == NULL ? NULL : u->scram;
-}
-
-bool
-login_needs_keys(const struct lend *lend)
-{
-	return only_verifier(lend) != NULL;
-}
-
-bool
-login_has_keys(const struct lend *lend)
-{
-	const struct user_scram *v = only_verifier(lend);
-	const struct scram_keys *keys = &lend->keys;
-
-	_Static_assert(USERS_KEY == SCRAM_KEY, "keys of one length");
-	return v != NULL && keys->iterations != 0 && keys->has_client &&
-	    memcmp(keys->stored, v->stored_key, SCRAM_KEY) == 0;
 }
 
 static enum result
@@ -142,16 +109,17 @@ on_md5(struct login *l, struct field *f)
 	return send_password(l, answer);
 }
 
+/* What the conversation has to say; `mechanism` with its first words. */
 static enum result
-send_sasl(struct login *l, bool is_first)
+send_sasl(struct login *l, const char *mechanism)
 {
 	uint8_t bytes[OUT_MAX];
 	struct wire w;
 
 	wire_init(&w, bytes, sizeof(bytes));
 	wire_begin(&w, 'p');
-	if (is_first) {
-		wire_str(&w, SCRAM_MECHANISM);
+	if (mechanism != NULL) {
+		wire_str(&w, mechanism);
 		wire_int32(&w, (uint32_t)l->scram.out_len);
 	}
 	wire_bytes(&w, l->scram.out, l->scram.out_len);
@@ -159,36 +127,94 @@ send_sasl(struct login *l, bool is_first)
 	return send_wire(l, &w);
 }
 
-static enum result
-on_sasl(struct login *l, struct field *f)
+/* What binds SCRAM to the server's TLS connection; length 0: there is none. */
+static void
+bind_to(const struct login *l, struct scram_binding *b)
 {
-	const struct scram_keys *keys = &l->b->lend->keys;
-	const char *secret = secret_of(l);
-	bool is_offered = false, is_plain = users_kind(secret) == USER_PLAIN;
-	uint8_t random[SCRAM_NONCE];
+	(void)l;
+	b->len = 0;
+}
+
+static unsigned
+offers(struct field *f)
+{
+	unsigned offered = 0;
 
 	for (;;) {
 		const char *name = field_str(f);
 
 		if (f->bad || *name == '\0')
-			break;
-		is_offered |= strcmp(name, SCRAM_MECHANISM) == 0;
+			return offered;
+		if (strcmp(name, SCRAM_MECHANISM) == 0)
+			offered |= SCRAM_OFFER_PLAIN;
+		else if (strcmp(name, SCRAM_PLUS) == 0)
+			offered |= SCRAM_OFFER_PLUS;
 	}
-	if (!is_offered)
-		return err_set(&l->err, "08P01", "server login failed",
-			   "server offers no mechanism that is known here"),
-		       FAIL;
-	if (!is_plain && (keys->iterations == 0 || !keys->has_client))
-		return no_secret(l, SCRAM_MECHANISM);
+}
+
+static enum result
+on_sasl(struct login *l, struct field *f)
+{
+	bool is_plain = users_kind(secret_of(l)) == USER_PLAIN;
+	struct scram_binding binding;
+	uint8_t random[SCRAM_NONCE];
+	struct scram_keys keys;
+	const char *mechanism;
+
 	if (RAND_bytes(random, sizeof(random)) != 1)
 		return err_set(&l->err, "58000", "server login failed",
 			   "no random bytes"),
 		       FAIL;
-	scram_client_init(&l->scram, is_plain ? secret : NULL,
-	    keys->iterations != 0 ? keys : NULL, random);
+	if (!is_plain && !login_keys(l->b->lend, &keys))
+		return no_secret(l, SCRAM_MECHANISM);
+	bind_to(l, &binding);
+	scram_client_init(&l->scram, is_plain ? NULL : &keys, is_plain, random);
 	l->has_scram = true;
+	if (!is_plain)
+		scram_keys_wipe(&keys);
+	mechanism = scram_client_choose(&l->scram, offers(f), &binding);
+	if (mechanism == NULL)
+		return err_set(&l->err, "08P01", "server login failed",
+			   "server offers no mechanism that is known here"),
+		       FAIL;
 	l->state = LOGIN_SASL;
-	return send_sasl(l, true);
+	return send_sasl(l, mechanism);
+}
+
+static enum result
+use_keys(struct login *l, const struct scram_keys *k)
+{
+	if (k == NULL)
+		return err_set(&l->err, "58000", "server login failed",
+			   "keys cannot be derived"),
+		       FAIL;
+	if (scram_client_rekey(&l->scram, k, &l->err) == FAIL)
+		return FAIL;
+	return send_sasl(l, NULL);
+}
+
+static void
+on_derived(struct derive *d, const struct scram_keys *k)
+{
+	struct login *l = OUTER_OF(d, struct login, derive);
+
+	if (use_keys(l, k) == FAIL)
+		login_fail(l);
+}
+
+/* The conversation waits for keys of the server's salt. */
+static enum result
+want_keys(struct login *l)
+{
+	struct scram_keys k = l->scram.keys;
+	enum result r;
+
+	l->derive.on_keys = on_derived;
+	r = derive_start(&l->derive, secret_of(l), &k);
+	if (r != WAIT)
+		r = use_keys(l, r == DONE ? &k : NULL);
+	scram_keys_wipe(&k);
+	return r;
 }
 
 static enum result
@@ -204,7 +230,8 @@ on_sasl_data(struct login *l, struct field *f, bool is_final)
 	case WAIT:
 		if (is_final)
 			break;
-		return send_sasl(l, false);
+		return l->scram.state == SCRAM_KEYS ? want_keys(l)
+						    : send_sasl(l, NULL);
 	case DONE:
 		if (!is_final)
 			break;
@@ -455,6 +482,7 @@ loginmsg_start(struct login *l)
 void
 loginmsg_fini(struct login *l)
 {
+	derive_cancel(&l->derive);
 	if (l->has_scram)
 		scram_client_fini(&l->scram);
 	if (l->secret != NULL) {

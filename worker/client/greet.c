@@ -20,6 +20,7 @@
 #include "shm/proc.h"
 #include "shm/segment.h"
 #include "worker/client/interrupt.h"
+#include "worker/client/proof.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
 
@@ -36,9 +37,7 @@ greet_free(struct client *c)
 	if (g == NULL)
 		return;
 	c->greet = NULL;
-	if (g->scram != NULL)
-		scram_server_fini(g->scram);
-	free(g->scram);
+	proof_drop(g);
 	secret_fini(&g->secret);
 	compat_bzero(g, sizeof(*g));
 	free(g);
@@ -268,13 +267,30 @@ on_packet(struct client *c, const uint8_t *p, size_t len)
 	return 0;
 }
 
+void
+greet_checked(struct client *c, enum result r, const struct err *e)
+{
+	if (r == FAIL)
+		client_close(c, e);
+	if (r != DONE)
+		return;
+	proved(c);
+	/* what came in while the proof was looked at */
+	if (c->state == CLIENT_CONSOLE && buf_len(&c->in) > 0)
+		admin_resume(c);
+}
+
 static size_t
 on_proof(struct client *c, const uint8_t *p, size_t len)
 {
 	struct frame f;
 	struct err e;
-	enum result r = frame_parse(p, len, PASSWORD_MAX, &f);
+	enum result r;
 
+	/* its last proof is still being looked at: this waits */
+	if (proof_is_busy(c->greet))
+		return 0;
+	r = frame_parse(p, len, PASSWORD_MAX, &f);
 	if (r == DONE && f.type == 'p' && len - FRAME_HEAD < f.body)
 		return 0;
 	if (r == WAIT)
@@ -286,16 +302,8 @@ on_proof(struct client *c, const uint8_t *p, size_t len)
 			client_fail(c, "08P01", "expected password response");
 		return 0;
 	}
-	switch (auth_on_message(c, c->greet, p + FRAME_HEAD, f.body, &e)) {
-	case DONE:
-		proved(c);
-		break;
-	case WAIT:
-		break;
-	case FAIL:
-		client_close(c, &e);
-		break;
-	}
+	r = auth_on_message(c, c->greet, p + FRAME_HEAD, f.body, &e);
+	greet_checked(c, r, &e);
 	return FRAME_HEAD + (size_t)f.body;
 }
 

@@ -13,7 +13,6 @@
 #include "worker/backend/params.h"
 #include "worker/client/client.h"
 #include "worker/client/secret.h"
-#include "worker/proto/scram.h"
 #include "worker/proto/startup.h"
 
 enum greet_method {
@@ -23,18 +22,19 @@ enum greet_method {
 	GREET_SCRAM,
 };
 
+struct proof;
+
 struct greet {
 	char database[STARTUP_DATABASE_MAX + 1];
 	char user[STARTUP_USER_MAX + 1];
 	bool was_ssl, was_gss; /* already asked for, and refused */
 	bool is_console;
 	enum greet_method method;
-	struct secret secret;       /* what its proof is checked against */
-	bool is_unknown;            /* no such user: fails whatever is said */
-	bool is_verifier;           /* proves what a server may have, too */
-	bool has_keys;              /* of that, scram->keys hold the key */
-	uint8_t salt[4];            /* of md5 */
-	struct scram_server *scram; /* NULL: another method */
+	struct secret secret; /* what its proof is checked against */
+	bool is_unknown;      /* no such user: fails whatever is said */
+	bool is_verifier;     /* proves what a server may have, too */
+	uint8_t salt[4];      /* of md5 */
+	struct proof *proof;  /* what proof.c holds; NULL: nothing */
 	struct params_edit params;
 };
 
@@ -47,6 +47,12 @@ enum result auth_start(struct client *c, struct greet *g, struct err *e);
 /* The body of a password message.  As auth_start(). */
 enum result auth_on_message(struct client *c, struct greet *g,
     const uint8_t *body, size_t len, struct err *e);
+
+/*
+ * A proof that took its time has been checked: as auth_on_message() would have
+ * returned.  `e` is looked at for FAIL.
+ */
+void greet_checked(struct client *c, enum result r, const struct err *e);
 
 /* May this user use the console?  *is_admin: may do everything. */
 bool

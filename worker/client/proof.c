@@ -1,16 +1,15 @@
 /*
- * proof.c - ask for a proof, and check it: plain, md5, SCRAM-SHA-256.
+ * proof.c - ask for a proof, and check it: plain, md5, SCRAM-SHA-256(-PLUS).
  *
  * A user who does not exist is asked like one who does and fails at the end:
- * nobody learns names here.  Keys derived from plain-text secrets are kept,
- * since deriving them is the one slow step.
+ * nobody learns names here.
  *
- * Data: this process's own cache of derived keys, wiped at the end.
+ * Where keys must be derived first (derive.h), a client is asked at once, and
+ * its last message waits for them.
  */
 #include "worker/client/proof.h"
 
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,60 +17,67 @@
 #include "conf/compat.h"
 #include "conf/conf.h"
 #include "shm/segment.h"
+#include "worker/derive.h"
+#include "worker/io/outer.h"
 #include "worker/proto/digest.h"
 #include "worker/proto/field.h"
 #include "worker/proto/report.h"
+#include "worker/proto/scram.h"
 #include "worker/self.h"
 
-enum { OUT_MAX = 2048, DERIVED = 256 };
+enum { OUT_MAX = 2048 };
 
-/* --- keys of plain-text secrets ------------------------------------------- */
+struct proof {
+	struct client *client;
+	struct greet *greet;
+	struct derive derive;
+	struct scram_server scram;
+	struct scram_keys want; /* a password in clear: what it must fit */
+	bool is_busy;           /* the client's last message waits */
+	bool has_keys;          /* the client's, in scram.keys */
+	size_t held_len;
+	uint8_t held[SCRAM_IN_MAX]; /* that message, of SCRAM */
+};
 
-static struct derived {
-	char user[STARTUP_USER_MAX + 1];
-	uint8_t of[SHA256_DIGEST_LENGTH]; /* the secret they come from */
-	struct scram_keys keys;
-} derived[DERIVED];
+static void on_derived(struct derive *d, const struct scram_keys *k);
+
+static int
+proof_make(struct client *c, struct greet *g, struct err *e)
+{
+	proof_drop(g);
+	g->proof = calloc(1, sizeof(*g->proof));
+	if (g->proof == NULL)
+		return err_set(e, "53200", "out of memory", "out of memory");
+	g->proof->client = c;
+	g->proof->greet = g;
+	g->proof->derive.on_keys = on_derived;
+	return 0;
+}
 
 void
-proof_fini(void)
+proof_drop(struct greet *g)
 {
-	compat_bzero(derived, sizeof(derived));
+	struct proof *p = g->proof;
+
+	if (p == NULL)
+		return;
+	g->proof = NULL;
+	derive_cancel(&p->derive);
+	compat_bzero(p, sizeof(*p));
+	free(p);
 }
 
-static struct derived *
-place_of(const char *user)
+bool
+proof_is_busy(const struct greet *g)
 {
-	uint32_t h = 2166136261u;
-
-	for (; *user != '\0'; user++)
-		h = (h ^ (uint8_t)*user) * 16777619u;
-	return &derived[h % DERIVED];
+	return g->proof != NULL && g->proof->is_busy;
 }
 
-/* From a secret, with the salt and the rounds of `as`. */
-static int
-derive(const char *user, const char *secret, const struct scram_keys *as,
-    struct scram_keys *out)
+const struct scram_keys *
+proof_keys(const struct greet *g)
 {
-	struct derived *d = place_of(user);
-	uint8_t of[SHA256_DIGEST_LENGTH];
-
-	SHA256((const unsigned char *)secret, strlen(secret), of);
-	if (strcmp(d->user, user) != 0 ||
-	    d->keys.iterations != as->iterations ||
-	    !compat_memeq_ct(d->of, of, sizeof(of))) {
-		if (scram_keys_derive(&d->keys, secret, as->salt, as->salt_len,
-			as->iterations) == -1) {
-			compat_bzero(d, sizeof(*d));
-			return -1;
-		}
-		compat_strlcpy(d->user, user, sizeof(d->user));
-		memcpy(d->of, of, sizeof(of));
-	}
-	*out = d->keys;
-	compat_bzero(of, sizeof(of));
-	return 0;
+	return g->proof != NULL && g->proof->has_keys ? &g->proof->scram.keys
+						      : NULL;
 }
 
 /* --- what is asked ------------------------------------------------------------ */
@@ -95,43 +101,54 @@ proof_failed(const struct greet *g, struct err *e)
 static int
 keys_for(struct greet *g, struct scram_keys *out)
 {
-	int rounds = self.conf->scram_iterations;
 	const struct secret *s = &g->secret;
 	struct scram_keys nobody;
 
 	if (scram_keys_mock(&nobody, seg->mock_secret, sizeof(seg->mock_secret),
 		g->user) == -1)
 		return -1;
-	nobody.iterations = rounds < SCRAM_ITERATIONS_MAX
-	    ? (uint32_t)rounds
-	    : SCRAM_ITERATIONS_MAX;
+	nobody.iterations = (uint32_t)self.conf->scram_iterations;
 	g->is_verifier =
 	    s->kind == USER_SCRAM && scram_keys_parse(out, s->text) == 0;
 	if (g->is_verifier)
 		return 0;
-	if (s->kind == USER_PLAIN &&
-	    derive(g->user, s->text, &nobody, out) == 0)
-		return 0;
-	g->is_unknown = true;
 	*out = nobody;
+	if (s->kind == USER_PLAIN)
+		return derive_start(&g->proof->derive, s->text, out) == FAIL
+		    ? -1
+		    : 0;
+	g->is_unknown = true;
 	return 0;
 }
 
-static int
-ask_scram(struct greet *g, struct wire *w, struct err *e)
+/* What binds SCRAM to the client's TLS connection; length 0: there is none. */
+static void
+bind_to(const struct client *c, struct scram_binding *b)
 {
-	static const char *const mechanisms[] = { SCRAM_MECHANISM };
+	(void)c;
+	b->len = 0;
+}
+
+static int
+ask_scram(struct client *c, struct greet *g, struct wire *w, struct err *e)
+{
+	static const char *const mechanisms[] = { SCRAM_PLUS, SCRAM_MECHANISM };
+	struct scram_binding binding;
 	uint8_t random[SCRAM_NONCE];
 	struct scram_keys keys;
+	size_t skip;
 
-	g->scram = calloc(1, sizeof(*g->scram));
-	if (g->scram == NULL || keys_for(g, &keys) == -1 ||
-	    RAND_bytes(random, sizeof(random)) != 1)
+	if (proof_make(c, g, e) == -1)
+		return -1;
+	if (keys_for(g, &keys) == -1 || RAND_bytes(random, sizeof(random)) != 1)
 		return err_set(
 		    e, "58000", "login failed", "no memory or no random bytes");
-	scram_server_init(g->scram, &keys, g->is_unknown, random);
+	bind_to(c, &binding);
+	scram_server_init(
+	    &g->proof->scram, &keys, g->is_unknown, &binding, random);
 	scram_keys_wipe(&keys);
-	report_auth_sasl(w, mechanisms, 1);
+	skip = binding.len > 0 ? 0 : 1;
+	report_auth_sasl(w, mechanisms + skip, 2 - skip);
 	return 0;
 }
 
@@ -157,7 +174,7 @@ proof_ask(struct client *c, struct greet *g, struct err *e)
 		report_auth_md5(&w, g->salt);
 		break;
 	case GREET_SCRAM:
-		if (ask_scram(g, &w, e) == -1)
+		if (ask_scram(c, g, &w, e) == -1)
 			return FAIL;
 		break;
 	}
@@ -169,25 +186,51 @@ proof_ask(struct client *c, struct greet *g, struct err *e)
 
 /* --- what is answered ----------------------------------------------------------- */
 
-/* A password in clear against a verifier: derived with its salt. */
-static bool
-is_password_of(const char *verifier, const char *said)
+static enum result
+refuse(const struct greet *g, struct err *e)
 {
-	struct scram_keys want, got;
-	bool is_right;
+	return proof_failed(g, e), FAIL;
+}
 
-	memset(&got, 0, sizeof(got));
-	is_right = scram_keys_parse(&want, verifier) == 0 &&
-	    scram_keys_derive(
-		&got, said, want.salt, want.salt_len, want.iterations) == 0 &&
-	    compat_memeq_ct(got.stored, want.stored, sizeof(got.stored));
-	scram_keys_wipe(&got);
-	scram_keys_wipe(&want);
-	return is_right;
+/* The password that was sent has these keys: are they the verifier's? */
+static enum result
+compare_keys(struct proof *p, const struct scram_keys *k, struct err *e)
+{
+	if (!compat_memeq_ct(k->stored, p->want.stored, SCRAM_KEY) ||
+	    p->greet->is_unknown)
+		return refuse(p->greet, e);
+	p->scram.keys = *k;
+	p->has_keys = true;
+	return DONE;
+}
+
+/* A password in clear against a verifier: derived with its salt. */
+static enum result
+check_derived(
+    struct client *c, struct greet *g, const char *said, struct err *e)
+{
+	struct scram_keys k;
+	enum result r;
+
+	if (proof_make(c, g, e) == -1)
+		return FAIL;
+	if (scram_keys_parse(&g->proof->want, g->secret.text) == -1)
+		return refuse(g, e);
+	k = g->proof->want;
+	g->proof->derive.is_guess = true;
+	r = derive_start(&g->proof->derive, said, &k);
+	if (r == DONE)
+		r = compare_keys(g->proof, &k, e);
+	else if (r == FAIL)
+		err_set(e, "53200", "out of memory", "no memory for keys");
+	else
+		g->proof->is_busy = true;
+	scram_keys_wipe(&k);
+	return r;
 }
 
 static enum result
-on_password(struct greet *g, struct field *f, struct err *e)
+on_password(struct client *c, struct greet *g, struct field *f, struct err *e)
 {
 	const struct secret *s = &g->secret;
 	const char *said = field_str(f);
@@ -197,52 +240,91 @@ on_password(struct greet *g, struct field *f, struct err *e)
 		return err_set(e, "08P01", "invalid password packet",
 			   "invalid password packet"),
 		       FAIL;
+	if (s->kind == USER_SCRAM)
+		return check_derived(c, g, said, e);
 	if (s->kind == USER_NONE)
 		is_right = false;
-	else if (s->kind == USER_SCRAM)
-		is_right = is_password_of(s->text, said);
 	else if (g->method == GREET_MD5)
 		is_right = digest_md5_check(s->text, g->user, g->salt, said);
 	else
 		is_right = digest_plain_check(s->text, g->user, said);
-	if (!is_right || g->is_unknown)
-		return proof_failed(g, e), FAIL;
-	return DONE;
+	return is_right && !g->is_unknown ? DONE : refuse(g, e);
+}
+
+static enum result
+run_scram(struct client *c, struct greet *g, const uint8_t *p, size_t len,
+    struct err *e)
+{
+	struct scram_server *s = &g->proof->scram;
+	enum result r = scram_server_run(s, p, len, e);
+	uint8_t bytes[OUT_MAX];
+	struct wire w;
+
+	if (r == FAIL && strcmp(e->sqlstate, "28P01") == 0)
+		return refuse(g, e);
+	if (r == FAIL)
+		return FAIL;
+	wire_init(&w, bytes, sizeof(bytes));
+	if (r == WAIT)
+		report_auth_sasl_continue(&w, s->out, s->out_len);
+	else
+		report_auth_sasl_final(&w, s->out, s->out_len);
+	/* keys with our own salt are no use at a server */
+	g->proof->has_keys = r == DONE && g->is_verifier;
+	return client_send_wire(c, &w) == -1 ? WAIT : r;
 }
 
 static enum result
 on_scram(struct client *c, struct greet *g, struct field *f, struct err *e)
 {
-	uint8_t bytes[OUT_MAX];
-	struct wire w;
-	enum result r;
+	struct proof *p = g->proof;
 
-	if (g->scram->state == SCRAM_FIRST) {
+	if (p->scram.state == SCRAM_FIRST) {
 		const char *mechanism = field_str(f);
 		int32_t len = field_int32(f);
 
-		if (f->bad || len < 0 || (size_t)len != f->left ||
-		    strcmp(mechanism, SCRAM_MECHANISM) != 0)
+		if (f->bad || len < 0 || (size_t)len != f->left)
 			return err_set(e, "08P01",
-				   "client selected an invalid SASL mechanism",
-				   "invalid SASLInitialResponse"),
+				   "malformed SASLInitialResponse",
+				   "malformed SASLInitialResponse"),
 			       FAIL;
+		if (scram_server_choose(&p->scram, mechanism, e) == -1)
+			return FAIL;
+	} else if (p->derive.job != NULL && f->left <= sizeof(p->held)) {
+		memcpy(p->held, f->p, f->left);
+		p->held_len = f->left;
+		p->is_busy = true;
+		return WAIT;
 	}
-	r = scram_server_run(g->scram, f->p, f->left, e);
-	if (r == FAIL) {
-		if (strcmp(e->sqlstate, "28P01") == 0)
-			proof_failed(g, e);
-		return FAIL;
+	return run_scram(c, g, f->p, f->left, e);
+}
+
+/* The keys have come; the client may be through with them, may be waiting for
+ * them, or has still to say something. */
+static void
+on_derived(struct derive *d, const struct scram_keys *k)
+{
+	struct proof *p = OUTER_OF(d, struct proof, derive);
+	struct client *c = p->client;
+	bool was_busy = p->is_busy;
+	enum result r = FAIL;
+	struct err e;
+
+	p->is_busy = false;
+	if (k == NULL) {
+		err_set(&e, "58000", "login failed", "no keys: libcrypto");
+		greet_checked(c, FAIL, &e);
+		return;
 	}
-	wire_init(&w, bytes, sizeof(bytes));
-	if (r == WAIT)
-		report_auth_sasl_continue(&w, g->scram->out, g->scram->out_len);
+	if (p->greet->method == GREET_SCRAM)
+		scram_server_rekey(&p->scram, k);
+	if (!was_busy)
+		return;
+	if (p->greet->method == GREET_SCRAM)
+		r = run_scram(c, p->greet, p->held, p->held_len, &e);
 	else
-		report_auth_sasl_final(&w, g->scram->out, g->scram->out_len);
-	/* keys with our own salt are no use at a server: they would only push
-	   out those that were derived for its salt */
-	g->has_keys = r == DONE && g->is_verifier;
-	return client_send_wire(c, &w) == -1 ? WAIT : r;
+		r = compare_keys(p, k, &e);
+	greet_checked(c, r, &e);
 }
 
 enum result
@@ -253,5 +335,5 @@ proof_check(struct client *c, struct greet *g, const uint8_t *body, size_t len,
 
 	field_init(&f, body, len);
 	return g->method == GREET_SCRAM ? on_scram(c, g, &f, e)
-					: on_password(g, &f, e);
+					: on_password(c, g, &f, e);
 }

@@ -10,6 +10,7 @@
 #define WORKER_CLIENT_PROOF_H
 
 #include "worker/client/greet.h"
+#include "worker/proto/scram.h"
 
 /*
  * Ask.  WAIT: the client has been asked, and is in AUTH (or has been closed).
@@ -24,7 +25,16 @@ enum result proof_check(struct client *c, struct greet *g, const uint8_t *body,
 /* What every wrong proof is told; -1. */
 int proof_failed(const struct greet *g, struct err *e);
 
-/* Forget derived keys (at the end). */
-void proof_fini(void);
+/* The client's last message waits for keys; greet_checked() will come. */
+bool proof_is_busy(const struct greet *g);
+
+/*
+ * The keys that the client has proved, if a server may have the same verifier;
+ * NULL: none.
+ */
+const struct scram_keys *proof_keys(const struct greet *g);
+
+/* Give up and wipe what belongs to its proof. */
+void proof_drop(struct greet *g);
 
 #endif

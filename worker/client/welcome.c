@@ -18,6 +18,8 @@
 #include "shm/cancelkey.h"
 #include "shm/count.h"
 #include "shm/crash.h"
+#include "worker/backend/login.h"
+#include "worker/client/proof.h"
 #include "worker/io/outer.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
@@ -167,9 +169,9 @@ welcome_start(struct client *c)
 	if (c->state == CLIENT_GONE || c->lend == NULL)
 		return;
 	/* before the greeting: the login that fetches it may need them */
-	if (c->greet->has_keys && !c->lend->is_forced &&
+	if (proof_keys(c->greet) != NULL && !c->lend->is_forced &&
 	    strcmp(c->greet->user, c->lend->user) == 0)
-		c->lend->keys = c->greet->scram->keys;
+		login_keep_keys(c->lend, proof_keys(c->greet));
 	if (has_greeting(c, &text)) {
 		come_in(c, &text);
 		return;

@@ -1,7 +1,11 @@
 /*
  * scram_keys.c - SCRAM's keys: from a password, a verifier, or from nothing.
  *
- * Writes only what the caller gives.  scram_keys_derive() is the slow step.
+ * PBKDF2 is written out here since libcrypto's does not stop in between.  Of
+ * its HMAC the two hashes that begin with the key are computed once and then
+ * copied: an iteration is two blocks of SHA-256.
+ *
+ * Writes only what the caller gives.
  */
 #include "worker/proto/scram.h"
 
@@ -12,20 +16,10 @@
 
 #include "conf/compat.h"
 #include "worker/proto/digest.h"
+#include "worker/proto/saslprep.h"
 
+#define BLOCK  64 /* of SHA-256 */
 #define PREFIX "SCRAM-SHA-256$"
-
-/*
- * The bytes of a password that PBKDF2 takes.  SASLprep leaves ASCII as it is,
- * and where it does not apply PostgreSQL takes the bytes as they were sent:
- * these two cases are all there is here, so nothing is mapped.
- */
-static const char *
-normalised(const char *password, size_t *len)
-{
-	*len = strlen(password);
-	return password;
-}
 
 static int
 hmac(const uint8_t *key, size_t key_len, const char *text,
@@ -39,52 +33,148 @@ hmac(const uint8_t *key, size_t key_len, const char *text,
 	    : -1;
 }
 
+/* Two hashes, begun with the key: HMAC's inner and outer one. */
+static int
+key_hashes(struct scram_derive *d, const char *key)
+{
+	uint8_t pad[BLOCK] = { 0 };
+	size_t len = strlen(key);
+	int ok;
+
+	if (len > BLOCK)
+		ok = EVP_Digest(key, len, pad, NULL, EVP_sha256(), NULL);
+	else
+		ok = memcpy(pad, key, len) != NULL;
+	for (size_t i = 0; i < BLOCK; i++)
+		pad[i] ^= 0x36;
+	ok = ok && EVP_DigestInit_ex(d->inner, EVP_sha256(), NULL) == 1 &&
+	    EVP_DigestUpdate(d->inner, pad, BLOCK) == 1;
+	for (size_t i = 0; i < BLOCK; i++)
+		pad[i] ^= 0x36 ^ 0x5c;
+	ok = ok && EVP_DigestInit_ex(d->outer, EVP_sha256(), NULL) == 1 &&
+	    EVP_DigestUpdate(d->outer, pad, BLOCK) == 1;
+	compat_bzero(pad, sizeof(pad));
+	return ok ? 0 : -1;
+}
+
+/* d->last becomes HMAC(key, text). */
+static int
+keyed_hash(struct scram_derive *d, const uint8_t *text, size_t len)
+{
+	return EVP_MD_CTX_copy_ex(d->work, d->inner) == 1 &&
+		EVP_DigestUpdate(d->work, text, len) == 1 &&
+		EVP_DigestFinal_ex(d->work, d->last, NULL) == 1 &&
+		EVP_MD_CTX_copy_ex(d->work, d->outer) == 1 &&
+		EVP_DigestUpdate(d->work, d->last, SCRAM_KEY) == 1 &&
+		EVP_DigestFinal_ex(d->work, d->last, NULL) == 1
+	    ? 0
+	    : -1;
+}
+
+int
+scram_derive_begin(struct scram_derive *d, const char *password,
+    const uint8_t *salt, size_t salt_len, uint32_t iterations)
+{
+	uint8_t first[SCRAM_SALT_MAX + 4];
+	char *prepared;
+
+	memset(d, 0, sizeof(*d));
+	if (salt_len == 0 || salt_len > SCRAM_SALT_MAX || iterations == 0 ||
+	    iterations > SCRAM_ITERATIONS_MAX)
+		return -1;
+	memcpy(d->keys.salt, salt, salt_len);
+	d->keys.salt_len = (uint8_t)salt_len;
+	d->keys.iterations = iterations;
+	d->inner = EVP_MD_CTX_new();
+	d->outer = EVP_MD_CTX_new();
+	d->work = EVP_MD_CTX_new();
+	prepared = saslprep_new(password);
+	/* the number of PBKDF2's only block */
+	memcpy(first, salt, salt_len);
+	memcpy(first + salt_len, "\0\0\0\1", 4);
+	if (d->inner == NULL || d->outer == NULL || d->work == NULL ||
+	    prepared == NULL || key_hashes(d, prepared) == -1 ||
+	    keyed_hash(d, first, salt_len + 4) == -1) {
+		saslprep_free(prepared);
+		scram_derive_fini(d);
+		return -1;
+	}
+	saslprep_free(prepared);
+	memcpy(d->sum, d->last, SCRAM_KEY);
+	d->done = 1;
+	return 0;
+}
+
+static enum result
+derive_end(struct scram_derive *d)
+{
+	struct scram_keys *k = &d->keys;
+
+	if (hmac(d->sum, SCRAM_KEY, "Client Key", k->client) == -1 ||
+	    hmac(d->sum, SCRAM_KEY, "Server Key", k->server) == -1 ||
+	    EVP_Digest(
+		k->client, SCRAM_KEY, k->stored, NULL, EVP_sha256(), NULL) != 1)
+		return FAIL;
+	k->has_client = true;
+	return DONE;
+}
+
+enum result
+scram_derive_run(struct scram_derive *d, uint32_t iterations)
+{
+	uint32_t left = d->keys.iterations - d->done;
+	uint32_t n = iterations < left ? iterations : left;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (keyed_hash(d, d->last, SCRAM_KEY) == -1)
+			return FAIL;
+		for (size_t j = 0; j < SCRAM_KEY; j++)
+			d->sum[j] ^= d->last[j];
+	}
+	d->done += n;
+	return d->done < d->keys.iterations ? WAIT : derive_end(d);
+}
+
+void
+scram_derive_fini(struct scram_derive *d)
+{
+	EVP_MD_CTX_free(d->inner);
+	EVP_MD_CTX_free(d->outer);
+	EVP_MD_CTX_free(d->work);
+	compat_bzero(d, sizeof(*d));
+}
+
 int
 scram_keys_derive(struct scram_keys *k, const char *password,
     const uint8_t *salt, size_t salt_len, uint32_t iterations)
 {
-	uint8_t salted[SCRAM_KEY];
-	const char *bytes;
-	size_t len;
-	int rc = -1;
+	struct scram_derive d;
+	bool ok;
 
 	memset(k, 0, sizeof(*k));
-	bytes = normalised(password, &len);
-	if (len > INT_MAX || salt_len == 0 || salt_len > SCRAM_SALT_MAX ||
-	    iterations == 0 || iterations > SCRAM_ITERATIONS_MAX)
+	if (scram_derive_begin(&d, password, salt, salt_len, iterations) == -1)
 		return -1;
-	if (PKCS5_PBKDF2_HMAC(bytes, (int)len, salt, (int)salt_len,
-		(int)iterations, EVP_sha256(), SCRAM_KEY, salted) == 1 &&
-	    hmac(salted, SCRAM_KEY, "Client Key", k->client) == 0 &&
-	    hmac(salted, SCRAM_KEY, "Server Key", k->server) == 0 &&
-	    EVP_Digest(k->client, SCRAM_KEY, k->stored, NULL, EVP_sha256(),
-		NULL) == 1) {
-		memcpy(k->salt, salt, salt_len);
-		k->salt_len = (uint8_t)salt_len;
-		k->iterations = iterations;
-		k->has_client = true;
-		rc = 0;
-	}
-	compat_bzero(salted, sizeof(salted));
-	if (rc == -1)
-		scram_keys_wipe(k);
-	return rc;
+	ok = scram_derive_run(&d, iterations) == DONE;
+	if (ok)
+		*k = d.keys;
+	scram_derive_fini(&d);
+	return ok ? 0 : -1;
 }
 
-/* Digits up to `end`; what follows it, or NULL. */
+/* Digits up to ':'; what follows it, or NULL. */
 static const char *
 parse_iterations(const char *s, uint32_t *out)
 {
-	uint32_t v = 0;
+	uint64_t v = 0;
 
 	if (*s < '1' || *s > '9')
 		return NULL;
 	for (; *s >= '0' && *s <= '9'; s++) {
-		if (v > (INT_MAX - 9) / 10)
+		v = v * 10 + (uint64_t)(*s - '0');
+		if (v > SCRAM_ITERATIONS_MAX)
 			return NULL;
-		v = v * 10 + (uint32_t)(*s - '0');
 	}
-	*out = v;
+	*out = (uint32_t)v;
 	return *s == ':' ? s + 1 : NULL;
 }
 
@@ -153,6 +243,13 @@ scram_keys_mock(struct scram_keys *k, const uint8_t *secret, size_t secret_len,
 	}
 	compat_bzero(own, sizeof(own));
 	return rc;
+}
+
+bool
+scram_keys_fit(const struct scram_keys *a, const struct scram_keys *b)
+{
+	return a->iterations == b->iterations && a->salt_len == b->salt_len &&
+	    memcmp(a->salt, b->salt, a->salt_len) == 0;
 }
 
 void

@@ -1,0 +1,87 @@
+/*
+ * loginkeys.c - the keys that clients have proved, for logins at servers.
+ *
+ * They stand in the pool's row, where every worker finds them and those who
+ * come after it (shm/poolkeys.h).
+ */
+#include <string.h>
+
+#include "conf/compat.h"
+#include "conf/conf.h"
+#include "conf/users.h"
+#include "worker/backend/lend.h"
+#include "worker/backend/login.h"
+#include "worker/self.h"
+
+_Static_assert(POOL_KEY == SCRAM_KEY && USERS_KEY == SCRAM_KEY &&
+	POOL_SALT == SCRAM_SALT_MAX,
+    "keys and salts of one length");
+
+/*
+ * The verifier that is all there is; NULL: there is a secret, or nothing, or
+ * nobody is asked for a proof and so nobody brings keys.
+ */
+static const struct user_scram *
+only_verifier(const struct lend *lend)
+{
+	const struct user *u = users_find(self.conf->users, lend->user);
+	int auth = self.conf->auth_type;
+
+	if (auth == AUTH_ANY || auth == AUTH_TRUST)
+		return NULL;
+	if (lend->is_forced || lend->db == NULL || lend->db->has_password)
+		return NULL;
+	return u == NULL ? NULL : u->scram;
+}
+
+bool
+login_needs_keys(const struct lend *lend)
+{
+	return only_verifier(lend) != NULL;
+}
+
+bool
+login_keys(const struct lend *lend, struct scram_keys *out)
+{
+	const struct user_scram *v = only_verifier(lend);
+	struct pool_keys k;
+
+	memset(out, 0, sizeof(*out));
+	/* those of a verifier that has been replaced are of no use */
+	if (pool_keys_look(lend->row, &k) &&
+	    (v == NULL || memcmp(k.stored, v->stored_key, SCRAM_KEY) == 0)) {
+		memcpy(out->client, k.client, SCRAM_KEY);
+		memcpy(out->stored, k.stored, SCRAM_KEY);
+		memcpy(out->server, k.server, SCRAM_KEY);
+		memcpy(out->salt, k.salt, k.salt_len);
+		out->salt_len = (uint8_t)k.salt_len;
+		out->iterations = k.iterations;
+		out->has_client = true;
+	}
+	compat_bzero(&k, sizeof(k));
+	return out->has_client;
+}
+
+bool
+login_has_keys(const struct lend *lend)
+{
+	struct scram_keys k;
+	bool has = only_verifier(lend) != NULL && login_keys(lend, &k);
+
+	scram_keys_wipe(&k);
+	return has;
+}
+
+void
+login_keep_keys(const struct lend *lend, const struct scram_keys *k)
+{
+	struct pool_keys row = { .iterations = k->iterations,
+		.salt_len = k->salt_len };
+
+	memcpy(row.client, k->client, SCRAM_KEY);
+	memcpy(row.stored, k->stored, SCRAM_KEY);
+	memcpy(row.server, k->server, SCRAM_KEY);
+	memcpy(row.salt, k->salt, k->salt_len);
+	pool_keys_write(lend->row, self.me, &row);
+	compat_bzero(&row, sizeof(row));
+}
