@@ -4,6 +4,7 @@
 #include <sys/un.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,6 +150,18 @@ compat_getpeereid(int fd, uid_t *uid, gid_t *gid)
 #else
 	return getpeereid(fd, uid, gid);
 #endif
+}
+
+int
+compat_user_name(uid_t uid, char *name, size_t size)
+{
+	struct passwd pw, *found = NULL;
+	char buf[16 * 1024];
+
+	if (getpwuid_r(uid, &pw, buf, sizeof(buf), &found) != 0 ||
+	    found == NULL)
+		return -1;
+	return compat_strlcpy(name, pw.pw_name, size) < size ? 0 : -1;
 }
 
 pid_t

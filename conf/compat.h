@@ -51,6 +51,12 @@ int compat_reopen_nonblock(int fd);
 /* Who is at the other end of a Unix socket.  0, or -1 with errno. */
 int compat_getpeereid(int fd, uid_t *uid, gid_t *gid);
 
+/*
+ * The name of a user of this system, as its databases of users have it now;
+ * -1 where there is none, or it has no room.
+ */
+int compat_user_name(uid_t uid, char *name, size_t size);
+
 /* The process at the other end of a Unix socket; 0 when unknown. */
 pid_t compat_peer_pid(int fd);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "conf/compat.h"
 #include "conf/entries.h"
+#include "conf/hba.h"
 #include "conf/keys.h"
 #include "conf/lex.h"
 #include "conf/log.h"
@@ -208,9 +209,9 @@ check_auth(struct loading *l)
 	case AUTH_PLAIN:
 	case AUTH_MD5:
 	case AUTH_SCRAM:
+	case AUTH_HBA:
 		return;
 	case AUTH_CERT:
-	case AUTH_HBA:
 	case AUTH_LDAP:
 	case AUTH_PAM:
 		conf_faults_add(l->faults, at->file, at->line,
@@ -286,6 +287,47 @@ load_users(struct loading *l)
 		l->c->users = users_new(f->bytes, f->len, f->name, l->faults);
 }
 
+/* What a rule asks for, and is not there. */
+static void
+check_rule(struct loading *l, const struct hba_rule *r)
+{
+	if (r->method == HBA_CERT || r->method == HBA_LDAP ||
+	    r->method == HBA_PAM)
+		conf_faults_add(l->faults, r->file, r->line,
+		    "method %s is not supported yet",
+		    hba_method_name(r->method));
+	else if (r->clientcert != HBA_NO_CERT)
+		conf_faults_add(l->faults, r->file, r->line,
+		    "clientcert is not supported yet");
+	else if (r->type == HBA_HOSTSSL &&
+	    l->c->client_tls_sslmode == SSLMODE_DISABLE)
+		conf_faults_warn(l->faults, r->file, r->line,
+		    "hostssl never fits: client_tls_sslmode is disable");
+}
+
+static void
+load_rules(struct loading *l)
+{
+	struct conf *c = l->c;
+	const struct spot *at = spot_of(l, "auth_type");
+
+	if (c->auth_type != AUTH_HBA)
+		return;
+	if (c->auth_hba_file[0] == '\0') {
+		conf_faults_add(l->faults, at->file, at->line,
+		    "auth_type = hba needs an auth_hba_file");
+		return;
+	}
+	if (c->auth_ident_file[0] != '\0') {
+		c->idents = ident_new(l->files, c->auth_ident_file, l->faults);
+		if (c->idents == NULL)
+			return; /* a rule's map= would be a fault, too */
+	}
+	c->hba = hba_new(l->files, c->auth_hba_file, c->idents, l->faults);
+	for (size_t i = 0; i < hba_count(c->hba); i++)
+		check_rule(l, hba_at(c->hba, i));
+}
+
 /* --- load, reload, free ------------------------------------------------- */
 
 void
@@ -294,6 +336,8 @@ conf_free(struct conf *c)
 	if (c == NULL)
 		return;
 	users_free(c->users);
+	hba_free(c->hba);
+	ident_free(c->idents);
 	free(c->dbs);
 	free(c->user_rows);
 	free(c->peers);
@@ -332,6 +376,7 @@ conf_load(const struct conf_files *files, struct conf_faults *faults)
 	check(&l);
 	load_tls(&l);
 	load_users(&l);
+	load_rules(&l);
 	entries_sort(&l.entries);
 	if (l.c->conffile != NULL && faults->faults == before)
 		return l.c;

@@ -20,8 +20,8 @@ enum result {
 
 struct err {
 	char sqlstate[6]; /* what the client's driver acts on */
-	char say[128];    /* what the client's user reads */
-	char log[256];    /* what the operator reads; "" is no line */
+	char say[320];    /* what the client's user reads */
+	char log[384];    /* what the operator reads; "" is no line */
 };
 
 /*

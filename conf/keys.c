@@ -118,12 +118,15 @@ const struct conf_key keys_global[] = {
 		   "this long is killed and replaced. 0: never." },
 
 	{ CHOICE(auth_type, keys_auth_type, "md5"), .group = "Authentication",
-	    .doc = "How clients prove who they are: any, trust, plain, md5 "
-		   "or scram-sha-256. md5 takes SCRAM for users with a SCRAM "
-		   "secret." },
-	{ STR(auth_hba_file, ""), LATER, .doc = "Rules for auth_type = hba." },
-	{ STR(auth_ident_file, NONE), LATER,
-	    .doc = "Maps of system users for the rules of auth_hba_file." },
+	    .doc = "How clients prove who they are: any, trust, plain, md5, "
+		   "scram-sha-256, or hba for the rules of auth_hba_file. md5 "
+		   "takes SCRAM for users with a SCRAM secret." },
+	{ STR(auth_hba_file, ""),
+	    .doc = "Rules for auth_type = hba, as in PostgreSQL's "
+		   "pg_hba.conf." },
+	{ STR(auth_ident_file, NONE),
+	    .doc = "Maps of system users for the rules of auth_hba_file, as "
+		   "in pg_ident.conf." },
 	{ STR(auth_file, NONE),
 	    .doc = "File with one \"user\" \"secret\" a line. A secret is "
 		   "plain text, md5... or SCRAM-SHA-256$..." },

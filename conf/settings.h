@@ -244,7 +244,9 @@ struct conf {
 	size_t n_user_rows;
 	struct conf_peer *peers;
 	size_t n_peers;
-	struct users *users; /* from auth_file; NULL without one */
+	struct users *users;  /* from auth_file; NULL without one */
+	struct hba *hba;      /* NULL but for auth_type = hba */
+	struct ident *idents; /* the same, and without auth_ident_file */
 
 	struct arena arena; /* all strings */
 };

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "conf/compat.h"
 #include "conf/keys.h"
+#include "conf/hba.h"
 #include "conf/users.h"
 #include "t/unit/conf_text.h"
 
@@ -191,8 +192,6 @@ START_TEST(not_yet_is_refused_where_it_protects)
 {
 	bad("[pooler]\nauth_type = cert\n",
 	    "main.ini:2: auth_type = cert is not supported yet\n");
-	bad("[pooler]\n\nauth_type = HBA\n",
-	    "main.ini:3: auth_type = hba is not supported yet\n");
 	bad("[pooler]\nauth_type = ldap\n",
 	    "main.ini:2: auth_type = ldap is not supported yet\n");
 	bad("[pooler]\nauth_type = pam\n",
@@ -211,6 +210,95 @@ START_TEST(not_yet_is_refused_where_it_protects)
 	/* the last one holds, and what it promises can be kept */
 	conf_free(good("[pooler]\nauth_type = cert\nauth_type = any\n"
 		       "server_tls_sslmode = allow\n"));
+}
+END_TEST
+
+/* Rules in the file `hba`, with `more` settings behind auth_type = hba. */
+static struct conf *
+load_rules(const char *rules, const char *maps, const char *more)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "[pooler]\nauth_type = HBA\n%s", more);
+	conf_files_free(&files);
+	conf_faults_free(&faults);
+	text_add(&files, "main.ini", text);
+	text_add(&files, "hba", rules);
+	text_add(&files, "maps", maps);
+	return conf_load(&files, &faults);
+}
+
+#define RULES "auth_hba_file = hba\n"
+#define MAPS  "auth_ident_file = maps\n"
+
+START_TEST(rules)
+{
+	struct conf *c =
+	    load_rules("local all all peer map=m\n", "m a b\n", RULES MAPS);
+
+	ck_assert_msg(c != NULL, "%s", text_faults(&faults));
+	ck_assert_uint_eq(hba_count(c->hba), 1);
+	ck_assert(ident_has(c->idents, "m"));
+	conf_free(c);
+	/* without auth_type = hba nobody looks at them */
+	c = load_rules("nonsense", "nonsense", RULES MAPS "auth_type = md5\n");
+	ck_assert_msg(c != NULL, "%s", text_faults(&faults));
+	ck_assert_ptr_null(c->hba);
+	conf_free(c);
+	/* no rule at all lets nobody in, but is no fault */
+	c = load_rules("", "", RULES);
+	ck_assert_msg(c != NULL, "%s", text_faults(&faults));
+	ck_assert_ptr_nonnull(c->hba);
+	conf_free(c);
+}
+END_TEST
+
+static const struct {
+	const char *rules, *maps, *more, *faults;
+} bad_rules[] = {
+	{ "", "", "", "main.ini:2: auth_type = hba needs an auth_hba_file\n" },
+	{ "", "", "auth_hba_file = no\n",
+	    "no:0: cannot be read: does it exist, and may this user read "
+	    "it?\n" },
+	{ "", "", RULES "auth_ident_file = no\n",
+	    "no:0: cannot be read: does it exist, and may this user read "
+	    "it?\n" },
+	{ "local\n\nlocal all\n", "", RULES,
+	    "hba:1: the line ends before its \"database\"\n"
+	    "hba:3: the line ends before its \"user\"\n" },
+	{ "local all all peer map=m", "m a", RULES MAPS,
+	    "maps:1: a line is a map, a system user and a database user\n" },
+	{ "local all all peer map=m", "", RULES MAPS,
+	    "hba:1: option map: auth_ident_file has no such map\n" },
+	{ "local all all peer map=m", "m a b", RULES,
+	    "hba:1: option map: auth_ident_file has no such map\n" },
+	{ "hostssl all all all cert", "", RULES,
+	    "hba:1: method cert is not supported yet\n" },
+	{ "hostssl all all all md5 clientcert=verify-ca", "", RULES,
+	    "hba:1: clientcert is not supported yet\n" },
+	{ "host all all all pam", "", RULES,
+	    "hba:1: method pam is not supported yet\n" },
+	{ "host all all all ldap ldapserver=a ldapprefix=b", "", RULES,
+	    "hba:1: method ldap is not supported yet\n" },
+};
+
+START_TEST(rules_refused)
+{
+	ck_assert_ptr_null(load_rules(
+	    bad_rules[_i].rules, bad_rules[_i].maps, bad_rules[_i].more));
+	ck_assert_str_eq(text_faults(&faults), bad_rules[_i].faults);
+}
+END_TEST
+
+/* A rule that demands TLS is told of where there is none. */
+START_TEST(rule_without_tls)
+{
+	struct conf *c = load_rules("hostssl all all all md5", "", RULES);
+
+	ck_assert_ptr_nonnull(c);
+	ck_assert_str_eq(text_faults(&faults),
+	    "w hba:1: hostssl never fits: client_tls_sslmode is disable\n");
+	conf_free(c);
 }
 END_TEST
 
@@ -501,6 +589,10 @@ main(void)
 	tcase_add_test(tc, includes);
 	tcase_add_test(tc, all_faults_at_once);
 	tcase_add_test(tc, not_yet_is_refused_where_it_protects);
+	tcase_add_test(tc, rules);
+	tcase_add_loop_test(
+	    tc, rules_refused, 0, sizeof(bad_rules) / sizeof(*bad_rules));
+	tcase_add_test(tc, rule_without_tls);
 	tcase_add_test(tc, auth_file);
 	tcase_add_test(tc, warnings_pass);
 	tcase_add_test(tc, pins);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/clock.h"
+#include "conf/compat.h"
 #include "shm/crash.h"
 #include "shm/limits.h"
 #include "shm/proc.h"
@@ -135,7 +136,7 @@ open_failed(struct backend *b, const struct err *e, bool is_told)
 	f.when_ms = clock_now_ms();
 	f.told = is_told;
 	snprintf(f.sqlstate, sizeof(f.sqlstate), "%s", e->sqlstate);
-	snprintf(f.say, sizeof(f.say), "%s", e->say);
+	(void)compat_strlcpy(f.say, e->say, sizeof(f.say));
 	pool_failure_write(l->row, &f);
 	CRASH_POINT("open.failed");
 	backend_close(b, "login failed: %s", e->log[0] ? e->log : e->say);

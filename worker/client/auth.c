@@ -1,8 +1,8 @@
 /*
  * auth.c - by which method must this client prove who it is?
  *
- * Finds the user's secret (secret.c), picks the method, and has the proof
- * asked for and checked (proof.c).
+ * Has the rules asked (admit.c) and the user's secret found (secret.c), picks
+ * the method, and has the proof asked for and checked (proof.c).
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,22 +10,23 @@
 
 #include "conf/compat.h"
 #include "conf/conf.h"
+#include "worker/client/admit.h"
 #include "worker/client/greet.h"
 #include "worker/client/proof.h"
 #include "worker/self.h"
 
-/* What this user is asked for, by auth_type and the kind of secret. */
+/* What this user is asked for, by the method and the kind of secret. */
 static enum greet_method
-method_for(const struct secret *s)
+method_for(const struct greet *g)
 {
-	switch ((enum auth_type)self.conf->auth_type) {
-	case AUTH_ANY:
-	case AUTH_TRUST:
+	switch (g->wanted) {
+	case HBA_TRUST:
+	case HBA_PEER: /* already seen to */
 		return GREET_TRUST;
-	case AUTH_PLAIN:
+	case HBA_PASSWORD:
 		return GREET_PLAIN;
-	case AUTH_MD5:
-		return s->kind == USER_SCRAM ? GREET_SCRAM : GREET_MD5;
+	case HBA_MD5:
+		return g->secret.kind == USER_SCRAM ? GREET_SCRAM : GREET_MD5;
 	default:
 		return GREET_SCRAM;
 	}
@@ -45,11 +46,14 @@ trust(const struct greet *g, struct err *e)
 enum result
 auth_start(struct client *c, struct greet *g, struct err *e)
 {
+	/* before any rule: who owns the process, or a pooler that lets in all */
 	if (self.conf->auth_type == AUTH_ANY || auth_is_self(c, g))
 		return DONE;
+	if (admit(c, g, e) == FAIL)
+		return FAIL;
 	if (secret_find(c, g, e) == FAIL)
 		return FAIL;
-	g->method = method_for(&g->secret);
+	g->method = method_for(g);
 	if (g->method == GREET_TRUST)
 		return trust(g, e);
 	return proof_ask(c, g, e);

@@ -10,6 +10,7 @@
 #ifndef WORKER_CLIENT_GREET_H
 #define WORKER_CLIENT_GREET_H
 
+#include "conf/hba.h"
 #include "worker/backend/params.h"
 #include "worker/client/client.h"
 #include "worker/client/secret.h"
@@ -29,12 +30,13 @@ struct greet {
 	char user[STARTUP_USER_MAX + 1];
 	bool was_ssl, was_gss; /* already asked for, and refused */
 	bool is_console;
-	enum greet_method method;
-	struct secret secret; /* what its proof is checked against */
-	bool is_unknown;      /* no such user: fails whatever is said */
-	bool is_verifier;     /* proves what a server may have, too */
-	uint8_t salt[4];      /* of md5 */
-	struct proof *proof;  /* what proof.c holds; NULL: nothing */
+	enum hba_method wanted;   /* what the settings ask of it */
+	enum greet_method method; /* and what it is asked for */
+	struct secret secret;     /* what its proof is checked against */
+	bool is_unknown;          /* no such user: fails whatever is said */
+	bool is_verifier;         /* proves what a server may have, too */
+	uint8_t salt[4];          /* of md5 */
+	struct proof *proof;      /* what proof.c holds; NULL: nothing */
 	struct params_edit params;
 };
 

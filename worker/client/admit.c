@@ -1,0 +1,130 @@
+/*
+ * admit.c - the rule for a client, and the reasons to turn it away.
+ *
+ * Rules are asked before anybody is looked up: who may not come at all learns
+ * nothing of who exists.
+ */
+#include "worker/client/admit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/compat.h"
+#include "conf/conf.h"
+#include "conf/hba.h"
+#include "conf/log.h"
+#include "shm/clientrow.h"
+#include "worker/self.h"
+
+enum { SYSTEM_USER = 256 }; /* bytes of a name, with its NUL */
+
+/* The client's side of a rule; -1: its address is not known any more. */
+static int
+ask_for(const struct client *c, const struct greet *g, struct hba_query *q)
+{
+	struct clientrow_info i;
+
+	memset(q, 0, sizeof(*q));
+	q->is_local = c->is_unix;
+	q->user = g->user;
+	/* it has two names: a rule for it holds for both */
+	q->database = g->is_console ? "pgbouncer" : g->database;
+	if (q->is_local)
+		return 0;
+	if (!clientrow_info_look(c->row, &i) ||
+	    (i.peer.family != 4 && i.peer.family != 6))
+		return -1;
+	q->addr.family = (uint8_t)i.peer.family;
+	memcpy(q->addr.bytes, i.peer.addr, i.peer.family == 4 ? 4 : 16);
+	return 0;
+}
+
+/* No rule, or one that says reject. */
+static enum result
+turn_away(const struct greet *g, const struct hba_query *q,
+    const struct hba_rule *rule, struct err *e)
+{
+	char say[sizeof(e->say)], host[NETADDR_TEXT];
+
+	snprintf(say, sizeof(say),
+	    "%s host \"%s\", user \"%s\", database \"%s\", %s",
+	    rule == NULL ? "no pg_hba.conf entry for"
+			 : "pg_hba.conf rejects connection for",
+	    netaddr_text(&q->addr, host), g->user, g->database,
+	    q->is_tls ? "SSL encryption" : "no encryption");
+	if (rule == NULL)
+		(void)err_set(e, "28000", say, "%s", say);
+	else
+		(void)err_set(
+		    e, "28000", say, "%s (%s:%u)", say, rule->file, rule->line);
+	return FAIL;
+}
+
+/* The owner of the socket's other end, by the rule's map. */
+static enum result
+check_peer(const struct client *c, const struct greet *g,
+    const struct hba_rule *rule, struct err *e)
+{
+	char name[SYSTEM_USER], say[sizeof(e->say)];
+	uid_t uid;
+	gid_t gid;
+
+	if (compat_getpeereid(c->watch.fd, &uid, &gid) == -1 ||
+	    compat_user_name(uid, name, sizeof(name)) == -1)
+		(void)compat_strlcpy(name, "(unknown)", sizeof(name));
+	else if (ident_allows(self.conf->idents, rule->map, name, g->user))
+		return DONE;
+	snprintf(say, sizeof(say), "Peer authentication failed for user \"%s\"",
+	    g->user);
+	(void)err_set(e, "28000", say, "%s: it is system user \"%s\" (%s:%u)",
+	    say, name, rule->file, rule->line);
+	return FAIL;
+}
+
+static enum result
+by_rule(const struct client *c, struct greet *g, struct err *e)
+{
+	const struct hba_rule *rule;
+	struct hba_query q;
+
+	if (ask_for(c, g, &q) == -1) {
+		(void)err_set(e, "28000", "login failed",
+		    "the client's address is not known");
+		return FAIL;
+	}
+	rule = hba_find(self.conf->hba, &q);
+	if (rule == NULL || rule->method == HBA_REJECT)
+		return turn_away(g, &q, rule, e);
+	g->wanted = rule->method;
+	return rule->method == HBA_PEER ? check_peer(c, g, rule, e) : DONE;
+}
+
+enum result
+admit(struct client *c, struct greet *g, struct err *e)
+{
+	switch ((enum auth_type)self.conf->auth_type) {
+	case AUTH_HBA:
+		return by_rule(c, g, e);
+	case AUTH_ANY:
+	case AUTH_TRUST:
+		g->wanted = HBA_TRUST;
+		break;
+	case AUTH_PLAIN:
+		g->wanted = HBA_PASSWORD;
+		break;
+	case AUTH_MD5:
+		g->wanted = HBA_MD5;
+		break;
+	case AUTH_SCRAM:
+		g->wanted = HBA_SCRAM;
+		break;
+	case AUTH_CERT:
+	case AUTH_LDAP:
+	case AUTH_PAM:
+		/* conf.c lets none of these through */
+		(void)err_set(
+		    e, "28000", "login failed", "this auth_type is not there");
+		return FAIL;
+	}
+	return DONE;
+}

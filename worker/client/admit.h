@@ -1,0 +1,19 @@
+/*
+ * admit.h - what the settings say of this client: by which method, if at all.
+ *
+ * With auth_type = hba the first rule that fits decides; else auth_type does.
+ * What needs no answer of the client is settled here: the owner of a Unix
+ * socket's other end.
+ */
+#ifndef WORKER_CLIENT_ADMIT_H
+#define WORKER_CLIENT_ADMIT_H
+
+#include "worker/client/greet.h"
+
+/*
+ * DONE: g->wanted is the method; what it demands beside a proof by message is
+ * fulfilled.  FAIL: *e, as PostgreSQL words it.
+ */
+enum result admit(struct client *c, struct greet *g, struct err *e);
+
+#endif
