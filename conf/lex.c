@@ -193,9 +193,12 @@ include(struct lex *l, struct span s, struct lex_event *ev)
 		fault(ev, "%include without a file");
 	else if (l->depth == LEX_DEPTH)
 		fault(ev, "too many files include one another");
-	else if (l->find != NULL && l->find(l->arg, l->buf, &text))
+	else if (l->includes == LEX_INCLUDES)
+		fault(ev, "too many files are included");
+	else if (l->find != NULL && l->find(l->arg, l->buf, &text)) {
+		l->includes++;
 		push(l, &text);
-	else {
+	} else {
 		snprintf(l->told, sizeof(l->told),
 		    "cannot read the included file \"%.100s\": does it exist, "
 		    "and may this user read it?",

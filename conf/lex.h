@@ -15,7 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LEX_DEPTH       10 /* files within files */
+#define LEX_DEPTH       10   /* files within files */
+#define LEX_INCLUDES    1000 /* all together; a file counts each time */
 #define LEX_SECTION_MAX 64
 
 struct lex_text {
@@ -55,6 +56,7 @@ struct lex {
 		unsigned line;
 	} at[LEX_DEPTH + 1];
 	int depth;
+	unsigned includes; /* so far */
 	lex_find_fn *find;
 	void *arg;
 	char section[LEX_SECTION_MAX];

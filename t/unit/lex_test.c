@@ -12,6 +12,11 @@ static const struct lex_text shelf[] = {
 	{ "loop.ini", "%include loop.ini\n", 18 },
 	{ "noend.ini", "z = 3", 5 },
 	{ "empty.ini", "", 0 },
+	{ "bomb.ini",
+	    "%include bomb.ini\n%include bomb.ini\n%include bomb.ini\n"
+	    "%include bomb.ini\n%include bomb.ini\n%include bomb.ini\n"
+	    "%include bomb.ini\n%include bomb.ini\n%include bomb.ini\n",
+	    162 },
 };
 
 static bool
@@ -138,6 +143,26 @@ START_TEST(includes)
 	expect("%include empty.ini\nk = v", "P2 .k=v! ");
 	/* ten deep, then a fault, then all unwind */
 	expect("%include loop.ini\nk = v", "F+1 P2 .k=v! ");
+}
+END_TEST
+
+/* Nine times itself, ten deep: 3,486,784,401 files, if nobody counts. */
+START_TEST(include_bomb)
+{
+	struct lex_text text = { "m", "%include bomb.ini\nk = v", 23 };
+	unsigned bad = 0, good = 0;
+	struct lex_event ev;
+	struct lex l;
+
+	lex_init(&l, &text, find, NULL);
+	for (lex_next(&l, &ev); ev.kind != LEX_END; lex_next(&l, &ev)) {
+		bad += ev.kind == LEX_FAULT;
+		good += ev.kind == LEX_PAIR;
+	}
+	lex_fini(&l);
+	ck_assert_uint_eq(good, 1);
+	/* each line of the 1000 files that was no further file */
+	ck_assert_uint_eq(bad, LEX_INCLUDES * 9 - (LEX_INCLUDES - 1));
 }
 END_TEST
 
@@ -272,6 +297,7 @@ main(void)
 	tcase_add_test(tc, comments);
 	tcase_add_test(tc, faults);
 	tcase_add_test(tc, includes);
+	tcase_add_test(tc, include_bomb);
 	tcase_add_test(tc, no_finder);
 	tcase_add_test(tc, hostile);
 	tcase_add_test(tc, cut);
