@@ -6,4 +6,7 @@
 
 #define POOLER_VERSION "0.1"
 
+/* What was built in: GNUmakefile says. */
+enum { VERSION_HAS_LDAP = WITH_LDAP, VERSION_HAS_PAM = WITH_PAM };
+
 #endif

@@ -71,9 +71,12 @@ print_version(FILE *out)
 	    "pooler %s\n"
 	    "event loop: %s\n"
 	    "libpq: %d.%d\n"
-	    "tls: %s\n",
+	    "tls: %s\n"
+	    "ldap: %s\n"
+	    "pam: %s\n",
 	    POOLER_VERSION, loop_name(), pq / 10000, pq % 10000,
-	    OpenSSL_version(OPENSSL_VERSION));
+	    OpenSSL_version(OPENSSL_VERSION), VERSION_HAS_LDAP ? "yes" : "no",
+	    VERSION_HAS_PAM ? "yes" : "no");
 }
 
 static _Noreturn void

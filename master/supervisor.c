@@ -44,20 +44,32 @@ pass_cancel(uint32_t from, const struct msg *m, int fd)
 	(void)children_send(to, &out, fd);
 }
 
+static uint16_t
+answer_to(uint16_t question)
+{
+	return question == MSG_SECRET ? MSG_SECRET_IS
+	    : question == MSG_PROVE   ? MSG_PROVED
+				      : MSG_RESOLVED;
+}
+
 static void
 pass_question(uint32_t from, const struct msg *m)
 {
 	struct msg out = *m;
+	bool is_sent;
 
 	out.proc = (uint16_t)from;
-	if (children_send(proc_resolver(), &out, -1))
+	is_sent = children_send(proc_resolver(), &out, -1);
+	/* it may have been a password */
+	compat_bzero(&out, sizeof(out));
+	if (is_sent || m->type == MSG_PROVE_END)
 		return;
 	out = (struct msg){
-		.type = m->type == MSG_SECRET ? MSG_SECRET_IS : MSG_RESOLVED,
+		.type = answer_to(m->type),
 		.proc = (uint16_t)from,
 		.id = m->id,
 		.arg = m->arg,
-		.status = 1, /* also MSG_SECRET_NOBODY */
+		.status = 1, /* MSG_SECRET_NOBODY, MSG_PROVED_NOBODY */
 	};
 	(void)children_send(from, &out, -1);
 }
@@ -118,11 +130,14 @@ on_message(uint32_t n, const struct msg *m, int fd)
 			break;
 		case MSG_RESOLVE:
 		case MSG_SECRET:
+		case MSG_PROVE:
+		case MSG_PROVE_END:
 			pass_question(n, m);
 			break;
 		}
 	} else if (n == proc_resolver() &&
-	    (m->type == MSG_RESOLVED || m->type == MSG_SECRET_IS) &&
+	    (m->type == MSG_RESOLVED || m->type == MSG_SECRET_IS ||
+		m->type == MSG_PROVED) &&
 	    m->proc < seg->nworkers) {
 		(void)children_send(m->proc, m, -1);
 	}

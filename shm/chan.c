@@ -220,6 +220,9 @@ is_type(uint16_t type)
 	case MSG_RESOLVED:
 	case MSG_SECRET:
 	case MSG_SECRET_IS:
+	case MSG_PROVE:
+	case MSG_PROVE_END:
+	case MSG_PROVED:
 	case MSG_LOG_REOPEN:
 		return true;
 	default:

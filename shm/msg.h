@@ -33,12 +33,15 @@ enum msg_type {
 	MSG_RESOLVED,     /* the addresses, or a failure */
 	MSG_SECRET,       /* text: a database, NUL, a user: his secret? */
 	MSG_SECRET_IS,    /* status: enum msg_secret; what it says */
+	MSG_PROVE,     /* status: enum msg_prove; arg: time it may take, ms */
+	MSG_PROVE_END, /* nobody waits for the answer to `id` any more */
+	MSG_PROVED,    /* status: enum msg_proved */
 
 	/* supervisor -> child */
 	MSG_LOG_REOPEN = 96,
 };
 
-enum { MSG_TEXT = 512, MSG_ADDRS = 8 };
+enum { MSG_TEXT = 4096, MSG_ADDRS = 8 };
 
 /*
  * One shape for all: what a type does not use is 0.  `len` is the number of
@@ -62,6 +65,20 @@ enum msg_secret {
 	MSG_SECRET_NOBODY,  /* the question has reached nobody: ask again */
 	MSG_SECRET_UNKNOWN, /* there is no such user */
 	MSG_SECRET_FAILED,  /* text: SQLSTATE, NUL, what the client is told */
+};
+
+/*
+ * Who is to check a password.  `text`: the user, the password, the client's
+ * address in figures ("": a Unix socket), and name and value of each option of
+ * the rule, all with a NUL behind them.
+ */
+enum msg_prove { MSG_PROVE_LDAP, MSG_PROVE_PAM };
+
+enum msg_proved {
+	MSG_PROVED_RIGHT,
+	MSG_PROVED_NOBODY, /* the question has reached nobody: ask again */
+	MSG_PROVED_WRONG,
+	MSG_PROVED_BUSY, /* there are too many */
 };
 
 /* What `text` holds in MSG_RESOLVED when status is 0. */

@@ -19,6 +19,7 @@ for c in "${CC:-cc}" cc gcc clang; do
 done
 FUZZ_CC=${FUZZ_CC:-clang}
 PATH=$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin:/usr/pkg/bin
+PATH=$PATH:/usr/local/libexec:/usr/pkg/libexec
 export PATH
 
 case $(uname -s) in
@@ -40,6 +41,11 @@ build libc            libc6-dev        -                 -                     -
 build inc:openssl/ssl.h  libssl-dev    -                 -                     -
 build inc:libpq-fe.h  libpq-dev        postgresql16-client postgresql-client   postgresql16-client
 build inc:check.h     check            check             check                 check
+build inc:ldap.h      libldap-dev      openldap26-client openldap-client       openldap-client
+build inc:security/pam_appl.h libpam0g-dev -             -                     -
+build has:slapd       slapd            openldap26-server openldap-server       openldap-server
+build has:ldapadd     ldap-utils       openldap26-client openldap-client       openldap-client
+build pam_matrix      libpam-wrapper   -                 -                     -
 build pg:initdb       postgresql       postgresql16-server postgresql-server   postgresql16-server
 build pg:pgbench      postgresql-contrib postgresql16-client postgresql-contrib postgresql16-client
 build pg:psql         postgresql-client postgresql16-client postgresql-client  postgresql16-client
@@ -83,6 +89,13 @@ is_met() { # question
 		command -v gcc >/dev/null 2>&1 ||
 		    command -v egcc >/dev/null 2>&1 ;;
 	has:*) command -v "${1#has:}" >/dev/null 2>&1 ;;
+	pam_matrix)
+		# one of these suffices; a pattern that matches none stays
+		for f in /usr/lib/*/pam_wrapper/pam_matrix.so \
+		    /usr/lib*/pam_wrapper/pam_matrix.so; do
+			[ -e "$f" ] && return
+		done
+		[ "$column" != 1 ] ;;
 	libc) compiles '#include <stdlib.h>' ;;
 	inc:*) compiles "#include <stddef.h>
 #include <${1#inc:}>" ;;

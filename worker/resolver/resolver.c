@@ -2,7 +2,7 @@
  * resolver.c - the resolver process: questions in, answers out.
  *
  * One poll(2) over the channel, the bell, the threads' pipe and the
- * supervisor's life pipe.  What may block does so in the threads of dns.c;
+ * supervisor's life pipe.  What may block does so in the threads of crew.c;
  * this loop never does.  If the process dies, whoever asked asks again.
  *
  * Writes its own row of the proc table and nothing else in the segment.
@@ -24,6 +24,7 @@
 #include "shm/segment.h"
 #include "worker/resolver/authquery.h"
 #include "worker/resolver/dns.h"
+#include "worker/resolver/prove.h"
 
 enum { ALIVE_MS = 500 }; /* half of what is asked for */
 
@@ -79,7 +80,7 @@ on_question(struct resolver *r, const struct msg *m)
 }
 
 static void
-reply_secret(const struct msg *m)
+pass_answer(const struct msg *m)
 {
 	if (chan_send(the_one->chan, m, -1) == -1)
 		log_warn(NULL, "answer to process %u is lost: %s",
@@ -122,6 +123,12 @@ on_message(struct resolver *r, const struct msg *m, int fd)
 	case MSG_SECRET:
 		authquery_ask(m, clock_now_ms());
 		break;
+	case MSG_PROVE:
+		prove_ask(m, clock_now_ms());
+		break;
+	case MSG_PROVE_END:
+		prove_end(m);
+		break;
 	case MSG_CONF:
 		on_conf(r, m, fd);
 		break;
@@ -147,6 +154,8 @@ read_channel(struct resolver *r)
 		if (rc != DONE)
 			return;
 		on_message(r, &m, fd);
+		/* it may have been a password */
+		compat_bzero(&m, sizeof(m));
 		if (fd != -1)
 			close(fd);
 	}
@@ -174,7 +183,7 @@ sooner(int a, int b)
 static void
 one_turn(struct resolver *r)
 {
-	enum { CHANNEL, BELL, THREADS, LIFE, N };
+	enum { CHANNEL, BELL, THREADS, LIFE, PROVE, N = PROVE + PROVE_FDS };
 	struct pollfd p[N + AUTHQUERY_ALL] = {
 		[CHANNEL] = { .fd = r->chan->fd, .events = POLLIN },
 		[BELL] = { .fd = bell_fd(r->me), .events = POLLIN },
@@ -188,6 +197,8 @@ one_turn(struct resolver *r)
 	if (chan_is_waiting(r->chan))
 		p[CHANNEL].events |= POLLOUT;
 	ms = sooner(ms, authquery_wait_ms(now_ms));
+	ms = sooner(ms, prove_wait_ms(now_ms));
+	prove_poll(p + PROVE);
 	if (poll(p, N + n, ms) == -1)
 		return; /* EINTR: the next turn */
 	authquery_run(p + N, n, clock_now_ms());
@@ -201,6 +212,7 @@ one_turn(struct resolver *r)
 	if (p[LIFE].revents)
 		r->is_over = true;
 	send_answers(r);
+	prove_run(p + PROVE, clock_now_ms());
 	if (p[CHANNEL].revents & POLLOUT)
 		(void)chan_flush(r->chan);
 }
@@ -215,12 +227,13 @@ resolver_main(struct child_start *start)
 	struct err e;
 
 	compat_title("resolver");
-	if (dns_open(dns_lookup, DNS_LIMIT_MS, &e) == -1) {
+	if (dns_open(dns_lookup, DNS_LIMIT_MS, &e) == -1 ||
+	    prove_open(pass_answer, &e) == -1) {
 		log_error(NULL, "resolver: %s", e.log);
 		return 1;
 	}
 	the_one = &r;
-	authquery_open(r.me, start->conf, reply_secret);
+	authquery_open(r.me, start->conf, pass_answer);
 	atomic_store(&proc_at(r.me)->conf_number, start->conf_number);
 	atomic_store(&proc_at(r.me)->state, PROC_RUNNING);
 	while (!r.is_over && atomic_load(&seg->stopping) != SEG_NOW) {

@@ -1,0 +1,263 @@
+/*
+ * prove.c - questions about passwords, each a job.
+ *
+ * A job's question does not change once it is a crew's; its result is written
+ * by its thread alone, and read when it is ready.
+ */
+#include "worker/resolver/prove.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/clock.h"
+#include "conf/compat.h"
+#include "conf/hba.h"
+#include "conf/log.h"
+#include "worker/resolver/crew.h"
+#include "worker/resolver/ldapauth.h"
+#include "worker/resolver/pamauth.h"
+
+enum {
+	STACK = 1024 * 1024, /* modules of PAM are other people's */
+	IDLE = 2,
+	OPTIONS = 16,
+	EARLY_MS = 200, /* before it is late, LDAP says what has hung */
+};
+
+struct task {
+	struct job job;
+	uint32_t proc;
+	uint64_t id;
+	bool is_pam;
+	struct ldapconf ldap;
+	struct pamauth pam; /* user, password and address of LDAP, too */
+	enum prove_result result;
+	char why[PROVE_WHY];
+	char text[MSG_TEXT + 1]; /* of the question: all point there */
+};
+
+static void work(struct job *j);
+static void drop(struct job *j);
+
+#define CREW                                                      \
+	{                                                         \
+		.work = work, .drop = drop, .stack = STACK,       \
+		.most_threads = PROVE_THREADS, .most_idle = IDLE, \
+		.most_jobs = PROVE_QUESTIONS                      \
+	}
+
+static struct crew crews[PROVE_FDS] = { CREW, CREW };
+static void (*deliver)(const struct msg *m);
+
+static struct task *
+task_of(struct job *j)
+{
+	return (struct task *)(void *)((char *)j - offsetof(struct task, job));
+}
+
+/* --- jobs ----------------------------------------------------------------- */
+
+/* In a thread. */
+static void
+work(struct job *j)
+{
+	struct task *t = task_of(j);
+
+	if (t->is_pam)
+		t->result = pamauth_check(&t->pam, t->why);
+	else
+		t->result = ldapauth_check(&t->ldap, t->pam.user,
+		    t->pam.password, j->due_ms - EARLY_MS, t->why);
+}
+
+static void
+drop(struct job *j)
+{
+	struct task *t = task_of(j);
+
+	compat_bzero(t, sizeof(*t));
+	free(t);
+}
+
+/* --- answers -------------------------------------------------------------- */
+
+static void
+reply(uint32_t proc, uint64_t id, enum msg_proved status)
+{
+	const struct msg m = { .type = MSG_PROVED,
+		.proc = (uint16_t)proc,
+		.id = id,
+		.status = status };
+
+	deliver(&m);
+}
+
+static const char *
+name_of(const struct task *t)
+{
+	return t->is_pam ? "PAM" : "LDAP";
+}
+
+/* A wrong password is the client's log line; what is broken is ours. */
+static void
+answer(struct task *t, bool is_late)
+{
+	if (is_late)
+		log_warn(NULL, "%s: user \"%s\": timed out", name_of(t),
+		    t->pam.user);
+	else if (t->result == PROVE_BROKEN)
+		log_warn(NULL, "%s: user \"%s\": %s", name_of(t), t->pam.user,
+		    t->why);
+	else if (t->result == PROVE_WRONG)
+		log_debug(NULL, "%s: user \"%s\": %s", name_of(t), t->pam.user,
+		    t->why);
+	reply(t->proc, t->id,
+	    !is_late && t->result == PROVE_RIGHT ? MSG_PROVED_RIGHT
+						 : MSG_PROVED_WRONG);
+}
+
+void
+prove_poll(struct pollfd *p)
+{
+	for (int i = 0; i < PROVE_FDS; i++)
+		p[i] = (struct pollfd){ .fd = crews[i].fd, .events = POLLIN };
+}
+
+void
+prove_run(const struct pollfd *p, uint64_t now_ms)
+{
+	struct job *j;
+	bool is_late;
+
+	for (int i = 0; i < PROVE_FDS; i++) {
+		if (p[i].revents != 0)
+			crew_clear(&crews[i]);
+		while ((j = crew_take(&crews[i], now_ms, &is_late)) != NULL) {
+			answer(task_of(j), is_late);
+			crew_drop(&crews[i], j);
+		}
+	}
+}
+
+int
+prove_wait_ms(uint64_t now_ms)
+{
+	int ms = -1;
+
+	for (int i = 0; i < PROVE_FDS; i++) {
+		int next = crew_wait_ms(&crews[i], now_ms);
+
+		if (ms < 0 || (next >= 0 && next < ms))
+			ms = next;
+	}
+	return ms;
+}
+
+/* --- questions ------------------------------------------------------------ */
+
+/* The next text of the question; NULL: there is none, or no end of it. */
+static const char *
+next_text(const struct task *t, size_t len, size_t *pos)
+{
+	const char *at = t->text + *pos;
+	const char *nul = *pos < len ? memchr(at, '\0', len - *pos) : NULL;
+
+	if (nul == NULL)
+		return NULL;
+	*pos += (size_t)(nul - at) + 1;
+	return at;
+}
+
+/* NULL, or what is wrong with the question. */
+static const char *
+parse(struct task *t, const struct msg *m)
+{
+	struct hba_option v[OPTIONS];
+	static char why[LDAPCONF_WHY];
+	size_t pos = 0, n = 0;
+
+	memcpy(t->text, m->text, m->len);
+	t->pam.user = next_text(t, m->len, &pos);
+	t->pam.password = next_text(t, m->len, &pos);
+	t->pam.from = next_text(t, m->len, &pos);
+	if (t->pam.from == NULL || t->pam.user[0] == '\0')
+		return "a question without its texts";
+	while (pos < m->len && n < OPTIONS) {
+		v[n].name = next_text(t, m->len, &pos);
+		v[n].value = next_text(t, m->len, &pos);
+		if (v[n].name == NULL || v[n].value == NULL)
+			return "an option without its value";
+		if (strcmp(v[n].name, "pamservice") == 0)
+			t->pam.service = v[n].value;
+		if (strcmp(v[n].name, "pam_use_hostname") == 0)
+			t->pam.is_by_name = strcmp(v[n].value, "1") == 0;
+		n++;
+	}
+	if (pos < m->len)
+		return "too many options";
+	if (!t->is_pam && ldapconf_fill(&t->ldap, v, n, why) == -1)
+		return why;
+	return NULL;
+}
+
+static struct job *
+find(const struct crew *c, uint32_t proc, uint64_t id)
+{
+	for (struct job *j = crew_first(c); j != NULL; j = j->next)
+		if (task_of(j)->proc == proc && task_of(j)->id == id)
+			return j;
+	return NULL;
+}
+
+void
+prove_ask(const struct msg *m, uint64_t now_ms)
+{
+	bool is_pam = m->status == MSG_PROVE_PAM;
+	uint64_t limit_ms = is_pam ? PROVE_PAM_MS : PROVE_LDAP_MS;
+	struct crew *c = &crews[is_pam];
+	const char *why = "out of memory";
+	struct task *t;
+
+	if (find(c, m->proc, m->id) != NULL)
+		return;
+	t = calloc(1, sizeof(*t));
+	if (t != NULL) {
+		t->proc = m->proc;
+		t->id = m->id;
+		t->is_pam = is_pam;
+		t->job.due_ms =
+		    now_ms + (m->arg < limit_ms ? m->arg : limit_ms);
+		why = parse(t, m);
+	}
+	if (why == NULL && crew_add(c, &t->job) == 0)
+		return;
+	if (t != NULL)
+		drop(&t->job);
+	log_warn(NULL, "%s: %s", is_pam ? "PAM" : "LDAP",
+	    why == NULL ? "too many logins at once" : why);
+	reply(m->proc, m->id, MSG_PROVED_BUSY);
+}
+
+void
+prove_end(const struct msg *m)
+{
+	for (int i = 0; i < PROVE_FDS; i++) {
+		struct job *j = find(&crews[i], m->proc, m->id);
+
+		if (j != NULL)
+			crew_cancel(&crews[i], j);
+	}
+}
+
+int
+prove_open(void (*to)(const struct msg *m), struct err *e)
+{
+	deliver = to;
+	ldapauth_open();
+	for (int i = 0; i < PROVE_FDS; i++)
+		if (crew_open(&crews[i], e) == -1)
+			return -1;
+	return 0;
+}
