@@ -130,16 +130,19 @@ const struct conf_key keys_global[] = {
 	{ STR(auth_file, NONE),
 	    .doc = "File with one \"user\" \"secret\" a line. A secret is "
 		   "plain text, md5... or SCRAM-SHA-256$..." },
-	{ STR(auth_user, NONE), LATER,
-	    .doc = "User that asks auth_query for those who are not in "
-		   "auth_file." },
+	{ STR(auth_user, NONE),
+	    .doc = "User that runs auth_query for those who are not in "
+		   "auth_file. A password, if one is needed, stands there in "
+		   "plain text." },
 	{ STR(auth_query,
 	      "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL "
 	      "ELSE rolpassword END FROM pg_authid WHERE rolname=$1 AND "
 	      "rolcanlogin"),
-	    LATER, .doc = "Query for a user's secret." },
-	{ STR(auth_dbname, NONE), LATER,
-	    .doc = "Database to run auth_query in. None: the client's." },
+	    .doc = "Query for the name ($1) and the secret of a user: one "
+		   "row, two columns." },
+	{ STR(auth_dbname, NONE),
+	    .doc = "Entry of [databases] to run auth_query in. None: the "
+		   "client's." },
 	{ STR(auth_ldap_options, NONE), LATER,
 	    .doc = "Options for auth_type = ldap." },
 

@@ -313,12 +313,14 @@ START_TEST(warn_later)
 	ck_assert_str_eq(later("[pooler]\nlisten_port=1\nquery_timeout=0\n"
 			       "server_lifetime = 1\n[databases]\nx=\n"),
 	    "");
-	said = later("[pooler]\nquery_timeout=5\nauth_user=x\n"
-		     "[databases]\na = auth_user=y\n"
-		     "b = auth_user=z\n[users]\nu = query_timeout=1\n"
-		     "[peers]\n1 = host=h\n");
+	said = later(
+	    "[pooler]\nquery_timeout=5\nidle_transaction_timeout=5\n"
+	    "[databases]\na = max_db_client_connections=5\n"
+	    "b = max_db_client_connections=6\n[users]\nu = query_timeout=1\n"
+	    "[peers]\n1 = host=h\n");
 	ck_assert_ptr_nonnull(strstr(said,
-	    "] WARNING not yet in effect: auth_user, query_timeout, "
+	    "] WARNING not yet in effect: query_timeout, "
+	    "idle_transaction_timeout, max_db_client_connections, "
 	    "[peers]\n"));
 	ck_assert_ptr_eq(strchr(said, '\n'), said + strlen(said) - 1);
 }

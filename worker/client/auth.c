@@ -43,20 +43,41 @@ trust(const struct greet *g, struct err *e)
 	return err_set(e, "28000", say, "%s", say), FAIL;
 }
 
+/* The user's secret is there: have the proof asked for. */
+static enum result
+ask(struct client *c, struct greet *g, struct err *e)
+{
+	g->method = method_for(g);
+	if (g->method == GREET_TRUST)
+		return trust(g, e);
+	return proof_ask(c, g, e);
+}
+
 enum result
 auth_start(struct client *c, struct greet *g, struct err *e)
 {
+	enum result r;
+
 	/* before any rule: who owns the process, or a pooler that lets in all */
 	if (self.conf->auth_type == AUTH_ANY || auth_is_self(c, g))
 		return DONE;
 	if (admit(c, g, e) == FAIL)
 		return FAIL;
-	if (secret_find(c, g, e) == FAIL)
-		return FAIL;
-	g->method = method_for(g);
-	if (g->method == GREET_TRUST)
-		return trust(g, e);
-	return proof_ask(c, g, e);
+	r = secret_find(c, g, e);
+	return r == DONE ? ask(c, g, e) : r;
+}
+
+void
+auth_found(struct client *c, const struct err *failed)
+{
+	enum result r = FAIL;
+	struct err e;
+
+	if (failed == NULL) {
+		r = ask(c, c->greet, &e);
+		failed = &e;
+	}
+	greet_checked(c, r, failed);
 }
 
 enum result

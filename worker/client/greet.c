@@ -288,7 +288,7 @@ on_proof(struct client *c, const uint8_t *p, size_t len)
 	enum result r;
 
 	/* its last proof is still being looked at: this waits */
-	if (proof_is_busy(c->greet))
+	if (proof_is_busy(c->greet) || secret_is_asked_for(&c->greet->secret))
 		return 0;
 	r = frame_parse(p, len, PASSWORD_MAX, &f);
 	if (r == DONE && f.type == 'p' && len - FRAME_HEAD < f.body)

@@ -56,6 +56,12 @@ enum result auth_on_message(struct client *c, struct greet *g,
  */
 void greet_checked(struct client *c, enum result r, const struct err *e);
 
+/*
+ * The user of a client in AUTH has been looked up: c->greet->secret, or
+ * `failed`.  Goes on where auth_start() has left.
+ */
+void auth_found(struct client *c, const struct err *failed);
+
 /* May this user use the console?  *is_admin: may do everything. */
 bool
 auth_console(const struct client *c, const struct greet *g, bool *is_admin);

@@ -6,32 +6,69 @@
 #include "conf/compat.h"
 #include "conf/conf.h"
 #include "worker/client/greet.h"
+#include "worker/io/outer.h"
 #include "worker/self.h"
+
+/* There is such a user, and this is the secret. */
+static int
+take(struct secret *s, const char *text, enum user_kind kind, struct err *e)
+{
+	s->is_known = true;
+	if (kind == USER_NONE)
+		return 0;
+	s->text = strdup(text);
+	if (s->text == NULL)
+		return err_set(e, "53200", "out of memory", "out of memory");
+	s->kind = kind;
+	return 0;
+}
+
+static void
+on_answer(struct asksecret *a, const struct asksecret_answer *got)
+{
+	struct secret *s = OUTER_OF(a, struct secret, ask);
+	struct err e;
+
+	if (got->status != ASK_WELL)
+		auth_found(s->client, &got->err);
+	else if (got->is_known &&
+	    take(s, got->secret, users_kind(got->secret), &e) == -1)
+		auth_found(s->client, &e);
+	else
+		auth_found(s->client, NULL);
+}
 
 enum result
 secret_find(struct client *c, struct greet *g, struct err *e)
 {
 	const struct user *u = users_find(self.conf->users, g->user);
 	struct secret *s = &g->secret;
+	struct conf_asking as;
+	enum result r;
 
-	(void)c;
 	secret_fini(s);
-	if (u == NULL)
+	if (u != NULL)
+		return take(s, u->secret, u->kind, e) == -1 ? FAIL : DONE;
+	if (!conf_asking(self.conf, g->database, &as))
 		return DONE;
-	s->is_known = true;
-	if (u->kind == USER_NONE)
-		return DONE;
-	s->text = strdup(u->secret);
-	if (s->text == NULL)
-		return err_set(e, "53200", "out of memory", "out of memory"),
-		       FAIL;
-	s->kind = u->kind;
-	return DONE;
+	s->is_asked = true;
+	s->client = c;
+	r = asksecret(&s->ask, g->database, g->user, on_answer, e);
+	if (r == WAIT)
+		client_set_state(c, CLIENT_AUTH);
+	return r;
+}
+
+bool
+secret_is_asked_for(const struct secret *s)
+{
+	return s->ask.link.next != NULL;
 }
 
 void
 secret_fini(struct secret *s)
 {
+	asksecret_cancel(&s->ask);
 	if (s->text != NULL)
 		compat_bzero(s->text, strlen(s->text));
 	free(s->text);
