@@ -24,22 +24,25 @@ struct cert_want {
 	const struct cert *by; /* NULL: signs itself */
 	bool is_ca;
 	bool is_expired;
-	int rsa_bits;     /* 0: a curve's key */
-	const EVP_MD *md; /* NULL: SHA-256 */
+	bool is_ed25519;         /* a signature without a hash */
+	int rsa_bits;            /* 0: a curve's key */
+	bool is_sha1, is_sha384; /* neither: SHA-256 */
 };
 
 static inline EVP_PKEY *
-cert_key(int rsa_bits)
+cert_key(int rsa_bits, bool is_ed25519)
 {
-	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_id(
-	    rsa_bits > 0 ? EVP_PKEY_RSA : EVP_PKEY_EC, NULL);
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_id(is_ed25519 ? EVP_PKEY_ED25519
+		: rsa_bits > 0                           ? EVP_PKEY_RSA
+							 : EVP_PKEY_EC,
+	    NULL);
 	EVP_PKEY *key = NULL;
 
 	ck_assert_int_eq(EVP_PKEY_keygen_init(c), 1);
 	if (rsa_bits > 0)
 		ck_assert_int_eq(
 		    EVP_PKEY_CTX_set_rsa_keygen_bits(c, rsa_bits), 1);
-	else
+	else if (!is_ed25519)
 		ck_assert_int_eq(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(
 				     c, NID_X9_62_prime256v1),
 		    1);
@@ -65,9 +68,16 @@ static inline struct cert
 cert_make(const struct cert_want *w)
 {
 	static long serial = 1;
-	struct cert c = { .key = cert_key(w->rsa_bits), .x = X509_new() };
+	struct cert c = { .key = cert_key(w->rsa_bits, w->is_ed25519),
+		.x = X509_new() };
 	const struct cert *by = w->by != NULL ? w->by : &c;
 	X509_NAME *name = X509_get_subject_name(c.x);
+	const EVP_MD *sign_md = w->is_sha1 ? EVP_sha1()
+	    : w->is_sha384                 ? EVP_sha384()
+					   : EVP_sha256();
+
+	if (EVP_PKEY_base_id(by->key) == EVP_PKEY_ED25519)
+		sign_md = NULL; /* it hashes by itself */
 
 	X509_set_version(c.x, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(c.x), serial++);
@@ -85,8 +95,7 @@ cert_make(const struct cert_want *w)
 		    c.x, by->x, NID_basic_constraints, "critical,CA:TRUE");
 	if (w->san != NULL)
 		cert_extend(c.x, by->x, NID_subject_alt_name, w->san);
-	ck_assert_int_gt(
-	    X509_sign(c.x, by->key, w->md != NULL ? w->md : EVP_sha256()), 0);
+	ck_assert_int_gt(X509_sign(c.x, by->key, sign_md), 0);
 	return c;
 }
 

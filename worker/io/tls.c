@@ -16,6 +16,17 @@
 
 enum { RECORD = 16384 }; /* bytes of data in the largest one */
 
+/* What TLS itself says, which comes last; what made it say so comes before. */
+static const char *
+reason(void)
+{
+	unsigned long code = ERR_peek_last_error();
+	const char *text = ERR_reason_error_string(code);
+
+	ERR_clear_error();
+	return text == NULL ? "no reason is given" : text;
+}
+
 /* --- begin and end ----------------------------------------------------------- */
 
 static struct tls *
@@ -27,8 +38,7 @@ tls_new(struct tls_ctx *x, int fd, bool is_direct, struct err *e)
 	if (t != NULL)
 		t->ssl = SSL_new(x->ssl);
 	if (t == NULL || t->ssl == NULL || SSL_set_fd(t->ssl, fd) != 1) {
-		err_set(
-		    e, "53200", "out of memory", "TLS: %s", tlsconf_reason());
+		err_set(e, "53200", "out of memory", "TLS: %s", reason());
 		if (t != NULL)
 			SSL_free(t->ssl);
 		free(t);
@@ -132,11 +142,12 @@ fail(struct tls *t, int how, int error, struct err *e)
 	const char *why, *detail = "";
 
 	if (how == SSL_ERROR_SSL &&
-	    ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+	    ERR_GET_REASON(ERR_peek_last_error()) ==
+		SSL_R_CERTIFICATE_VERIFY_FAILED)
 		detail = X509_verify_cert_error_string(
 		    SSL_get_verify_result(t->ssl));
 	if (how == SSL_ERROR_SSL)
-		why = tlsconf_reason();
+		why = reason();
 	else if (how == SSL_ERROR_SYSCALL && error != 0)
 		why = strerror(error);
 	else
@@ -227,7 +238,7 @@ took_nothing(struct tls *t, int rc, int error, unsigned nature, uint8_t *wants)
 		break;
 	default:
 		t->broken = EPROTO;
-		t->fault = tlsconf_reason();
+		t->fault = reason();
 	}
 	errno = t->broken;
 	return -1;

@@ -1,0 +1,150 @@
+/*
+ * tlspeer_test.c - as whom a client is let in, and which server that was.
+ */
+#include "worker/io/tls.h"
+
+#include "t/unit/tlssim.h"
+
+static struct tls *near, *far; /* accepted, connected */
+
+static void
+teardown(void)
+{
+	tls_close(near);
+	tls_close(far);
+	near = far = NULL;
+	sim_teardown();
+}
+
+static const char *const version[] = { "tlsv1.2", "tlsv1.3" };
+
+enum { CL_GOOD, CL_NONE, CL_EXPIRED, CL_STRANGE, CL_NUL, CL_KINDS };
+
+static void
+use_client(int kind)
+{
+	struct cert other, c;
+
+	other = sim_make(&(struct cert_want){ .cn = "ca", .is_ca = true });
+	if (kind == CL_NONE)
+		return;
+	c = sim_make(
+	    &(struct cert_want){ .cn = kind == CL_NUL ? "app\0x" : "app",
+		.cn_len = kind == CL_NUL ? 5 : 0,
+		.is_expired = kind == CL_EXPIRED,
+		.by = kind == CL_STRANGE ? &other : &sim_ca });
+	sim_use_servers(&c);
+}
+
+START_TEST(clients_must)
+{
+	int kind = _i / 2;
+	char cn[64] = "nobody";
+	struct sim_end end;
+
+	use_client(kind);
+	sim_conf.client_tls_protocols = version[_i % 2];
+	sim_conf.client_tls_sslmode = SSLMODE_VERIFY_FULL;
+	sim_conf.client_tls_ca = sim_bytes(cert_pem(&sim_ca));
+	end = sim_meet(&near, &far, "h");
+	if (kind == CL_GOOD || kind == CL_NUL) {
+		ck_assert_msg(end.a == DONE, "%s", end.a_err.log);
+		ck_assert_int_eq(
+		    tls_peer_name(near, cn, sizeof(cn)), kind == CL_GOOD);
+		ck_assert_str_eq(cn, kind == CL_GOOD ? "app" : "nobody");
+		ck_assert(!tls_peer_name(near, cn, 3));
+		ck_assert(tls_peer_name(near, cn, 4) == (kind == CL_GOOD));
+		return;
+	}
+	ck_assert_int_eq(end.a, FAIL);
+	ck_assert_str_eq(end.a_err.sqlstate, "08P01");
+	ck_assert(!tls_peer_name(near, cn, sizeof(cn)));
+	ck_assert_ptr_nonnull(strstr(end.a_err.log,
+	    kind == CL_NONE          ? "peer did not return a certificate"
+		: kind == CL_EXPIRED ? "certificate has expired"
+				     : "certificate verify failed: "));
+}
+END_TEST
+
+/* A certificate that is not demanded may be a bad one: it names nobody. */
+START_TEST(clients_may)
+{
+	int kind = _i / 2;
+	char cn[64] = "nobody";
+	struct sim_end end;
+
+	use_client(kind);
+	sim_conf.client_tls_protocols = version[_i % 2];
+	sim_conf.client_tls_sslmode = SSLMODE_PREFER;
+	sim_conf.client_tls_ca = sim_bytes(cert_pem(&sim_ca));
+	end = sim_meet(&near, &far, "h");
+	ck_assert_msg(end.a == DONE && end.b == DONE, "%s", end.a_err.log);
+	ck_assert_int_eq(tls_peer_name(near, cn, sizeof(cn)), kind == CL_GOOD);
+	ck_assert_str_eq(cn, kind == CL_GOOD ? "app" : "nobody");
+	sim_say(far, near, "goes on");
+}
+END_TEST
+
+/* Without authorities no certificate is asked for, and none is believed. */
+START_TEST(clients_unasked)
+{
+	char cn[64];
+
+	sim_use_servers(&sim_client);
+	ck_assert_int_eq(sim_meet(&near, &far, "h").a, DONE);
+	ck_assert(!tls_peer_name(near, cn, sizeof(cn)));
+}
+END_TEST
+
+/* RFC 5929: by the hash of the signature, both sides the same. */
+START_TEST(server_end_point)
+{
+	static const struct {
+		struct cert_want want;
+		size_t len;
+		const char *hash;
+	} v[] = { { { .cn = "h" }, 32, "SHA256" },
+		{ { .cn = "h", .rsa_bits = 2048 }, 32, "SHA256" },
+		{ { .cn = "h", .rsa_bits = 2048, .is_sha1 = true }, 32,
+		    "SHA256" },
+		{ { .cn = "h", .is_sha384 = true }, 48, "SHA384" },
+		{ { .cn = "h", .is_ed25519 = true }, 0, NULL } };
+	uint8_t a[TLS_HASH_MAX], b[TLS_HASH_MAX], want[EVP_MAX_MD_SIZE];
+	struct cert c = sim_make(&v[_i].want);
+	struct sim_end end;
+	unsigned len;
+
+	sim_use_clients(&c);
+	sim_conf.client_tls_ciphers = "ALL:@SECLEVEL=0";
+	end = sim_meet(&near, &far, "h");
+	ck_assert_msg(end.a == DONE && end.b == DONE, "%s", end.a_err.log);
+	ck_assert_uint_eq(tls_server_end_point(near, a), v[_i].len);
+	ck_assert_uint_eq(tls_server_end_point(far, b), v[_i].len);
+	if (v[_i].len > 0) {
+		X509_digest(c.x, EVP_get_digestbyname(v[_i].hash), want, &len);
+		ck_assert_mem_eq(a, want, v[_i].len);
+		ck_assert_mem_eq(b, want, v[_i].len);
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("tlspeer");
+	TCase *tc = tcase_create("tlspeer");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, tc);
+	tcase_add_checked_fixture(tc, sim_setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, clients_must, 0, 2 * CL_KINDS);
+	tcase_add_loop_test(tc, clients_may, 0, 2 * CL_KINDS);
+	tcase_add_test(tc, clients_unasked);
+	tcase_add_loop_test(tc, server_end_point, 0, 5);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed != 0;
+}
