@@ -300,7 +300,7 @@ START_TEST(byte_by_byte)
 {
 	enum result a = WAIT, b = WAIT;
 	int outer[2];
-	char got[3];
+	char got[3] = "";
 	size_t n = 0;
 
 	use_version(_i);
