@@ -68,6 +68,8 @@ struct lend {
 	struct deadline timer; /* the next thing that waiting needs */
 	uint64_t failure_seen; /* number of the failure last told */
 	uint32_t next_host;    /* round robin over a host list */
+	char *secret;          /* what a client of this worker has proved
+	                          to have, for logins; NULL: none; wiped */
 };
 
 int lend_init(void);

@@ -11,6 +11,7 @@
 #include "conf/compat.h"
 #include "shm/poolconf.h"
 #include "shm/segment.h"
+#include "worker/backend/login.h"
 #include "worker/self.h"
 
 static struct lend **views; /* by pool index */
@@ -30,6 +31,7 @@ lend_fini(void)
 	for (uint32_t i = 0; i < seg->npools; i++)
 		if (views[i] != NULL) {
 			deadline_clear(&views[i]->timer);
+			login_keep_secret(views[i], NULL);
 			free(views[i]->stack);
 			free(views[i]);
 		}
@@ -53,6 +55,7 @@ renew(struct lend *l)
 	l->failure_seen = 0;
 	l->is_evicting = false;
 	l->is_forced = atomic_load(&l->row->forced) != 0;
+	login_keep_secret(l, NULL);
 	compat_strlcpy(l->user, pool_user_name(l->row), sizeof(l->user));
 }
 

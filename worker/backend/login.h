@@ -26,9 +26,10 @@
 void login_start(struct backend *b);
 
 /*
- * Has auth_file but a verifier for the user of this pool, which its clients
- * prove to know?  Then a server that asks wants the keys of one of them: are
- * there any that fit the verifier?
+ * Does auth_file have but a verifier for the user of this pool, or nothing, and
+ * his clients prove what auth_query says?  Then a server that asks wants what
+ * one of them has brought: his secret, or keys that fit the verifier.  Is there
+ * any?
  */
 bool login_needs_keys(const struct lend *lend);
 bool login_has_keys(const struct lend *lend);
@@ -38,6 +39,12 @@ bool login_keys(const struct lend *lend, struct scram_keys *out);
 
 /* A client of this pool has proved these. */
 void login_keep_keys(const struct lend *lend, const struct scram_keys *k);
+
+/*
+ * The same of a secret in plain text, or of an md5 secret: the newest counts,
+ * for this worker.  NULL: forget it.
+ */
+void login_keep_secret(struct lend *lend, const char *secret);
 
 /* The socket is ready. */
 void login_on_event(struct backend *b, unsigned events);

@@ -1,9 +1,11 @@
 /*
- * loginkeys.c - the keys that clients have proved, for logins at servers.
+ * loginkeys.c - what clients have proved to have, for logins at servers.
  *
- * They stand in the pool's row, where every worker finds them and those who
- * come after it (shm/poolkeys.h).
+ * SCRAM keys stand in the pool's row, where every worker finds them and those
+ * who come after it (shm/poolkeys.h).  Secrets stay with the worker that its
+ * clients have told them.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf/compat.h"
@@ -34,10 +36,22 @@ only_verifier(const struct lend *lend)
 	return u == NULL ? NULL : u->scram;
 }
 
+/* What auth_file does not know is proved by what auth_query says. */
+static bool
+is_asked(const struct lend *lend)
+{
+	struct conf_asking as;
+
+	return self.conf->auth_type != AUTH_ANY && !lend->is_forced &&
+	    lend->db != NULL && !lend->db->has_password &&
+	    users_find(self.conf->users, lend->user) == NULL &&
+	    conf_asking(self.conf, pool_db_name(lend->row), &as);
+}
+
 bool
 login_needs_keys(const struct lend *lend)
 {
-	return only_verifier(lend) != NULL;
+	return only_verifier(lend) != NULL || is_asked(lend);
 }
 
 bool
@@ -66,9 +80,12 @@ bool
 login_has_keys(const struct lend *lend)
 {
 	struct scram_keys k;
-	bool has = only_verifier(lend) != NULL && login_keys(lend, &k);
+	bool has = lend->secret != NULL;
 
-	scram_keys_wipe(&k);
+	if (!has && login_needs_keys(lend)) {
+		has = login_keys(lend, &k);
+		scram_keys_wipe(&k);
+	}
 	return has;
 }
 
@@ -84,4 +101,21 @@ login_keep_keys(const struct lend *lend, const struct scram_keys *k)
 	memcpy(row.salt, k->salt, k->salt_len);
 	pool_keys_write(lend->row, self.me, &row);
 	compat_bzero(&row, sizeof(row));
+}
+
+void
+login_keep_secret(struct lend *lend, const char *secret)
+{
+	char *copy = NULL;
+
+	if (secret != NULL && lend->secret != NULL &&
+	    strcmp(lend->secret, secret) == 0)
+		return;
+	/* no memory: then there is none, and a later login brings it */
+	if (secret != NULL)
+		copy = strdup(secret);
+	if (lend->secret != NULL)
+		compat_bzero(lend->secret, strlen(lend->secret));
+	free(lend->secret);
+	lend->secret = copy;
 }

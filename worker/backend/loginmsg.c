@@ -48,10 +48,18 @@ secret_of(struct login *l)
 	const struct lend *lend = l->b->lend;
 	const struct user *u = users_find(self.conf->users, lend->user);
 
-	if (l->secret == NULL && lend->db->has_password)
-		l->secret = strdup(lend->db->password);
-	else if (l->secret == NULL && u != NULL)
-		l->secret = strdup(u->secret);
+	const char *secret = NULL;
+
+	/* what clients bring is newer than all but a plain text in auth_file,
+	 * and does where that is a hash or a verifier */
+	if (lend->db->has_password)
+		secret = lend->db->password;
+	else if (lend->secret != NULL && (u == NULL || u->kind != USER_PLAIN))
+		secret = lend->secret;
+	else if (u != NULL)
+		secret = u->secret;
+	if (l->secret == NULL && secret != NULL)
+		l->secret = strdup(secret);
 	return l->secret == NULL ? "" : l->secret;
 }
 

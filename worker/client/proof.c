@@ -240,6 +240,8 @@ on_password(struct client *c, struct greet *g, struct field *f, struct err *e)
 		return err_set(e, "08P01", "invalid password packet",
 			   "invalid password packet"),
 		       FAIL;
+	if (g->method == GREET_PLAIN && secret_type(&g->secret, said, e) == -1)
+		return FAIL;
 	if (s->kind == USER_SCRAM)
 		return check_derived(c, g, said, e);
 	if (s->kind == USER_NONE)

@@ -65,12 +65,39 @@ secret_is_asked_for(const struct secret *s)
 	return s->ask.link.next != NULL;
 }
 
+static void
+drop(char *text)
+{
+	if (text != NULL)
+		compat_bzero(text, strlen(text));
+	free(text);
+}
+
+int
+secret_type(struct secret *s, const char *password, struct err *e)
+{
+	drop(s->typed);
+	s->typed = strdup(password);
+	return s->typed != NULL
+	    ? 0
+	    : err_set(e, "53200", "out of memory", "out of memory");
+}
+
+const char *
+secret_for_server(const struct secret *s)
+{
+	if (s->typed != NULL)
+		return s->typed;
+	return s->is_asked && (s->kind == USER_PLAIN || s->kind == USER_MD5)
+	    ? s->text
+	    : NULL;
+}
+
 void
 secret_fini(struct secret *s)
 {
 	asksecret_cancel(&s->ask);
-	if (s->text != NULL)
-		compat_bzero(s->text, strlen(s->text));
-	free(s->text);
+	drop(s->text);
+	drop(s->typed);
 	*s = (struct secret){ .kind = USER_NONE };
 }

@@ -22,6 +22,7 @@ struct secret {
 	enum user_kind kind;   /* NONE: nothing proves this user */
 	char *text;            /* NULL for NONE */
 	bool is_asked;         /* auth_query has said so, not auth_file */
+	char *typed;           /* the password that the client sent; or NULL */
 	struct asksecret ask;  /* while auth_query runs */
 	struct client *client; /* for whom */
 };
@@ -34,6 +35,15 @@ enum result secret_find(struct client *c, struct greet *g, struct err *e);
 
 /* It is being looked up: whatever the client sends waits. */
 bool secret_is_asked_for(const struct secret *s);
+
+/* The client has sent this password, right or wrong. */
+int secret_type(struct secret *s, const char *password, struct err *e);
+
+/*
+ * Of one who has proved it: what serves to log in at a server, and auth_file
+ * has not.  NULL: nothing.
+ */
+const char *secret_for_server(const struct secret *s);
 
 void secret_fini(struct secret *s); /* wipes */
 

@@ -157,6 +157,18 @@ join(struct client *c)
 		client_fail(c, "53200", "out of memory");
 }
 
+/* What the user has proved to have serves at the servers, too. */
+static void
+keep_proof(struct client *c)
+{
+	const struct greet *g = c->greet;
+
+	if (proof_keys(g) != NULL)
+		login_keep_keys(c->lend, proof_keys(g));
+	if (secret_for_server(&g->secret) != NULL)
+		login_keep_secret(c->lend, secret_for_server(&g->secret));
+}
+
 /* Proved: join the pool, and wait for what a fresh backend says. */
 void
 welcome_start(struct client *c)
@@ -169,9 +181,8 @@ welcome_start(struct client *c)
 	if (c->state == CLIENT_GONE || c->lend == NULL)
 		return;
 	/* before the greeting: the login that fetches it may need them */
-	if (proof_keys(c->greet) != NULL && !c->lend->is_forced &&
-	    strcmp(c->greet->user, c->lend->user) == 0)
-		login_keep_keys(c->lend, proof_keys(c->greet));
+	if (!c->lend->is_forced && strcmp(c->greet->user, c->lend->user) == 0)
+		keep_proof(c);
 	if (has_greeting(c, &text)) {
 		come_in(c, &text);
 		return;
