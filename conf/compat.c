@@ -261,31 +261,27 @@ title_extend(char *end, char **strings)
 	return end;
 }
 
-static void
-title_free(char **strings)
-{
-	for (size_t i = 0; strings != NULL && strings[i] != NULL; i++)
-		free(strings[i]);
-	free(strings);
-}
-
-/* A copy of `strings` and of all that they point to; NULL: no memory. */
+/*
+ * A copy of `strings` and of all that they point to, in one block: setenv(3)
+ * forgets a string that it replaces.  NULL: no memory.
+ */
 static char **
 title_copy(char **strings)
 {
-	size_t n = 0;
-	char **copy;
+	size_t n = 0, size = sizeof(*strings);
+	char **copy, *at;
 
-	while (strings[n] != NULL)
-		n++;
-	copy = calloc(n + 1, sizeof(*copy));
-	for (size_t i = 0; copy != NULL && i < n; i++) {
-		copy[i] = strdup(strings[i]);
-		if (copy[i] == NULL) {
-			title_free(copy);
-			return NULL;
-		}
+	for (; strings[n] != NULL; n++)
+		size += sizeof(*strings) + strlen(strings[n]) + 1;
+	copy = malloc(size);
+	if (copy == NULL)
+		return NULL;
+	at = (char *)(copy + n + 1);
+	for (size_t i = 0; i < n; i++) {
+		copy[i] = at;
+		at = stpcpy(at, strings[i]) + 1;
 	}
+	copy[n] = NULL;
 	return copy;
 }
 
@@ -299,8 +295,8 @@ compat_title_init(int argc, char ***argv)
 	args = title_copy(*argv);
 	env = title_copy(environ);
 	if (args == NULL || env == NULL) {
-		title_free(args);
-		title_free(env);
+		free(args);
+		free(env);
 		return;
 	}
 	start = (*argv)[0];
