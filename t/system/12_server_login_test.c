@@ -227,9 +227,9 @@ START_TEST(connect_query_sets_parameters)
 END_TEST
 
 /*
- * The keys of a SCRAM login are with the worker that serves the client: it
- * fills the pool up to its minimum, whichever worker does the housekeeping,
- * and nobody spoils the pool by a login without them.
+ * The keys of a SCRAM login serve whoever does the housekeeping: it fills the
+ * pool up to its minimum, though its clients are with other workers, and
+ * nobody spoils the pool by a login without them.
  */
 START_TEST(minimum_by_pass_through)
 {
