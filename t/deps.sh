@@ -6,6 +6,7 @@
 # deps.sh model    spin
 # deps.sh fuzz     clang's libFuzzer
 # deps.sh bench    PgBouncer, the peer of the benchmarks
+# deps.sh clients  other people's drivers, for t/clients
 #
 # Each need is a question to this machine (is there such a program? does such
 # a header compile?) and the package that answers it on each system.  Where all
@@ -55,6 +56,15 @@ lint  has:cppcheck    cppcheck         cppcheck          cppcheck              c
 model has:spin        spin             spin              spin                  spin
 fuzz  fuzzer          libclang-rt-N-dev -               -                     -
 bench has:pgbouncer   pgbouncer        pgbouncer         pgbouncer             pgbouncer
+clients talk:psql     postgresql-client postgresql16-client postgresql-client  postgresql16-client
+clients talk:psycopg2 python3-psycopg2 py311-psycopg2    py3-psycopg2          py311-psycopg2
+clients talk:psycopg  python3-psycopg  py311-psycopg     py3-psycopg3          py311-psycopg
+clients talk:asyncpg  python3-asyncpg  py311-asyncpg     py3-asyncpg           py311-asyncpg
+clients has:node      nodejs           node              node                  nodejs
+clients talk:node-postgres node-pg     npm:node-postgres npm:node-postgres     npm:node-postgres
+clients has:npm       -                npm               -                     npm
+clients jdk:javac     default-jdk-headless openjdk17     jdk%17                openjdk17
+clients talk:jdbc     libpostgresql-jdbc-java postgresql-jdbc -                postgresql-jdbc
 '
 
 compiles() { # C text
@@ -82,9 +92,14 @@ has_fuzzer() {
 	return $rc
 }
 
+# Are the needs of that driver's test met?
+can_talk() { sh "$(dirname "$0")/clients/client.sh" probe "$1"; }
+
 is_met() { # question
 	case $1 in
 	fuzzer) has_fuzzer ;;
+	talk:*) can_talk "${1#talk:}" ;;
+	jdk:*) sh "$(dirname "$0")/clients/client.sh" tool "${1#jdk:}" ;;
 	has:gcc)
 		command -v gcc >/dev/null 2>&1 ||
 		    command -v egcc >/dev/null 2>&1 ;;
@@ -115,6 +130,18 @@ runtime_of() {
 	echo "libclang-rt-$($FUZZ_CC -dumpversion | sed 's/[.].*//')-dev"
 }
 
+# Debian's modules go with Debian's node alone.  Beside another one that is
+# there already, the module comes from where that one gets its own.
+node_pg() {
+	if command -v npm >/dev/null 2>&1 &&
+	    [ "$(dpkg-query -W -f '${Multi-Arch}' nodejs 2>/dev/null)" != \
+		allowed ]; then
+		echo npm:node-postgres
+	else
+		echo node-pg
+	fi
+}
+
 missing() { # what for
 	echo "$needs" | while read -r for question packages; do
 		[ "$for" = "$1" ] || continue
@@ -122,6 +149,7 @@ missing() { # what for
 		[ "$column" != 0 ] || { echo "${question#*:}"; continue; }
 		package=$(echo "$packages" | awk -v n="$column" '{ print $n }')
 		[ "$package" != libclang-rt-N-dev ] || package=$(runtime_of)
+		[ "$package" != node-pg ] || package=$(node_pg)
 		[ "$package" = - ] || echo "$package"
 	done | LC_ALL=C sort -u
 }
@@ -191,7 +219,24 @@ install_debian() { # packages
 	return $rc
 }
 
+# "npm:DRIVER" is no package of the system's: after those that are.
 install_packages() {
+	ours=
+	for package do
+		shift
+		case $package in
+		npm:*) ours="$ours ${package#npm:}" ;;
+		*) set -- "$@" "$package" ;;
+		esac
+	done
+	[ $# = 0 ] || install_system "$@" || return 1
+	for driver in $ours; do
+		sh "$(dirname "$0")/clients/client.sh" fetch "$driver" ||
+		    return 1
+	done
+}
+
+install_system() {
 	case $column in
 	1) install_debian "$@" ;;
 	2) as_root env ASSUME_ALWAYS_YES=yes pkg install -y "$@" ;;
@@ -203,7 +248,7 @@ install_packages() {
 	esac
 }
 
-[ $# = 1 ] || { echo "usage: deps.sh build|lint|model|fuzz|bench" >&2; exit 2; }
+[ $# = 1 ] || { echo "usage: deps.sh build|lint|model|fuzz|bench|clients" >&2; exit 2; }
 wanted=$(missing "$1")
 [ -n "$wanted" ] || exit 0
 # shellcheck disable=SC2086 # packages are words

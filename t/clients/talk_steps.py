@@ -1,0 +1,42 @@
+"""talk_steps.py - what the conversations in Python share: see README.md."""
+
+import os
+import sys
+import time
+
+AUTH = os.environ["TALK_AUTH"]
+MODE = os.environ["TALK_MODE"]
+IS_TLS = os.environ["PGSSLMODE"] != "disable"
+TRANSACTION = MODE == "transaction"
+CROWD = 20
+ROUNDS = 10
+ROWS = 5000  # of 1 kB each: the large result
+
+LARGE = (
+    "SELECT i, repeat(md5(i::text), 32) FROM generate_series(1, %d) i" % ROWS
+)
+SLEEPERS = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%%%s%%' AND pid <> pg_backend_pid()"
+
+
+def token(what):
+    """A string that nobody else sends."""
+    return "%s-%d-%d" % (what, os.getpid(), time.monotonic_ns())
+
+
+def check(condition, why):
+    if not condition:
+        raise AssertionError(why)
+
+
+def equal(got, want):
+    check(got == want, "%.200r is not %.200r" % (got, want))
+
+
+def done(step):
+    print("ok " + step, flush=True)
+
+
+def missing(name):
+    """The driver is not installed."""
+    print("missing: " + name)
+    sys.exit(77)

@@ -1,0 +1,303 @@
+/*
+ * talk_test.c - other people's drivers log in and talk: `make clients`.
+ *
+ * A row is a driver, an auth_type, TLS or none, and a pool mode.  For each, a
+ * pooler with a certificate made on the spot stands in front of the program's
+ * PostgreSQL, and client.sh runs the driver's conversation.  It has to print
+ * "ok STEP" for each step that its driver has: a step that did not happen
+ * fails as one that went wrong does.
+ *
+ *   CLIENTS     the drivers to run, by client.sh's names
+ *   CLIENT_SH   where client.sh is
+ *   TALK_ONLY   only rows whose line has this text in it
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "t/lib/pooler.h"
+#include "t/lib/spawn.h"
+#include "t/lib/sql.h"
+#include "t/lib/suite.h"
+#include "t/unit/certs.h"
+
+enum { TALK_MS = 90000 };
+
+static const struct driver {
+	const char *name;
+	const char *lacks; /* steps that it has no means for */
+} drivers[] = {
+	{ "psql", "" },
+	{ "psycopg2", "" },
+	{ "psycopg", "" },
+	{ "asyncpg", "" },
+	{ "node-postgres", "copy" },
+	{ "jdbc", "" },
+};
+
+static const char *const steps[] = { "connect", "simple", "parameter",
+	"transaction", "large", "error", "copy", "cancel", "parallel",
+	"password", "stranger", "close" };
+
+static const struct method {
+	const char *auth_type, *user;
+} methods[] = {
+	{ "trust", "app" },
+	{ "plain", "plain_u" },
+	{ "md5", "md5_u" },
+	{ "scram-sha-256", "scram_u" },
+};
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof(*(a))))
+
+struct row {
+	const struct driver *driver;
+	const struct method *method;
+	bool is_tls, is_session;
+};
+
+/* Rows of one driver follow each other. */
+enum { ROWS_EACH = 4 * 2 * 2 };
+_Static_assert(ROWS_EACH == sizeof(methods) / sizeof(*methods) * 4,
+    "each method with and without TLS, in both modes");
+
+static struct row
+row_of(int i)
+{
+	return (struct row){ &drivers[i / ROWS_EACH],
+		&methods[i % ROWS_EACH / 4], (i & 2) != 0, (i & 1) != 0 };
+}
+
+/* Good until the next call; works outside of tests, too. */
+static const char *
+line_of(const struct row *r)
+{
+	static char line[80];
+
+	snprintf(line, sizeof(line), "%-13s  %-13s  %-3s  %-11s",
+	    r->driver->name, r->method->auth_type, r->is_tls ? "tls" : "-",
+	    r->is_session ? "session" : "transaction");
+	return line;
+}
+
+/* --- what a row stands on ------------------------------------------------------ */
+
+static void
+write_pem(const char *path, char *pem)
+{
+	spew(path, pem);
+	spawn_own(path);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+	free(pem);
+}
+
+/* In the pooler's directory: an authority, a certificate by it, a stranger. */
+static void
+make_certificates(const char *dir)
+{
+	struct cert ca =
+	    cert_make(&(struct cert_want){ .cn = "authority", .is_ca = true });
+	struct cert own = cert_make(&(struct cert_want){
+	    .cn = "pooler", .san = "IP:127.0.0.1,DNS:localhost", .by = &ca });
+	struct cert other =
+	    cert_make(&(struct cert_want){ .cn = "stranger", .is_ca = true });
+
+	write_pem(text("%s/ca.pem", dir), cert_pem(&ca));
+	write_pem(text("%s/cert.pem", dir), cert_pem(&own));
+	write_pem(text("%s/key.pem", dir), cert_key_pem(&own, NULL));
+	write_pem(text("%s/other.pem", dir), cert_pem(&other));
+	cert_free(&ca);
+	cert_free(&own);
+	cert_free(&other);
+}
+
+static const char *
+secret_of(const char *user)
+{
+	if (strcmp(user, "plain_u") == 0)
+		return PG_PASSWORD;
+	return pg_ask(pg,
+	    "SELECT coalesce(rolpassword, '') FROM pg_authid "
+	    "WHERE rolname = '%s'",
+	    user);
+}
+
+static struct pooler *
+start(const struct row *r)
+{
+	struct pooler *p = pooler_new();
+
+	pg_ask(pg,
+	    "SET client_min_messages = warning; CREATE TABLE IF NOT EXISTS "
+	    "kept (token text); TRUNCATE kept; "
+	    "GRANT ALL ON kept TO PUBLIC");
+	pooler_db(p, "talk = host=127.0.0.1 port=%d dbname=postgres", pg->port);
+	pooler_auth(p, r->method->user, secret_of(r->method->user));
+	pooler_set(p, "auth_type = %s", r->method->auth_type);
+	/* the crowd of 20 has to share, or has to have room */
+	pooler_set(p, "pool_mode = %s\ndefault_pool_size = %d",
+	    r->is_session ? "session" : "transaction", r->is_session ? 40 : 5);
+	/* pgjdbc sends it, and no pooler can keep it apart for each client */
+	pooler_set(p, "ignore_startup_parameters = extra_float_digits");
+	if (r->is_tls) {
+		make_certificates(p->dir);
+		pooler_set(p,
+		    "client_tls_sslmode = require\n"
+		    "client_tls_key_file = %s/key.pem\n"
+		    "client_tls_cert_file = %s/cert.pem",
+		    p->dir, p->dir);
+	}
+	pooler_start(p);
+	return p;
+}
+
+/* --- a conversation --------------------------------------------------------------- */
+
+static bool
+has_step(const struct row *r, const char *step)
+{
+	if (strcmp(step, "stranger") == 0 && !r->is_tls)
+		return false;
+	return strcmp(step, r->driver->lacks) != 0;
+}
+
+/* The driver's conversation: its exit code. */
+static int
+talk_to(const struct pooler *p, const struct row *r, const char *out)
+{
+	const char *client = getenv("CLIENT_SH");
+	const char *env[] = { "PGHOST=127.0.0.1", text("PGPORT=%d", p->port),
+		text("PGUSER=%s", r->method->user), "PGPASSWORD=" PG_PASSWORD,
+		"PGDATABASE=talk",
+		r->is_tls ? "PGSSLMODE=verify-full" : "PGSSLMODE=disable",
+		text("PGSSLROOTCERT=%s/ca.pem", p->dir),
+		text("TALK_OTHER_CA=%s/other.pem", p->dir),
+		text("TALK_AUTH=%s", r->method->auth_type),
+		text("TALK_MODE=%s", r->is_session ? "session" : "transaction"),
+		/* no settings of whoever runs this */
+		text("HOME=%s", p->dir), NULL };
+	pid_t pid;
+	int status;
+
+	ck_assert_msg(client != NULL, "CLIENT_SH is not set: make clients");
+	pid =
+	    spawn(&(struct spawn){ .out = out, .env = env, .same_user = true },
+		(const char *const[]){
+		    "sh", client, "talk", r->driver->name, NULL });
+	status = spawn_wait(pid, TALK_MS);
+	if (status == -1)
+		kill(pid, SIGKILL);
+	ck_assert_msg(status != -1, "does not end: %.3000s", slurp(out));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int
+count_steps(const struct row *r, const char *out)
+{
+	int n = 0;
+
+	for (int i = 0; i < COUNT(steps); i++) {
+		if (!has_step(r, steps[i]))
+			continue;
+		ck_assert_msg(file_count(out, text("ok %s\n", steps[i])) == 1,
+		    "no %s: %.3000s", steps[i], slurp(out));
+		n++;
+	}
+	return n;
+}
+
+/* Lines of the log with both texts. */
+static int
+count_lines(const struct pooler *p, const char *one, const char *two)
+{
+	char *log = slurp(p->log), *rest = log, *line;
+	int n = 0;
+
+	while ((line = strsep(&rest, "\n")) != NULL)
+		n += strstr(line, one) && strstr(line, two);
+	free(log);
+	return n;
+}
+
+/* Nobody is left, and whoever was let in has said goodbye. */
+static void
+look_behind(const struct pooler *p, const struct row *r)
+{
+	PGconn *c = pooler_conn(p,
+	    text("dbname=pgbouncer user=admin password=console sslmode=%s",
+		r->is_tls ? "require" : "disable"));
+
+	UNTIL(5000,
+	    pooler_show(c, "LISTS", "list", "used_clients", "items") <= 1);
+	PQfinish(c);
+	ck_assert_int_eq(count_lines(p, "worker ", " died"), 0);
+	ck_assert_int_ge(count_lines(p, " talk/", "client close request"), 1);
+	ck_assert_int_eq(count_lines(p, " talk/", "unexpected eof"), 0);
+}
+
+START_TEST(talk)
+{
+	struct row r = row_of(_i);
+	struct pooler *p = start(&r);
+	const char *out = text("%s/talk.out", p->dir);
+	int code;
+
+	printf("%s  ", line_of(&r));
+	fflush(stdout);
+	code = talk_to(p, &r, out);
+	if (code != 0)
+		printf("failed\n");
+	ck_assert_msg(code == 0, "exit code %d: %.3000s", code, slurp(out));
+	printf("ok, %d steps\n", count_steps(&r, out));
+	look_behind(p, &r);
+	pooler_stop(p);
+}
+END_TEST
+
+/* --- which -------------------------------------------------------------------------- */
+
+static bool
+is_chosen(const char *name)
+{
+	const char *all = getenv("CLIENTS"), *at = all;
+	size_t len = strlen(name);
+
+	for (; at && (at = strstr(at, name)) != NULL; at += len)
+		if ((at == all || at[-1] == ' ') &&
+		    (at[len] == '\0' || at[len] == ' '))
+			return true;
+	return false;
+}
+
+int
+main(void)
+{
+	Suite *s = suite_create("clients");
+	const char *only = getenv("TALK_ONLY");
+	int n = 0;
+
+	for (int d = 0; d < COUNT(drivers); d++) {
+		TCase *tc;
+
+		if (!is_chosen(drivers[d].name))
+			continue;
+		tc = suite_case(s, drivers[d].name, TALK_MS / 1000 + 30);
+		for (int i = d * ROWS_EACH; i < (d + 1) * ROWS_EACH; i++) {
+			struct row r = row_of(i);
+
+			if (only && !strstr(line_of(&r), only))
+				continue;
+			tcase_add_loop_test(tc, talk, i, i + 1);
+			n++;
+		}
+	}
+	if (n == 0) {
+		fprintf(stderr, "clients: no row chosen\n");
+		return EXIT_FAILURE;
+	}
+	return suite_run(s, SUITE_PG);
+}
