@@ -43,9 +43,11 @@ base64(const char *text, size_t len, uint8_t *out, size_t size)
 		    text[i] != '/')
 			return -1;
 	n = len / 4 * 3 - pad;
+	/* one text for each value: no bits behind the last byte */
 	if (n <= size &&
 	    EVP_DecodeBlock(raw, (const unsigned char *)text, (int)len) ==
-		(int)(len / 4 * 3)) {
+		(int)(len / 4 * 3) &&
+	    (pad == 0 || raw[n] == 0)) {
 		memcpy(out, raw, n);
 		rc = (int)n;
 	}
@@ -95,7 +97,6 @@ enum user_kind
 users_kind(const char *secret)
 {
 	struct user_scram scram;
-	size_t n;
 	int rc;
 
 	if (secret[0] == '\0')
@@ -107,9 +108,11 @@ users_kind(const char *secret)
 	}
 	if (strncmp(secret, "md5", 3) != 0)
 		return USER_PLAIN;
-	for (n = 3; isxdigit((unsigned char)secret[n]); n++)
-		continue;
-	return n == 35 && secret[n] == '\0' ? USER_MD5 : USER_PLAIN;
+	/* as in PostgreSQL: in capitals it is somebody's password */
+	return strlen(secret) == 35 &&
+		strspn(secret + 3, "0123456789abcdef") == 32
+	    ? USER_MD5
+	    : USER_PLAIN;
 }
 
 /* --- the table ---------------------------------------------------------- */

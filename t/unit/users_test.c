@@ -92,10 +92,11 @@ START_TEST(kinds)
 {
 	struct users *u =
 	    load("\"p\" \"word\"\n"
-		 "\"m\" \"md50123456789abcdefABCDEF0123456789\"\n"
-		 "\"m31\" \"md50123456789abcdefABCDEF012345678\"\n"
-		 "\"m33\" \"md50123456789abcdefABCDEF01234567890\"\n"
-		 "\"mx\" \"md5x123456789abcdefABCDEF0123456789\"\n"
+		 "\"m\" \"md50123456789abcdefabcdef0123456789\"\n"
+		 "\"m31\" \"md50123456789abcdefabcdef012345678\"\n"
+		 "\"m33\" \"md50123456789abcdefabcdef01234567890\"\n"
+		 "\"mx\" \"md5x123456789abcdefabcdef0123456789\"\n"
+		 "\"mu\" \"md50123456789abcdefABCDEF0123456789\"\n"
 		 "\"s\" \"" SCRAM "\"\n"
 		 "\"torn\" \"SCRAM-SHA-256$4096:" SALT "$" STORED "\"\n");
 	const struct user *s;
@@ -107,6 +108,7 @@ START_TEST(kinds)
 	ck_assert_int_eq(users_find(u, "m31")->kind, USER_PLAIN);
 	ck_assert_int_eq(users_find(u, "m33")->kind, USER_PLAIN);
 	ck_assert_int_eq(users_find(u, "mx")->kind, USER_PLAIN);
+	ck_assert_int_eq(users_find(u, "mu")->kind, USER_PLAIN);
 	s = users_find(u, "s");
 	ck_assert_int_eq(s->kind, USER_SCRAM);
 	ck_assert_uint_eq(s->scram->iterations, 4096);
@@ -121,7 +123,7 @@ START_TEST(kinds)
 	ck_assert_int_eq(users_find(u, "torn")->kind, USER_NONE);
 	ck_assert_uint_eq(faults.count, 1);
 	ck_assert(faults.v[0].is_warning);
-	ck_assert_uint_eq(faults.v[0].line, 7);
+	ck_assert_uint_eq(faults.v[0].line, 8);
 	ck_assert_ptr_null(strstr(faults.v[0].text, SALT));
 	users_free(u);
 }
@@ -148,6 +150,8 @@ START_TEST(bad_scram)
 		"SCRAM-SHA-256$4096:A===$" STORED ":" SERVER,
 		"SCRAM-SHA-256$4096: AA=$" STORED ":" SERVER,
 		"SCRAM-SHA-256$4096:AA-_$" STORED ":" SERVER,
+		"SCRAM-SHA-256$4096:AAB=$" STORED ":" SERVER,
+		"SCRAM-SHA-256$4096:AB==$" STORED ":" SERVER,
 		"SCRAM-SHA-256$4096:" SALT "$AAAA:" SERVER,
 		"scram-sha-256$4096:" SALT "$" STORED ":" SERVER };
 	char big[1000] = "SCRAM-SHA-256$1:";
