@@ -66,7 +66,7 @@ check_flag(struct scram_server *s, const char *text, struct err *e)
 		    "the server does not.  However, this server does support "
 		    "channel binding.");
 	if (s->gs2 == 'p' &&
-	    strncmp(text, SCRAM_GS2_PLUS, strcspn(SCRAM_GS2_PLUS, ",")))
+	    strncmp(text, SCRAM_GS2_PLUS, strcspn(SCRAM_GS2_PLUS, ",")) != 0)
 		return err_set(e, "08P01",
 		    "unsupported SCRAM channel-binding type",
 		    "unsupported SCRAM channel-binding type");
