@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "conf/compat.h"
-#include "shm/crash.h"
 #include "shm/pool.h"
 #include "shm/seqcopy.h"
 #include "shm/trylock.h"
@@ -20,7 +19,6 @@ pool_keys_write(struct pool *p, uint32_t me, const struct pool_keys *k)
 		return;
 	seqcopy_write(&p->keys_seq, p->keys, k, sizeof(*k));
 	/* Whole keys and a lock that repair frees. */
-	CRASH_POINT("pool.keys.written");
 	trylock_drop(&p->keys_lock, me);
 }
 
