@@ -71,10 +71,12 @@ sim_setup(void)
 	signal(SIGPIPE, SIG_IGN);
 	sim_ca = sim_make(&(struct cert_want){ .cn = "ca", .is_ca = true });
 	sim_server = sim_make(&(struct cert_want){ .cn = "unused",
-	    .san = "DNS:db.example,DNS:*.wild.example,IP:127.0.0.1,IP:::1",
+	    .san = "DNS:db.example,DNS:*.wild.example,DNS:f*.part.example,"
+		   "IP:127.0.0.1,IP:::1",
 	    .by = &sim_ca });
 	sim_client =
 	    sim_make(&(struct cert_want){ .cn = "app", .by = &sim_ca });
+	memset(&sim_conf, 0, sizeof(sim_conf));
 	keys_default(KEY_GLOBAL, &sim_conf);
 	sim_conf.client_tls_sslmode = SSLMODE_REQUIRE;
 	sim_conf.server_tls_sslmode = SSLMODE_REQUIRE;

@@ -259,7 +259,6 @@ tls_recv(struct tls *t, void *p, size_t len)
 	rc = SSL_read(t->ssl, p, len > INT_MAX ? INT_MAX : (int)len);
 	error = errno;
 	t->recv_wants = 0;
-	t->is_dry = rc <= 0;
 	return rc > 0 ? rc
 		      : took_nothing(t, rc, error, LOOP_READ, &t->recv_wants);
 }
@@ -267,7 +266,7 @@ tls_recv(struct tls *t, void *p, size_t len)
 bool
 tls_has_pending(const struct tls *t)
 {
-	return !t->is_dry && SSL_pending(t->ssl) > 0;
+	return SSL_pending(t->ssl) > 0;
 }
 
 /* One record, or what is left of it; as send(2). */
@@ -290,21 +289,22 @@ write_one(struct tls *t, const void *p, size_t len)
 	return -1;
 }
 
-/* Bring what is held on its way; 0, or -1 with errno. */
+/*
+ * Bring what is held on its way; 0, or -1 with errno.  When a part of it is
+ * sent, the rest is free to come again with what its owner offers.
+ */
 static int
 send_held(struct tls *t)
 {
-	while (t->held.p != NULL) {
-		ssize_t n = write_one(
-		    t, t->held.p + t->held.at, t->held.len - t->held.at);
+	ssize_t n;
 
-		if (n == -1)
-			return -1;
-		t->held.at += (size_t)n;
-		t->held.ahead += (size_t)n;
-		if (t->held.at == t->held.len)
-			free_held(t);
-	}
+	if (t->held.p == NULL)
+		return 0;
+	n = write_one(t, t->held.p, t->held.len);
+	if (n == -1)
+		return -1;
+	t->held.ahead = (size_t)n;
+	free_held(t);
 	return 0;
 }
 
@@ -319,7 +319,6 @@ hold(struct tls *t, const void *p, size_t len)
 		return -1;
 	}
 	memcpy(t->held.p, p, len);
-	t->held.at = 0;
 	t->held.len = len;
 	errno = EAGAIN;
 	return -1;

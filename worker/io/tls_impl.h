@@ -46,7 +46,6 @@ struct tls {
 	struct tls_ctx *ctx; /* a reference */
 	bool is_direct;
 	bool is_agreed;     /* the handshake is over */
-	bool is_dry;        /* tls_recv() has said EAGAIN */
 	uint8_t run_wants;  /* LOOP_READ or LOOP_WRITE; so are the next */
 	uint8_t recv_wants; /* only what is against the call's nature */
 	uint8_t send_wants;
@@ -57,7 +56,7 @@ struct tls {
 		 * again.  Whoever calls us may come with fewer: so they are
 		 * kept, while it is blocked. */
 		uint8_t *p; /* NULL: nothing is blocked */
-		size_t at, len;
+		size_t len;
 		size_t ahead; /* sent, but not yet offered again */
 	} held;
 };
