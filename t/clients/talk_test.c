@@ -15,15 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "t/lib/pki.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
 #include "t/lib/sql.h"
 #include "t/lib/suite.h"
-#include "t/unit/certs.h"
 
 enum { TALK_MS = 90000 };
 
@@ -86,35 +85,6 @@ line_of(const struct row *r)
 
 /* --- what a row stands on ------------------------------------------------------ */
 
-static void
-write_pem(const char *path, char *pem)
-{
-	spew(path, pem);
-	spawn_own(path);
-	ck_assert_int_eq(chmod(path, 0600), 0);
-	free(pem);
-}
-
-/* In the pooler's directory: an authority, a certificate by it, a stranger. */
-static void
-make_certificates(const char *dir)
-{
-	struct cert ca =
-	    cert_make(&(struct cert_want){ .cn = "authority", .is_ca = true });
-	struct cert own = cert_make(&(struct cert_want){
-	    .cn = "pooler", .san = "IP:127.0.0.1,DNS:localhost", .by = &ca });
-	struct cert other =
-	    cert_make(&(struct cert_want){ .cn = "stranger", .is_ca = true });
-
-	write_pem(text("%s/ca.pem", dir), cert_pem(&ca));
-	write_pem(text("%s/cert.pem", dir), cert_pem(&own));
-	write_pem(text("%s/key.pem", dir), cert_key_pem(&own, NULL));
-	write_pem(text("%s/other.pem", dir), cert_pem(&other));
-	cert_free(&ca);
-	cert_free(&own);
-	cert_free(&other);
-}
-
 static const char *
 secret_of(const char *user)
 {
@@ -144,11 +114,14 @@ start(const struct row *r)
 	/* pgjdbc sends it, and no pooler can keep it apart for each client */
 	pooler_set(p, "ignore_startup_parameters = extra_float_digits");
 	if (r->is_tls) {
-		make_certificates(p->dir);
+		struct pki *pki = pki_new(p->dir);
+
+		pki_issue(pki, "pooler", "pooler", "IP:127.0.0.1");
+		pki_free(pki);
 		pooler_set(p,
 		    "client_tls_sslmode = require\n"
-		    "client_tls_key_file = %s/key.pem\n"
-		    "client_tls_cert_file = %s/cert.pem",
+		    "client_tls_key_file = %s/pooler.key\n"
+		    "client_tls_cert_file = %s/pooler.pem",
 		    p->dir, p->dir);
 	}
 	pooler_start(p);
@@ -171,11 +144,11 @@ talk_to(const struct pooler *p, const struct row *r, const char *out)
 {
 	const char *client = getenv("CLIENT_SH");
 	const char *env[] = { "PGHOST=127.0.0.1", text("PGPORT=%d", p->port),
-		text("PGUSER=%s", r->method->user), "PGPASSWORD=" PG_PASSWORD,
-		"PGDATABASE=talk",
+		text("PGUSER=%s", r->method->user),
+		text("PGPASSWORD=%s", PG_PASSWORD), "PGDATABASE=talk",
 		r->is_tls ? "PGSSLMODE=verify-full" : "PGSSLMODE=disable",
 		text("PGSSLROOTCERT=%s/ca.pem", p->dir),
-		text("TALK_OTHER_CA=%s/other.pem", p->dir),
+		text("TALK_OTHER_CA=%s/stranger.pem", p->dir),
 		text("TALK_AUTH=%s", r->method->auth_type),
 		text("TALK_MODE=%s", r->is_session ? "session" : "transaction"),
 		/* no settings of whoever runs this */
