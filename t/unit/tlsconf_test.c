@@ -1,11 +1,13 @@
 /* tlsconf_test.c - TLS settings and files: what is refused, and why. */
 #include "conf/tlsconf.h"
 
+#include <sys/wait.h>
 #include <openssl/ssl.h>
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "conf/conf.h"
 #include "t/unit/certs.h"
 #include "t/unit/conf_text.h"
@@ -397,6 +399,55 @@ START_TEST(reload)
 }
 END_TEST
 
+/* A reload by who is not root any more, with a key that only root may read. */
+static bool
+reloads_without_root(const struct conf *was, const char *text)
+{
+	struct conf_files next;
+	struct conf *c;
+
+	conf_files_init(&next);
+	text_add(&next, "main.ini", text);
+	text_add(&next, "cert", own_pem);
+	if (setuid(65534) == -1)
+		return false;
+	c = conf_reload(was, &next, &faults);
+	return c != NULL && faults.count == 1 && faults.v[0].is_warning &&
+	    c->client_tls_key.len == strlen(own_key);
+}
+
+START_TEST(reload_without_root)
+{
+	char path[] = "/tmp/tlsconf_test.XXXXXX", text[300];
+	int fd = mkstemp(path), status;
+	struct conf *was;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		puts("tlsconf: reload_without_root needs root: not run");
+		return;
+	}
+	ck_assert_int_ge(fd, 0);
+	snprintf(text, sizeof(text),
+	    "[pooler]\n" ALLOW "client_tls_cert_file = cert\n"
+	    "client_tls_key_file = %s\n",
+	    path);
+	text_add(&files, "main.ini", text);
+	text_add(&files, "cert", own_pem);
+	text_add(&files, path, own_key);
+	was = conf_load(&files, &faults);
+	ck_assert_msg(was != NULL, "%s", text_faults(&faults));
+	pid = fork();
+	if (pid == 0)
+		_exit(reloads_without_root(was, text) ? 0 : 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	conf_free(was);
+	close(fd);
+	unlink(path);
+}
+END_TEST
+
 /* Cut anywhere, or with a bit turned, a file is a fault or harmless. */
 START_TEST(hostile_files)
 {
@@ -438,6 +489,7 @@ main(void)
 	tcase_add_test(tc, versions_and_ciphers);
 	tcase_add_test(tc, digest);
 	tcase_add_test(tc, reload);
+	tcase_add_test(tc, reload_without_root);
 	tcase_add_test(tc, hostile_files);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
