@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <unistd.h>
 
+#include "t/lib/fakepg.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
 #include "t/lib/sql.h"
@@ -289,13 +291,14 @@ END_TEST
 
 /* --- derivations ---------------------------------------------------------------------- */
 
-/* How long the slowest answer took, until `w` has something to read. */
+/* How long the slowest answer takes, until `w` has something to read or the
+ * time is over. */
 static int64_t
-slowest_until(PGconn *busy, struct wire *w)
+slowest_until(PGconn *busy, struct wire *w, int limit_ms)
 {
-	int64_t worst_ms = 0;
+	int64_t worst_ms = 0, end_ms = now_ms() + limit_ms;
 
-	while (wire_is_quiet(w, 0)) {
+	while (wire_is_quiet(w, 0) && now_ms() < end_ms) {
 		int64_t ms = now_ms();
 
 		ck_assert_int_eq(sql_num(busy, "SELECT 7"), 7);
@@ -352,7 +355,7 @@ START_TEST(others_go_on)
 	pooler_reload(p);
 	began_ms = now_ms();
 	w = unproved(p, "other");
-	worst_ms = slowest_until(busy, w);
+	worst_ms = slowest_until(busy, w, 20000);
 	wire_error(w, 'C', "28P01");
 	/* it did take its time */
 	ck_assert_int_gt(now_ms() - began_ms, 200);
@@ -417,6 +420,59 @@ START_TEST(login_timeout)
 }
 END_TEST
 
+/* A server that asks for as many rounds as can be. */
+static void
+insatiable(int fd, struct fake_count *count)
+{
+	char body[1024], first[1024];
+	const char *nonce;
+
+	fake_startup(fd, count);
+	fake_put(fd, 'R', "isb", 10, "SCRAM-SHA-256", 0);
+	if (fake_recv(fd, body, sizeof(body)) != 'p')
+		_exit(0);
+	/* the mechanism, the length, and "n,,n=,r=" go before it */
+	nonce = body + sizeof("SCRAM-SHA-256") + 4 + strlen("n,,n=,");
+	snprintf(first, sizeof(first), "%.100sxyz,s=c2FsdHNhbHQ=,i=2147483647",
+	    nonce);
+	fake_put(fd, 'R', "ix", 11, first, strlen(first));
+	count->mark[0]++;
+	fake_hang(fd);
+}
+
+/* Such a login has its deadline, too, and no one else notices. */
+START_TEST(insatiable_server)
+{
+	struct fakepg *f = fakepg_start(insatiable);
+	struct pooler *p = pooler_new();
+	struct wire *w;
+	int64_t worst_ms;
+	PGconn *busy;
+	char buf[512];
+
+	pooler_workers(p, 1);
+	pooler_db(p,
+	    "greedy = host=127.0.0.1 port=%d dbname=app user=app password=x",
+	    f->port);
+	pooler_set(p, "server_connect_timeout = 1");
+	pooler_start(p);
+	busy = pooler_conn(p, "");
+	w = wire_open("127.0.0.1", p->port);
+	wire_send(w, buf,
+	    wire_startup(buf, sizeof(buf), 0x30000, "user", "app", "database",
+		"greedy", NULL));
+	worst_ms = slowest_until(busy, w, 900);
+	ck_assert_int_eq(f->count->mark[0], 1);
+	ck_assert_int_lt(worst_ms, 300);
+	UNTIL(3000, file_has(p->log, "server_connect_timeout"));
+	wire_free(w);
+	PQfinish(busy);
+	fakepg_stop(f);
+	p->errors_ok = true;
+	pooler_stop(p);
+}
+END_TEST
+
 /* What a client sends with its password is kept until that was looked at. */
 START_TEST(sent_ahead)
 {
@@ -464,6 +520,7 @@ main(void)
 		tcase_add_test(tc, others_go_on);
 		tcase_add_test(tc, derived_once);
 		tcase_add_test(tc, login_timeout);
+		tcase_add_test(tc, insatiable_server);
 		tcase_add_test(tc, sent_ahead);
 	}
 	return suite_run(s, SUITE_PG);
