@@ -278,7 +278,7 @@ public final class TalkJdbc {
 		System.out.println("ok " + name);
 	}
 
-	public static void main(String[] args) throws Exception {
+	static void talk() throws Exception {
 		Connection c = connect();
 
 		System.out.println("ok connect");
@@ -294,6 +294,16 @@ public final class TalkJdbc {
 		if (IS_TLS)
 			step("stranger", c, TalkJdbc::stranger);
 		step("close", c, TalkJdbc::close);
-		System.exit(0);
+	}
+
+	/** Ends whatever threads are left, too. */
+	public static void main(String[] args) {
+		try {
+			talk();
+			System.exit(0);
+		} catch (Throwable e) {
+			e.printStackTrace();
+			System.exit(1);
+		}
 	}
 }
