@@ -201,6 +201,12 @@ def stranger(_):
     refused("certificate", sslrootcert=os.environ["TALK_OTHER_CA"])
 
 
+def bound(_):
+    c = connect(channel_binding="require")
+    talk.equal(ask(c, "SELECT 5"), 5)
+    c.close()
+
+
 def close(c):
     c.close()
     talk.check(c.closed, "not closed")
@@ -213,6 +219,8 @@ def main():
     steps += [parallel, password]
     if talk.IS_TLS:
         steps.append(stranger)
+    if talk.IS_TLS and talk.AUTH == "scram-sha-256":
+        steps.append(bound)
     for step in steps + [close]:
         step(c)
         talk.done(step.__name__)

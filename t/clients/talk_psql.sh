@@ -128,6 +128,10 @@ ok password
 if [ "$PGSSLMODE" != disable ]; then
 	refused certificate "PGSSLROOTCERT=$TALK_OTHER_CA"
 	ok stranger
+	if [ "$TALK_AUTH" = scram-sha-256 ]; then
+		equal "$(PGCHANNELBINDING=require sql -c 'SELECT 6')" 6
+		ok bound
+	fi
 fi
 equal "$(sql -c 'SELECT 5')" 5
 ok close

@@ -28,19 +28,19 @@ enum { TALK_MS = 90000 };
 
 static const struct driver {
 	const char *name;
-	const char *lacks; /* steps that it has no means for */
+	const char *lacks[2]; /* steps that it has no means for */
 } drivers[] = {
-	{ "psql", "" },
-	{ "psycopg2", "" },
-	{ "psycopg", "" },
-	{ "asyncpg", "" },
-	{ "node-postgres", "copy" },
-	{ "jdbc", "" },
+	{ "psql", { NULL } },
+	{ "psycopg2", { NULL } },
+	{ "psycopg", { NULL } },
+	{ "asyncpg", { "bound" } },
+	{ "node-postgres", { "copy", "bound" } },
+	{ "jdbc", { "bound" } },
 };
 
 static const char *const steps[] = { "connect", "simple", "parameter",
 	"transaction", "large", "error", "copy", "cancel", "parallel",
-	"password", "stranger", "close" };
+	"password", "stranger", "bound", "close" };
 
 static const struct method {
 	const char *auth_type, *user;
@@ -133,9 +133,17 @@ start(const struct row *r)
 static bool
 has_step(const struct row *r, const char *step)
 {
+	bool is_scram = strcmp(r->method->auth_type, "scram-sha-256") == 0;
+
 	if (strcmp(step, "stranger") == 0 && !r->is_tls)
 		return false;
-	return strcmp(step, r->driver->lacks) != 0;
+	if (strcmp(step, "bound") == 0 && !(r->is_tls && is_scram))
+		return false;
+	for (int i = 0; i < COUNT(r->driver->lacks); i++)
+		if (r->driver->lacks[i] &&
+		    strcmp(step, r->driver->lacks[i]) == 0)
+			return false;
+	return true;
 }
 
 /* The driver's conversation: its exit code. */
