@@ -329,6 +329,8 @@ greet_on_bytes(struct client *c)
 			break;
 		if (used == 0)
 			break;
+		/* it may have been a password */
+		compat_bzero(p, used);
 		p += used;
 		len -= used;
 	}
