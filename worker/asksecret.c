@@ -8,6 +8,7 @@
  */
 #include "worker/asksecret.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,7 @@ bucket_of(const char *database, const char *user)
 static void
 unlink_one(struct ask_link *l)
 {
+	assert(l->prev != NULL && l->next != NULL);
 	l->prev->next = l->next;
 	l->next->prev = l->prev;
 	l->next = l->prev = NULL;

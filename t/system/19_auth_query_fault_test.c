@@ -190,7 +190,7 @@ START_TEST(database_returns)
 {
 	struct pg *mine = pg_new(0);
 	struct pooler *p = configure("scram-sha-256");
-	const char *at;
+	char *at;
 
 	pooler_db(
 	    p, "mine = host=127.0.0.1 port=%d dbname=app user=app", mine->port);
@@ -214,6 +214,7 @@ START_TEST(database_returns)
 			PQstatus(c) == CONNECTION_OK));
 		PQfinish(c);
 	}
+	free(at);
 	pooler_stop(p);
 	pg_free(mine);
 }
