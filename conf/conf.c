@@ -1,15 +1,18 @@
 #include "conf/conf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "conf/compat.h"
 #include "conf/entries.h"
 #include "conf/hba.h"
+#include "conf/ldapconf.h"
 #include "conf/keys.h"
 #include "conf/lex.h"
 #include "conf/log.h"
 #include "conf/tlsconf.h"
 #include "conf/users.h"
+#include "conf/version.h"
 
 enum section {
 	SECTION_NONE, /* before the first */
@@ -210,10 +213,10 @@ check_auth(struct loading *l)
 	case AUTH_MD5:
 	case AUTH_SCRAM:
 	case AUTH_HBA:
-		return;
-	case AUTH_CERT:
 	case AUTH_LDAP:
 	case AUTH_PAM:
+		return;
+	case AUTH_CERT:
 		conf_faults_add(l->faults, at->file, at->line,
 		    "auth_type = %s is not supported yet",
 		    value_choice_name(keys_auth_type, l->c->auth_type));
@@ -287,12 +290,57 @@ load_users(struct loading *l)
 		l->c->users = users_new(f->bytes, f->len, f->name, l->faults);
 }
 
+/* LDAP or PAM: is it built in, and do passwords travel in clear? */
+static void
+check_outside(struct loading *l, const char *file, unsigned line,
+    enum hba_method method, bool is_remote)
+{
+	const struct conf *c = l->c;
+	bool is_built = method == HBA_PAM ? VERSION_HAS_PAM : VERSION_HAS_LDAP;
+
+	if (!is_built)
+		conf_faults_add(l->faults, file, line,
+		    "%s: this pooler was built without it",
+		    hba_method_name(method));
+	else if (is_remote && c->listen_addr[0] != '\0' &&
+	    c->client_tls_sslmode < SSLMODE_REQUIRE)
+		conf_faults_warn(l->faults, file, line,
+		    "%s asks for passwords in clear, and client_tls_sslmode "
+		    "does not require TLS",
+		    hba_method_name(method));
+}
+
+/* auth_type = ldap is one rule with auth_ldap_options. */
+static void
+load_ldap(struct loading *l)
+{
+	static const char name[] = "auth_ldap_options";
+	static const char head[] = "host all all all ldap ";
+	const char *options = l->c->auth_ldap_options;
+	struct conf_files file;
+	struct err e = { .log = "out of memory" };
+	char line[sizeof(head) + 2 * LDAPCONF_TEXT];
+	int n = snprintf(line, sizeof(line), "%s%s", head, options);
+
+	conf_files_init(&file);
+	if (n < 0 || (size_t)n >= sizeof(line))
+		conf_faults_add(l->faults, name, 0, "it is too long");
+	else if (conf_files_put(&file, name, line, (size_t)n, &e) == -1)
+		conf_faults_add(l->faults, name, 0, "%s", e.log);
+	else
+		l->c->hba = hba_new(&file, name, NULL, l->faults);
+	compat_bzero(line, sizeof(line));
+	conf_files_free(&file);
+}
+
 /* What a rule asks for, and is not there. */
 static void
 check_rule(struct loading *l, const struct hba_rule *r)
 {
-	if (r->method == HBA_CERT || r->method == HBA_LDAP ||
-	    r->method == HBA_PAM)
+	if (r->method == HBA_LDAP || r->method == HBA_PAM)
+		check_outside(l, r->file, r->line, r->method,
+		    r->type != HBA_LOCAL && r->type != HBA_HOSTSSL);
+	if (r->method == HBA_CERT)
 		conf_faults_add(l->faults, r->file, r->line,
 		    "method %s is not supported yet",
 		    hba_method_name(r->method));
@@ -311,6 +359,11 @@ load_rules(struct loading *l)
 	struct conf *c = l->c;
 	const struct spot *at = spot_of(l, "auth_type");
 
+	if (c->auth_type == AUTH_LDAP)
+		load_ldap(l);
+	if (c->auth_type == AUTH_LDAP || c->auth_type == AUTH_PAM)
+		check_outside(l, at->file, at->line,
+		    c->auth_type == AUTH_PAM ? HBA_PAM : HBA_LDAP, true);
 	if (c->auth_type != AUTH_HBA)
 		return;
 	if (c->auth_hba_file[0] == '\0') {

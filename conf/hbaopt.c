@@ -5,6 +5,7 @@
 #include "conf/hbarule.h"
 
 #include <string.h>
+#include "conf/ldapconf.h"
 
 /* The methods that take an option, as bits. */
 #define M(m) (1u << (m))
@@ -157,6 +158,20 @@ has_any(const struct hba_rule *rule, const char *const *names)
 	return false;
 }
 
+/* As the one who will ask reads them. */
+static int
+check_ldapconf(const struct hbarule *h, const struct hba_rule *rule)
+{
+	struct ldapconf l;
+	char why[LDAPCONF_WHY];
+	int rc = ldapconf_fill(&l, rule->options, rule->n_options, why);
+
+	ldapconf_fini(&l);
+	if (rc == -1)
+		conf_faults_add(h->faults, rule->file, rule->line, "%s", why);
+	return rc;
+}
+
 /* Two ways to LDAP: the name put between two texts, or searched for. */
 static int
 check_ldap(const struct hbarule *h, const struct hba_rule *rule)
@@ -181,7 +196,7 @@ check_ldap(const struct hbarule *h, const struct hba_rule *rule)
 	    hba_option(rule, "ldapsearchfilter") != NULL)
 		return fault(h, rule, "",
 		    "ldapsearchattribute does not go with ldapsearchfilter");
-	return 0;
+	return check_ldapconf(h, rule);
 }
 
 static int

@@ -143,8 +143,9 @@ const struct conf_key keys_global[] = {
 	{ STR(auth_dbname, NONE),
 	    .doc = "Entry of [databases] to run auth_query in. None: the "
 		   "client's." },
-	{ STR(auth_ldap_options, NONE), LATER,
-	    .doc = "Options for auth_type = ldap." },
+	{ STR(auth_ldap_options, NONE),
+	    .doc = "Options of auth_type = ldap, as those of a rule in "
+		   "auth_hba_file." },
 
 	{ BOOL(syslog, "0"), .group = "Log", .doc = "Log to syslog too." },
 	{ STR(syslog_ident, "pgbouncer"), .doc = "Program's name in syslog." },

@@ -244,8 +244,8 @@ struct conf {
 	size_t n_user_rows;
 	struct conf_peer *peers;
 	size_t n_peers;
-	struct users *users;  /* from auth_file; NULL without one */
-	struct hba *hba;      /* NULL but for auth_type = hba */
+	struct users *users; /* from auth_file; NULL without one */
+	struct hba *hba; /* of auth_type = hba; one rule of = ldap; or NULL */
 	struct ident *idents; /* the same, and without auth_ident_file */
 
 	struct arena arena; /* all strings */

@@ -68,9 +68,9 @@ enum msg_secret {
 };
 
 /*
- * Who is to check a password.  `text`: the user, the password, the client's
- * address in figures ("": a Unix socket), and name and value of each option of
- * the rule, all with a NUL behind them.
+ * Who is to check a password.  `text`: the user, the client's address in
+ * figures ("": a Unix socket), name and value of each option of the rule, the
+ * password; all with a NUL behind them.
  */
 enum msg_prove { MSG_PROVE_LDAP, MSG_PROVE_PAM };
 

@@ -79,6 +79,7 @@ BEGIN {
 	# birth, and the table of process kinds
 	apart["worker/ask"] = apart["worker/self"] = "worker/ground"
 	apart["worker/asksecret"] = apart["worker/derive"] = "worker/ground"
+	apart["worker/askpass"] = "worker/ground"
 	apart["worker/child"] = "worker/child"
 	apart["master/main"] = "master/main.c"
 	entry["worker_main"] = "worker/worker"

@@ -20,6 +20,7 @@
 #include "shm/proc.h"
 #include "shm/segment.h"
 #include "worker/ask.h"
+#include "worker/askpass.h"
 #include "worker/asksecret.h"
 #include "worker/backend/cancel.h"
 #include "worker/backend/depart.h"
@@ -132,6 +133,9 @@ on_message(const struct msg *m, int fd)
 		break;
 	case MSG_SECRET_IS:
 		asksecret_on_message(m);
+		break;
+	case MSG_PROVED:
+		askpass_on_message(m);
 		break;
 	case MSG_LOG_REOPEN:
 		log_reopen();

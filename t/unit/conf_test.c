@@ -9,6 +9,7 @@
 #include "conf/keys.h"
 #include "conf/hba.h"
 #include "conf/users.h"
+#include "conf/version.h"
 #include "t/unit/conf_text.h"
 
 static struct conf_files files;
@@ -192,10 +193,6 @@ START_TEST(not_yet_is_refused_where_it_protects)
 {
 	bad("[pooler]\nauth_type = cert\n",
 	    "main.ini:2: auth_type = cert is not supported yet\n");
-	bad("[pooler]\nauth_type = ldap\n",
-	    "main.ini:2: auth_type = ldap is not supported yet\n");
-	bad("[pooler]\nauth_type = pam\n",
-	    "main.ini:2: auth_type = pam is not supported yet\n");
 	bad("[pooler]\nclient_tls_sslmode = require\n",
 	    "main.ini:2: client_tls_sslmode = require demands TLS, which is "
 	    "not supported yet\n"
@@ -276,10 +273,6 @@ static const struct {
 	    "hba:1: method cert is not supported yet\n" },
 	{ "hostssl all all all md5 clientcert=verify-ca", "", RULES,
 	    "hba:1: clientcert is not supported yet\n" },
-	{ "host all all all pam", "", RULES,
-	    "hba:1: method pam is not supported yet\n" },
-	{ "host all all all ldap ldapserver=a ldapprefix=b", "", RULES,
-	    "hba:1: method ldap is not supported yet\n" },
 };
 
 START_TEST(rules_refused)
@@ -287,6 +280,91 @@ START_TEST(rules_refused)
 	ck_assert_ptr_null(load_rules(
 	    bad_rules[_i].rules, bad_rules[_i].maps, bad_rules[_i].more));
 	ck_assert_str_eq(text_faults(&faults), bad_rules[_i].faults);
+}
+END_TEST
+
+/* LDAP and PAM: what is asked for is built in, and told when in clear. */
+START_TEST(outside)
+{
+	static const char listen[] = "listen_addr = *\n";
+	const char *ldap = VERSION_HAS_LDAP
+	    ? "w hba:1: ldap asks for passwords in clear, and "
+	      "client_tls_sslmode does not require TLS\n"
+	    : "hba:1: ldap: this pooler was built without it\n";
+	const char *pam = VERSION_HAS_PAM
+	    ? "w main.ini:2: pam asks for passwords in clear, and "
+	      "client_tls_sslmode does not require TLS\n"
+	    : "main.ini:2: pam: this pooler was built without it\n";
+	char text[256];
+	struct conf *c;
+
+	snprintf(text, sizeof(text), RULES "%s", listen);
+	c = load_rules(
+	    "host all all all ldap ldapserver=a ldapprefix=b", "", text);
+	ck_assert_int_eq(c != NULL, VERSION_HAS_LDAP);
+	ck_assert_str_eq(text_faults(&faults), ldap);
+	conf_free(c);
+	/* over TLS, and nobody but on a Unix socket */
+	c = load_rules("hostssl all all all ldap ldapserver=a ldapprefix=b\n"
+		       "local all all ldap ldapserver=a ldapprefix=b\n",
+	    "", RULES "client_tls_sslmode=disable\n");
+	ck_assert_int_eq(c != NULL, VERSION_HAS_LDAP);
+	conf_free(c);
+	snprintf(text, sizeof(text), "[pooler]\nauth_type = pam\n%s", listen);
+	c = load(text);
+	ck_assert_int_eq(c != NULL, VERSION_HAS_PAM);
+	ck_assert_str_eq(text_faults(&faults), pam);
+	conf_free(c);
+}
+END_TEST
+
+static const struct {
+	const char *options, *faults;
+} bad_ldap[] = {
+	{ "",
+	    "auth_ldap_options:1: option ldapserver or ldapurl is missing\n" },
+	{ "ldapserver=a ldapprefix=b nonsense",
+	    "auth_ldap_options:1: option is name=value, with quotes around it "
+	    "where it has blanks or commas\n" },
+	{ "ldapurl=http://a/",
+	    "auth_ldap_options:1: ldapurl begins "
+	    "with ldap:// or ldaps://\n" },
+	{ "ldapserver=a ldapbasedn=b ldapsearchfilter=(x=y)",
+	    "auth_ldap_options:1: the search filter has no "
+	    "$username\n" },
+	{ "ldapserver=a ldapprefix=b ldapscheme=ldaps ldaptls=1",
+	    "auth_ldap_options:1: ldaptls does not go with ldaps\n" },
+};
+
+START_TEST(ldap_options)
+{
+	char text[512];
+
+	if (!VERSION_HAS_LDAP)
+		return;
+	snprintf(text, sizeof(text),
+	    "[pooler]\nauth_type = ldap\nauth_ldap_options = %s\n",
+	    bad_ldap[_i].options);
+	ck_assert_ptr_null(load(text));
+	ck_assert_str_eq(text_faults(&faults), bad_ldap[_i].faults);
+}
+END_TEST
+
+START_TEST(ldap_options_are_a_rule)
+{
+	static const char text[] =
+	    "[pooler]\nauth_type = ldap\nauth_ldap_options = ldapserver=\"a "
+	    "b\" ldapprefix=\"cn=\" ldapsuffix=\", dc=x\"\n";
+	struct conf *c;
+
+	if (!VERSION_HAS_LDAP)
+		return;
+	c = load(text);
+	ck_assert_msg(c != NULL, "%s", text_faults(&faults));
+	ck_assert_uint_eq(hba_count(c->hba), 1);
+	ck_assert_str_eq(hba_option(hba_at(c->hba, 0), "ldapsuffix"), ", dc=x");
+	ck_assert_str_eq(text_faults(&faults), "");
+	conf_free(c);
 }
 END_TEST
 
@@ -592,6 +670,10 @@ main(void)
 	tcase_add_test(tc, rules);
 	tcase_add_loop_test(
 	    tc, rules_refused, 0, sizeof(bad_rules) / sizeof(*bad_rules));
+	tcase_add_test(tc, outside);
+	tcase_add_loop_test(
+	    tc, ldap_options, 0, (int)(sizeof(bad_ldap) / sizeof(*bad_ldap)));
+	tcase_add_test(tc, ldap_options_are_a_rule);
 	tcase_add_test(tc, rule_without_tls);
 	tcase_add_test(tc, auth_file);
 	tcase_add_test(tc, warnings_pass);

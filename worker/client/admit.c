@@ -82,7 +82,8 @@ check_peer(const struct client *c, const struct greet *g,
 }
 
 static enum result
-by_rule(const struct client *c, struct greet *g, struct err *e)
+by_rule(const struct client *c, struct greet *g, const struct hba_rule **found,
+    struct err *e)
 {
 	const struct hba_rule *rule;
 	struct hba_query q;
@@ -95,16 +96,19 @@ by_rule(const struct client *c, struct greet *g, struct err *e)
 	rule = hba_find(self.conf->hba, &q);
 	if (rule == NULL || rule->method == HBA_REJECT)
 		return turn_away(g, &q, rule, e);
+	*found = rule;
 	g->wanted = rule->method;
 	return rule->method == HBA_PEER ? check_peer(c, g, rule, e) : DONE;
 }
 
 enum result
-admit(struct client *c, struct greet *g, struct err *e)
+admit(struct client *c, struct greet *g, const struct hba_rule **rule,
+    struct err *e)
 {
+	*rule = NULL;
 	switch ((enum auth_type)self.conf->auth_type) {
 	case AUTH_HBA:
-		return by_rule(c, g, e);
+		return by_rule(c, g, rule, e);
 	case AUTH_ANY:
 	case AUTH_TRUST:
 		g->wanted = HBA_TRUST;
@@ -118,10 +122,15 @@ admit(struct client *c, struct greet *g, struct err *e)
 	case AUTH_SCRAM:
 		g->wanted = HBA_SCRAM;
 		break;
-	case AUTH_CERT:
 	case AUTH_LDAP:
+		g->wanted = HBA_LDAP;
+		*rule = hba_at(self.conf->hba, 0);
+		break;
 	case AUTH_PAM:
-		/* conf.c lets none of these through */
+		g->wanted = HBA_PAM;
+		break;
+	case AUTH_CERT:
+		/* conf.c does not let it through */
 		(void)err_set(
 		    e, "28000", "login failed", "this auth_type is not there");
 		return FAIL;

@@ -12,8 +12,10 @@
 
 /*
  * DONE: g->wanted is the method; what it demands beside a proof by message is
- * fulfilled.  FAIL: *e, as PostgreSQL words it.
+ * fulfilled.  *rule: the rule that says so, as long as the configuration; NULL:
+ * none does.  FAIL: *e, as PostgreSQL words it.
  */
-enum result admit(struct client *c, struct greet *g, struct err *e);
+enum result admit(struct client *c, struct greet *g,
+    const struct hba_rule **rule, struct err *e);
 
 #endif

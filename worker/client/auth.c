@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "worker/client/admit.h"
 #include "worker/client/greet.h"
+#include "worker/client/outside.h"
 #include "worker/client/proof.h"
 #include "worker/self.h"
 
@@ -56,13 +57,16 @@ ask(struct client *c, struct greet *g, struct err *e)
 enum result
 auth_start(struct client *c, struct greet *g, struct err *e)
 {
+	const struct hba_rule *rule;
 	enum result r;
 
 	/* before any rule: who owns the process, or a pooler that lets in all */
 	if (self.conf->auth_type == AUTH_ANY || auth_is_self(c, g))
 		return DONE;
-	if (admit(c, g, e) == FAIL)
+	if (admit(c, g, &rule, e) == FAIL)
 		return FAIL;
+	if (g->wanted == HBA_LDAP || g->wanted == HBA_PAM)
+		return outside_ask(c, g, rule, e);
 	r = secret_find(c, g, e);
 	return r == DONE ? ask(c, g, e) : r;
 }
@@ -84,7 +88,8 @@ enum result
 auth_on_message(struct client *c, struct greet *g, const uint8_t *body,
     size_t len, struct err *e)
 {
-	return proof_check(c, g, body, len, e);
+	return g->outside != NULL ? outside_check(g, body, len, e)
+				  : proof_check(c, g, body, len, e);
 }
 
 /* --- the console ------------------------------------------------------------------ */

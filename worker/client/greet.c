@@ -20,6 +20,7 @@
 #include "shm/proc.h"
 #include "shm/segment.h"
 #include "worker/client/interrupt.h"
+#include "worker/client/outside.h"
 #include "worker/client/proof.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
@@ -38,6 +39,7 @@ greet_free(struct client *c)
 		return;
 	c->greet = NULL;
 	proof_drop(g);
+	outside_drop(g);
 	secret_fini(&g->secret);
 	compat_bzero(g, sizeof(*g));
 	free(g);
@@ -288,7 +290,8 @@ on_proof(struct client *c, const uint8_t *p, size_t len)
 	enum result r;
 
 	/* its last proof is still being looked at: this waits */
-	if (proof_is_busy(c->greet) || secret_is_asked_for(&c->greet->secret))
+	if (proof_is_busy(c->greet) || outside_is_busy(c->greet) ||
+	    secret_is_asked_for(&c->greet->secret))
 		return 0;
 	r = frame_parse(p, len, PASSWORD_MAX, &f);
 	if (r == DONE && f.type == 'p' && len - FRAME_HEAD < f.body)

@@ -23,6 +23,7 @@ enum greet_method {
 	GREET_SCRAM,
 };
 
+struct outside;
 struct proof;
 
 struct greet {
@@ -37,6 +38,7 @@ struct greet {
 	bool is_verifier;         /* proves what a server may have, too */
 	uint8_t salt[4];          /* of md5 */
 	struct proof *proof;      /* what proof.c holds; NULL: nothing */
+	struct outside *outside;  /* the same of outside.c */
 	struct params_edit params;
 };
 

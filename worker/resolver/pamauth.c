@@ -24,38 +24,45 @@ drop_replies(struct pam_response *r, int n)
 	free(r);
 }
 
-/* Modules own what they get; they free it. */
+/* One answer; NULL where there is none to give. */
+static int
+reply_to(const struct pamauth *p, int style, char **out)
+{
+	switch (style) {
+	case PAM_PROMPT_ECHO_OFF:
+		*out = strdup(p->password);
+		return *out != NULL ? PAM_SUCCESS : PAM_BUF_ERR;
+	case PAM_ERROR_MSG:
+	case PAM_TEXT_INFO:
+		return PAM_SUCCESS;
+	default:
+		return PAM_CONV_ERR;
+	}
+}
+
+/*
+ * Modules own what they get; they free it.  Some that only want to say
+ * something have no place for an answer.
+ */
 static int
 converse(
     int n, const struct pam_message **v, struct pam_response **out, void *arg)
 {
-	const struct pamauth *p = arg;
 	struct pam_response *r;
+	int rc = PAM_SUCCESS;
 
-	*out = NULL;
 	if (n <= 0 || n > PAM_MAX_NUM_MSG)
 		return PAM_CONV_ERR;
 	r = calloc((size_t)n, sizeof(*r));
 	if (r == NULL)
 		return PAM_BUF_ERR;
-	for (int i = 0; i < n; i++) {
-		switch (v[i]->msg_style) {
-		case PAM_PROMPT_ECHO_OFF:
-			r[i].resp = strdup(p->password);
-			if (r[i].resp != NULL)
-				continue;
-			break;
-		case PAM_ERROR_MSG:
-		case PAM_TEXT_INFO:
-			continue;
-		default:
-			break;
-		}
+	for (int i = 0; i < n && rc == PAM_SUCCESS; i++)
+		rc = reply_to(arg, v[i]->msg_style, &r[i].resp);
+	if (rc != PAM_SUCCESS || out == NULL)
 		drop_replies(r, n);
-		return PAM_CONV_ERR;
-	}
-	*out = r;
-	return PAM_SUCCESS;
+	else
+		*out = r;
+	return rc;
 }
 
 /* The client's name, by its address; or the address. */

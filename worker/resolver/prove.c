@@ -170,34 +170,40 @@ next_text(const struct task *t, size_t len, size_t *pos)
 	return at;
 }
 
-/* NULL, or what is wrong with the question. */
+/*
+ * NULL, or what is wrong with the question: the user, where he is, the names
+ * and values of options, the password.
+ */
 static const char *
 parse(struct task *t, const struct msg *m)
 {
-	struct hba_option v[OPTIONS];
 	static char why[LDAPCONF_WHY];
-	size_t pos = 0, n = 0;
+	const char *texts[3 + 2 * OPTIONS];
+	struct hba_option v[OPTIONS];
+	size_t pos = 0, n = 0, n_options = 0;
 
 	memcpy(t->text, m->text, m->len);
-	t->pam.user = next_text(t, m->len, &pos);
-	t->pam.password = next_text(t, m->len, &pos);
-	t->pam.from = next_text(t, m->len, &pos);
-	if (t->pam.from == NULL || t->pam.user[0] == '\0')
-		return "a question without its texts";
-	while (pos < m->len && n < OPTIONS) {
-		v[n].name = next_text(t, m->len, &pos);
-		v[n].value = next_text(t, m->len, &pos);
-		if (v[n].name == NULL || v[n].value == NULL)
-			return "an option without its value";
-		if (strcmp(v[n].name, "pamservice") == 0)
-			t->pam.service = v[n].value;
-		if (strcmp(v[n].name, "pam_use_hostname") == 0)
-			t->pam.is_by_name = strcmp(v[n].value, "1") == 0;
-		n++;
+	while (pos < m->len) {
+		if (n == sizeof(texts) / sizeof(*texts))
+			return "a question with too many texts";
+		texts[n] = next_text(t, m->len, &pos);
+		if (texts[n++] == NULL)
+			return "a question that is torn";
 	}
-	if (pos < m->len)
-		return "too many options";
-	if (!t->is_pam && ldapconf_fill(&t->ldap, v, n, why) == -1)
+	if (n < 3 || n % 2 == 0)
+		return "a question without its texts";
+	t->pam.user = texts[0];
+	t->pam.from = texts[1];
+	t->pam.password = texts[n - 1];
+	for (size_t i = 2; i + 1 < n; i += 2) {
+		v[n_options].name = texts[i];
+		v[n_options++].value = texts[i + 1];
+		if (strcmp(texts[i], "pamservice") == 0)
+			t->pam.service = texts[i + 1];
+		if (strcmp(texts[i], "pam_use_hostname") == 0)
+			t->pam.is_by_name = strcmp(texts[i + 1], "1") == 0;
+	}
+	if (!t->is_pam && ldapconf_fill(&t->ldap, v, n_options, why) == -1)
 		return why;
 	return NULL;
 }
