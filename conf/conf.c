@@ -223,16 +223,17 @@ check_auth(struct loading *l)
 	}
 }
 
-/* A promise of encryption that is not kept must not look as if it were. */
+/* Direct TLS has no way to go on without. */
 static void
-check_tls(struct loading *l, const char *key, int sslmode)
+check_negotiation(struct loading *l)
 {
-	const struct spot *at = spot_of(l, key);
+	const struct spot *at = spot_of(l, "server_tls_negotiation");
 
-	if (sslmode >= SSLMODE_REQUIRE)
+	if (l->c->server_tls_negotiation == NEGOTIATION_DIRECT &&
+	    l->c->server_tls_sslmode < SSLMODE_REQUIRE)
 		conf_faults_add(l->faults, at->file, at->line,
-		    "%s = %s demands TLS, which is not supported yet", key,
-		    value_choice_name(keys_sslmode, sslmode));
+		    "server_tls_negotiation = direct needs "
+		    "server_tls_sslmode = require or more");
 }
 
 static void
@@ -242,8 +243,7 @@ check(struct loading *l)
 	const struct spot *at = spot_of(l, "syslog_facility");
 
 	check_auth(l);
-	check_tls(l, "client_tls_sslmode", c->client_tls_sslmode);
-	check_tls(l, "server_tls_sslmode", c->server_tls_sslmode);
+	check_negotiation(l);
 	if (!log_is_facility(c->syslog_facility))
 		conf_faults_add(l->faults, at->file, at->line,
 		    "syslog_facility: there is none of that name");

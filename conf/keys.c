@@ -24,6 +24,11 @@ const struct value_choice keys_sslmode[] = { { "disable", SSLMODE_DISABLE },
 	{ "require", SSLMODE_REQUIRE }, { "verify-ca", SSLMODE_VERIFY_CA },
 	{ "verify-full", SSLMODE_VERIFY_FULL }, { NULL, 0 } };
 
+static const struct value_choice keys_negotiation[] = {
+	{ "postgres", NEGOTIATION_POSTGRES }, { "direct", NEGOTIATION_DIRECT },
+	{ NULL, 0 }
+};
+
 #define ROW(k, field, t) \
 	.name = #k, .type = (t), .at = offsetof(struct conf, field)
 #define INT(k, lo, hi, d) \
@@ -215,40 +220,42 @@ const struct conf_key keys_global[] = {
 	{ STR(login_notify_message, ""), LATER,
 	    .doc = "Notice to each client that logs in." },
 
-	{ CHOICE(client_tls_sslmode, keys_sslmode, "disable"), LATER,
-	    .group = "TLS", .doc = "Whether clients may or must use TLS." },
-	{ STR(client_tls_key_file, ""), LATER,
-	    .doc = "Private key for clients." },
-	{ STR(client_tls_cert_file, ""), LATER,
-	    .doc = "Certificate for clients." },
-	{ STR(client_tls_ca_file, ""), LATER,
+	{ CHOICE(client_tls_sslmode, keys_sslmode, "disable"), .group = "TLS",
+	    .doc = "Whether clients may or must use TLS." },
+	{ STR(client_tls_key_file, ""), .doc = "Private key for clients." },
+	{ STR(client_tls_cert_file, ""), .doc = "Certificate for clients." },
+	{ STR(client_tls_ca_file, ""),
 	    .doc = "Authorities that clients' certificates are checked "
 		   "against." },
-	{ STR(client_tls_protocols, "secure"), LATER,
+	{ STR(client_tls_protocols, "secure"),
 	    .doc = "TLS versions for clients, by commas, or all, secure, "
 		   "legacy." },
-	{ STR(client_tls_ciphers, "default"), LATER,
+	{ STR(client_tls_ciphers, "default"),
 	    .doc = "Ciphers for clients up to TLS 1.2: default, secure, fast, "
 		   "normal, all, or OpenSSL's syntax." },
 	{ STR(client_tls13_ciphers, NONE), LATER,
 	    .doc = "Cipher suites for clients in TLS 1.3." },
-	{ STR(client_tls_ecdhcurve, "auto"), LATER,
+	{ STR(client_tls_ecdhcurve, "auto"),
 	    .doc = "Curve for the key exchange with clients: none, auto, or a "
 		   "name." },
-	{ STR(client_tls_dheparams, "auto"), LATER,
+	{ STR(client_tls_dheparams, "auto"),
 	    .doc = "DH parameters: none, auto, legacy." },
-	{ CHOICE(server_tls_sslmode, keys_sslmode, "prefer"), LATER,
+	{ CHOICE(server_tls_sslmode, keys_sslmode, "prefer"),
 	    .doc = "Whether servers may or must use TLS." },
-	{ STR(server_tls_ca_file, ""), LATER,
+	{ CHOICE(server_tls_negotiation, keys_negotiation, "postgres"),
+	    .doc = "How TLS to servers begins: after a question (postgres), or "
+		   "at once (direct: PostgreSQL 17; needs "
+		   "server_tls_sslmode = require or more)." },
+	{ STR(server_tls_ca_file, ""),
 	    .doc = "Authorities that servers' certificates are checked "
 		   "against." },
-	{ STR(server_tls_key_file, ""), LATER,
+	{ STR(server_tls_key_file, ""),
 	    .doc = "Private key to log in to servers with." },
-	{ STR(server_tls_cert_file, ""), LATER,
+	{ STR(server_tls_cert_file, ""),
 	    .doc = "Certificate to log in to servers with." },
-	{ STR(server_tls_protocols, "secure"), LATER,
+	{ STR(server_tls_protocols, "secure"),
 	    .doc = "TLS versions for servers." },
-	{ STR(server_tls_ciphers, "default"), LATER,
+	{ STR(server_tls_ciphers, "default"),
 	    .doc = "Ciphers for servers up to TLS 1.2." },
 	{ STR(server_tls13_ciphers, NONE), LATER,
 	    .doc = "Cipher suites for servers in TLS 1.3." },

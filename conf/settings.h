@@ -42,6 +42,8 @@ enum tls_side {
 	TLS_SERVERS  /* we connect: server_tls_* */
 };
 
+enum negotiation { NEGOTIATION_POSTGRES, NEGOTIATION_DIRECT };
+
 enum load_balance { LOAD_ROUND_ROBIN, LOAD_DISABLE };
 
 #define CONF_UNSET       (-1) /* an int or a time of an entry that has none */
@@ -200,7 +202,8 @@ struct conf {
 	const char *client_tls13_ciphers;
 	const char *client_tls_ecdhcurve;
 	const char *client_tls_dheparams;
-	int server_tls_sslmode; /* enum sslmode */
+	int server_tls_sslmode;     /* enum sslmode */
+	int server_tls_negotiation; /* enum negotiation */
 	const char *server_tls_ca_file;
 	const char *server_tls_key_file;
 	const char *server_tls_cert_file;

@@ -20,7 +20,7 @@
 
 #define CLIENTROW_NONE UINT32_MAX
 
-enum { CLIENTROW_APP = 64, CLIENTROW_USER = 64 };
+enum { CLIENTROW_APP = 64, CLIENTROW_USER = 64, CLIENTROW_TLS = 56 };
 
 enum clientrow_state {
 	CLIENTROW_LOGIN,
@@ -45,6 +45,7 @@ struct clientrow_info {
 	uint32_t admin;     /* 1: a console client */
 	char user[CLIENTROW_USER];
 	char app_name[CLIENTROW_APP];
+	char tls[CLIENTROW_TLS]; /* version, cipher, group; "": plain */
 };
 
 struct clientrow {

@@ -278,6 +278,20 @@ longest_waiter(const struct kept_back *k, uint32_t *pool)
 	return best;
 }
 
+bool
+limits_is_wanted(uint32_t slot)
+{
+	struct slot *s = slot_at(slot);
+	struct kept_back k;
+	struct place p;
+	uint32_t pool;
+
+	if (s == NULL || !place_of(atomic_load(&s->pool), &p))
+		return false;
+	look_kept_back(atomic_load(&s->pool), &p, &k);
+	return longest_waiter(&k, &pool) != PROC_NOBODY;
+}
+
 /* Whom a freed place is meant for; w is PROC_NOBODY for nobody. */
 struct heir {
 	uint32_t w, pool;

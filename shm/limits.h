@@ -66,6 +66,12 @@ bool limits_giveback(uint32_t me, uint32_t slot, uint64_t gen, bool *busy);
 /* Might pool `pool` open one more?  A look without the lock: a hint. */
 enum limits_answer limits_hint(uint32_t pool, uint32_t extra);
 
+/*
+ * Does anybody wait whom the place of `slot` would help: a pool that a limit
+ * in common keeps back, or one that finds no slot?  A hint, as above.
+ */
+bool limits_is_wanted(uint32_t slot);
+
 /* The lock itself, for check.c and repair.c. */
 bool limits_try(uint32_t me);
 void limits_drop(uint32_t me);

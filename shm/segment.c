@@ -138,7 +138,7 @@ int
 segment_make(const struct segment_sizes *sizes, struct err *e)
 {
 	struct layout l = { NULL, 0 };
-	unsigned char secrets[64];
+	unsigned char secrets[96];
 	void *at;
 
 	if (!is_sane(sizes))
@@ -167,6 +167,7 @@ segment_make(const struct segment_sizes *sizes, struct err *e)
 	lay_out(&l, &segtab);
 	memcpy(seg->cancel_secret, secrets, 32);
 	memcpy(seg->mock_secret, secrets + 32, 32);
+	memcpy(seg->ticket_secret, secrets + 64, 32);
 	compat_bzero(secrets, sizeof(secrets));
 	for (uint32_t i = 0; i < segtab.nslots; i++)
 		atomic_store(&segtab.slots[i].hold,

@@ -48,6 +48,7 @@ struct segment {
 	uint32_t nclients;         /* rows for each worker */
 	uint8_t cancel_secret[32]; /* random; keys of cancelkey.c */
 	uint8_t mock_secret[32];   /* random; salts of unknown users */
+	uint8_t ticket_secret[32]; /* random; TLS sessions to be resumed */
 
 	/* Written by the supervisor. */
 	_Atomic uint64_t conf_number; /* newest configuration published */

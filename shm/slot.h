@@ -87,6 +87,8 @@ struct slot_info {
 	struct slot_addr addr;    /* the server's; for cancels and SHOW */
 	struct slot_addr local;
 	char app_name[64];
+	char tls[56];   /* version, cipher, group; "": plain */
+	char host[256]; /* with TLS: what its certificate is for */
 	uint32_t params_len;
 	uint32_t key_len;
 	uint8_t key[SLOT_KEY]; /* cancel key, without the pid */

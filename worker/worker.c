@@ -27,6 +27,7 @@
 #include "worker/backend/keep.h"
 #include "worker/backend/lend.h"
 #include "worker/backend/params.h"
+#include "worker/backend/servertls.h"
 #include "worker/child.h"
 #include "worker/client/client.h"
 #include "worker/client/interrupt.h"
@@ -95,6 +96,8 @@ on_conf(const struct msg *m, int fd)
 	self.conf_number = m->arg;
 	ask_conf(c);
 	log_setup(c);
+	tunnel_conf();
+	servertls_conf();
 	drop_removed();
 	conf_free(own_conf);
 	own_conf = c;
@@ -345,6 +348,8 @@ set_up(struct child_start *start, struct err *e)
 		return err_set(e, "53200", "out of memory",
 		    "a worker cannot begin: %s", strerror(errno));
 	params_init(self.conf->track_extra_parameters);
+	tunnel_conf();
+	servertls_conf();
 	ask_open(&self.chan, self.me, self.conf);
 	if (watch_all(start, e) == -1 || keep_start(e) == -1)
 		return -1;
@@ -371,6 +376,8 @@ tear_down(void)
 	clientrow_fini();
 	params_fini();
 	derive_fini();
+	tunnel_fini();
+	servertls_fini();
 	admin_fini();
 	deadline_clear(&second);
 	deadline_clear(&orphan);

@@ -41,11 +41,11 @@ START_TEST(empty_owns_nothing)
 {
 	ck_assert_int_eq(buf_put(&buf, "", 0), 0);
 	ck_assert_ptr_null(buf.p);
-	ck_assert_int_eq(buf_flush(&buf, near_fd), 0);
+	ck_assert_int_eq(buf_flush(&buf, near_fd, NULL), 0);
 	ck_assert_int_eq(buf_put(&buf, "abc", 3), 0);
 	ck_assert_uint_eq(buf_len(&buf), 3);
 	ck_assert_ptr_nonnull(buf.p);
-	ck_assert_int_eq(buf_flush(&buf, near_fd), 0);
+	ck_assert_int_eq(buf_flush(&buf, near_fd, NULL), 0);
 	ck_assert_ptr_null(buf.p);
 	ck_assert_uint_eq(buf.cap, 0);
 }
@@ -90,11 +90,11 @@ START_TEST(order_holds_through_growth_and_moves)
 			piece[i] = byte_at(sent + i);
 		ck_assert_int_eq(buf_put(&buf, piece, len), 0);
 		sent += len;
-		ck_assert_int_ge(buf_flush(&buf, near_fd), 0);
+		ck_assert_int_ge(buf_flush(&buf, near_fd, NULL), 0);
 		got = take(got, (size_t)random() % 12000 + 1);
 		ck_assert_uint_le(buf_len(&buf), sent - got);
 	}
-	ck_assert_uint_eq(buf_flush(&buf, near_fd), 0);
+	ck_assert_uint_eq(buf_flush(&buf, near_fd, NULL), 0);
 	ck_assert_ptr_null(buf.p);
 }
 END_TEST
@@ -108,13 +108,13 @@ START_TEST(a_full_socket_leaves_the_rest)
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = byte_at(i);
 	ck_assert_int_eq(buf_put(&buf, big, sizeof(big)), 0);
-	left = buf_flush(&buf, near_fd);
+	left = buf_flush(&buf, near_fd, NULL);
 	ck_assert_int_gt(left, 0);
 	ck_assert_int_lt(left, (ssize_t)sizeof(big));
 	ck_assert_uint_eq(buf_len(&buf), (size_t)left);
 	while (got < sizeof(big)) {
 		got = take(got, sizeof(big));
-		ck_assert_int_ge(buf_flush(&buf, near_fd), 0);
+		ck_assert_int_ge(buf_flush(&buf, near_fd, NULL), 0);
 	}
 	ck_assert_ptr_null(buf.p);
 }
@@ -133,20 +133,20 @@ START_TEST(sent_behind_what_waits)
 
 		for (size_t i = 0; i < PIECE; i++)
 			piece[i] = byte_at(at + i);
-		left = buf_send(&buf, near_fd, piece, PIECE);
+		left = buf_send(&buf, near_fd, NULL, piece, PIECE);
 		ck_assert_int_eq(left, (ssize_t)buf_len(&buf));
 		has_waited = has_waited || left > 0;
 	}
 	ck_assert(has_waited);
 	while (got < TOTAL) {
 		got = take(got, TOTAL);
-		ck_assert_int_ge(buf_flush(&buf, near_fd), 0);
+		ck_assert_int_ge(buf_flush(&buf, near_fd, NULL), 0);
 	}
-	ck_assert_int_eq(buf_send(&buf, near_fd, "", 0), 0);
+	ck_assert_int_eq(buf_send(&buf, near_fd, NULL, "", 0), 0);
 	ck_assert_ptr_null(buf.p);
 	close(far_fd);
 	far_fd = -1;
-	ck_assert_int_eq(buf_send(&buf, near_fd, "x", 1), -1);
+	ck_assert_int_eq(buf_send(&buf, near_fd, NULL, "x", 1), -1);
 	ck_assert_int_eq(errno, EPIPE);
 	ck_assert_uint_eq(buf_len(&buf), 0);
 }
@@ -168,7 +168,7 @@ START_TEST(a_gone_peer_is_an_error_and_no_signal)
 	close(far_fd);
 	far_fd = -1;
 	ck_assert_int_eq(buf_put(&buf, "x", 1), 0);
-	ck_assert_int_eq(buf_flush(&buf, near_fd), -1);
+	ck_assert_int_eq(buf_flush(&buf, near_fd, NULL), -1);
 	ck_assert_int_eq(errno, EPIPE);
 	ck_assert_uint_eq(buf_len(&buf), 1);
 }

@@ -194,14 +194,14 @@ START_TEST(not_yet_is_refused_where_it_protects)
 	bad("[pooler]\nauth_type = cert\n",
 	    "main.ini:2: auth_type = cert is not supported yet\n");
 	bad("[pooler]\nclient_tls_sslmode = require\n",
-	    "main.ini:2: client_tls_sslmode = require demands TLS, which is "
-	    "not supported yet\n"
 	    "main.ini:2: client_tls_cert_file: clients over TLS need a "
 	    "certificate\n"
 	    "main.ini:2: client_tls_key_file: a certificate needs its key\n");
-	bad("[pooler]\n\nserver_tls_sslmode = require\n",
-	    "main.ini:3: server_tls_sslmode = require demands TLS, which is "
-	    "not supported yet\n");
+	bad("[pooler]\n\nserver_tls_negotiation = direct\n",
+	    "main.ini:3: server_tls_negotiation = direct needs "
+	    "server_tls_sslmode = require or more\n");
+	conf_free(good("[pooler]\nserver_tls_negotiation = direct\n"
+		       "server_tls_sslmode = require\n"));
 	bad("[pooler]\nsyslog_facility = local9\n",
 	    "main.ini:2: syslog_facility: there is none of that name\n");
 	/* the last one holds, and what it promises can be kept */

@@ -25,6 +25,7 @@
 #include "worker/backend/scan.h"
 #include "worker/backend/target.h"
 #include "worker/io/outer.h"
+#include "worker/io/stream.h"
 #include "worker/proto/field.h"
 #include "worker/self.h"
 
@@ -201,17 +202,27 @@ backend_logged_in(struct backend *b)
 {
 	struct lend *l = b->lend;
 	struct slot *s = slot_at(b->slot);
+	bool is_pinned;
 
 	deadline_clear(&b->deadline);
 	b->state = BACKEND_HELD;
 	track_init(&b->track, 'I');
-	atomic_store(&s->flags, SLOT_SHARED);
+	is_pinned = b->tls != NULL && !tls_is_kernel(b->tls);
+	atomic_store(&s->flags, is_pinned ? SLOT_PINNED : SLOT_SHARED);
 	slot_move(s, slot_look(s), SLOT_ACTIVE, self.me);
 	CRASH_POINT("backend.logged_in");
-	depart_tell(b, MSG_FD_SHARE, -1);
+	if (!is_pinned)
+		depart_tell(b, MSG_FD_SHARE, -1);
 	lend_learn(l, b);
 	lend_login_ended(l, true);
 	hand_on(b);
+}
+
+bool
+backend_is_pinned(const struct backend *b)
+{
+	return b->tls != NULL &&
+	    (atomic_load(&slot_at(b->slot)->flags) & SLOT_PINNED) != 0;
 }
 
 /* --- bytes --------------------------------------------------------------- */
@@ -219,7 +230,7 @@ backend_logged_in(struct backend *b)
 int
 backend_send(struct backend *b, const void *p, size_t len)
 {
-	ssize_t left = buf_send(&b->out, b->watch.fd, p, len);
+	ssize_t left = buf_send(&b->out, b->watch.fd, b->tls, p, len);
 
 	if (left <= 0)
 		return (int)left;
@@ -242,7 +253,9 @@ backend_recv(struct backend *b, uint8_t **p, size_t *len)
 	uint8_t *at = self.scratch + SELF_HOLD;
 	ssize_t n;
 
-	n = recv(b->watch.fd, at, SELF_SCRATCH - SELF_HOLD, 0);
+	n = stream_recv(b->watch.fd, b->tls, at, SELF_SCRATCH - SELF_HOLD);
+	if (n == -1 && buf_is_later(errno) && stream_wants(b->tls) & LOOP_WRITE)
+		loop_want(&b->watch, b->watch.want | LOOP_WRITE);
 	if (n <= 0)
 		return n;
 	if (held > 0) {
@@ -356,7 +369,7 @@ on_quiet(struct backend *b)
 static void
 on_writable(struct backend *b)
 {
-	ssize_t left = buf_flush(&b->out, b->watch.fd);
+	ssize_t left = buf_flush(&b->out, b->watch.fd, b->tls);
 
 	if (left == -1) {
 		backend_close(b, "write: %s", strerror(errno));
@@ -372,7 +385,11 @@ on_writable(struct backend *b)
 static void
 on_event_lent(struct backend *b, unsigned events)
 {
-	if (events & LOOP_WRITE && backend_is_full(b)) {
+	if (events & LOOP_WRITE && !backend_is_full(b)) {
+		/* TLS had to write before it could read on */
+		loop_want(&b->watch, b->watch.want & ~(unsigned)LOOP_WRITE);
+		events |= LOOP_READ;
+	} else if (events & LOOP_WRITE) {
 		uint64_t gen = b->gen;
 
 		on_writable(b);

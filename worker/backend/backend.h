@@ -67,6 +67,7 @@ struct backend {
 	struct lend *lend;          /* the pool's view here */
 	struct lessee *user;        /* in LENT */
 	struct login *login;        /* in LOGIN */
+	struct tls *tls;            /* NULL: plain, or not ours */
 	struct lend *keep_for;      /* in CLOSING: who gets the place */
 	struct backend *next_ready; /* lend.c: served when the turn ends */
 	struct deadline deadline;
@@ -128,6 +129,9 @@ backend_is_full(const struct backend *b)
 {
 	return buf_len(&b->out) > 0;
 }
+
+/* Only this process can read its bytes: it is never lent elsewhere. */
+bool backend_is_pinned(const struct backend *b);
 
 /* Read interest of a lent backend. */
 void backend_want_read(struct backend *b, bool want);

@@ -9,23 +9,35 @@
 #include "conf/compat.h"
 #include "shm/crash.h"
 #include "worker/backend/lend.h"
+#include "worker/backend/servertls.h"
+#include "worker/backend/target.h"
 #include "worker/io/outer.h"
+#include "worker/io/stream.h"
 #include "worker/proto/startup.h"
 #include "worker/self.h"
 
 enum { CANCEL_BYTES = STARTUP_KEY_MAX + 16 };
 
 /*
- *   CONNECT -> SENT -> over (end of file)        any -> over
+ *   CONNECT -> [REPLY -> SHAKE] -> SEND -> SENT -> over (end of file)
+ *   any -> over
+ *
+ * A backend that is reached through TLS is cancelled through TLS, too: the
+ * key would otherwise be there for everybody to read.
  */
+enum cancel_state { CONNECT, REPLY, SHAKE, SEND, SENT };
+
 struct cancel {
+	enum cancel_state state;
+	bool has_tls;
+	struct tls *tls; /* from SHAKE on */
+	char host[TARGET_HOST];
 	struct watch watch;
 	struct deadline deadline;
 	struct cancel *next, *prev; /* of all in flight */
 	uint32_t slot, pool;
 	uint64_t gen;
 	int requester;
-	bool is_sent;
 	size_t len;
 	uint8_t bytes[CANCEL_BYTES];
 };
@@ -45,6 +57,7 @@ over(struct cancel *c, bool is_late)
 		c->next->prev = c->prev;
 	loop_remove(&c->watch);
 	deadline_clear(&c->deadline);
+	tls_drop(c->tls);
 	close(c->watch.fd);
 	if (c->requester != -1)
 		close(c->requester);
@@ -67,28 +80,123 @@ on_deadline(struct deadline *d)
 	over(OUTER_OF(d, struct cancel, deadline), true);
 }
 
+/* --- its steps: DONE is the next state's turn, FAIL is said in `why` --------- */
+
+static enum result
+send_request(struct cancel *c, const char **why)
+{
+	ssize_t n = stream_send(c->watch.fd, c->tls, c->bytes, c->len);
+
+	/* a failed connect shows here as an error */
+	if (n == -1 && buf_is_later(errno))
+		return WAIT;
+	*why = n == -1 ? strerror(errno) : "short write";
+	if (n != (ssize_t)c->len)
+		return FAIL;
+	c->state = SENT;
+	return DONE;
+}
+
+static enum result
+ask_for_tls(struct cancel *c, const char **why)
+{
+	uint8_t bytes[16];
+	struct wire w;
+	ssize_t n;
+
+	c->state = SEND;
+	if (!c->has_tls)
+		return DONE;
+	c->state = SHAKE;
+	if (servertls_is_direct())
+		return DONE;
+	wire_init(&w, bytes, sizeof(bytes));
+	startup_build_ssl(&w);
+	n = send(c->watch.fd, bytes, w.len, MSG_NOSIGNAL);
+	*why = n == -1 ? strerror(errno) : "short write";
+	if (n != (ssize_t)w.len)
+		return FAIL;
+	c->state = REPLY;
+	return DONE;
+}
+
+static enum result
+take_reply(struct cancel *c, const char **why)
+{
+	char reply;
+	ssize_t n = recv(c->watch.fd, &reply, 1, 0);
+
+	if (n == -1 && buf_is_later(errno))
+		return WAIT;
+	*why = "server refused TLS";
+	if (n != 1 || reply != 'S')
+		return FAIL;
+	c->state = SHAKE;
+	return DONE;
+}
+
+static enum result
+shake(struct cancel *c, const char **why)
+{
+	struct err e;
+	enum result r;
+
+	*why = "TLS handshake failed";
+	if (c->tls == NULL)
+		c->tls = servertls_is_on()
+		    ? servertls_connect(c->watch.fd, c->host, &e)
+		    : NULL;
+	if (c->tls == NULL)
+		return FAIL;
+	r = tls_run(c->tls, &e);
+	if (r == DONE)
+		c->state = SEND;
+	return r;
+}
+
+/* What a state waits for. */
+static unsigned
+interest(const struct cancel *c)
+{
+	switch (c->state) {
+	case CONNECT:
+	case SEND:
+		return LOOP_WRITE;
+	case SHAKE:
+		return c->tls == NULL ? LOOP_WRITE : tls_wants(c->tls);
+	case REPLY:
+	case SENT:
+		break;
+	}
+	return LOOP_READ;
+}
+
 static void
 on_event(struct watch *w, unsigned events)
 {
 	struct cancel *c = OUTER_OF(w, struct cancel, watch);
+	const char *why = "";
+	enum result r = DONE;
 	uint8_t rest[64];
 	ssize_t n;
 
 	(void)events;
-	if (!c->is_sent) {
-		/* a failed connect shows here as an error */
-		n = send(w->fd, c->bytes, c->len, MSG_NOSIGNAL);
-		if (n == -1 && buf_is_later(errno))
-			return;
-		if (n != (ssize_t)c->len || loop_want(w, LOOP_READ) == -1) {
-			log_warn(NULL, "cancel request could not be sent: %s",
-			    n == -1 ? strerror(errno) : "short write");
-			over(c, false);
-			return;
-		}
-		c->is_sent = true;
+	while (r == DONE && c->state != SENT) {
+		enum cancel_state before = c->state;
+
+		r = before == CONNECT ? ask_for_tls(c, &why)
+		    : before == REPLY ? take_reply(c, &why)
+		    : before == SHAKE ? shake(c, &why)
+				      : send_request(c, &why);
+	}
+	if (r == FAIL || loop_want(w, interest(c)) == -1) {
+		log_warn(NULL, "cancel request could not be sent: %s", why);
+		over(c, false);
 		return;
 	}
+	if (c->state != SENT)
+		return;
+	/* the end of file is all that counts, through TLS or not */
 	n = recv(w->fd, rest, sizeof(rest), 0);
 	if (n > 0 || (n == -1 && buf_is_later(errno)))
 		return;
@@ -121,6 +229,8 @@ new_cancel(struct backend *b)
 		return NULL;
 	}
 	wire_init(&w, c->bytes, sizeof(c->bytes));
+	c->has_tls = info->tls[0] != '\0';
+	compat_strlcpy(c->host, info->host, sizeof(c->host));
 	startup_build_cancel(&w, atomic_load(&slot_at(b->slot)->backend_pid),
 	    info->key, info->key_len);
 	c->len = w.len;
@@ -191,6 +301,7 @@ cancel_fini(void)
 
 		all = c->next;
 		deadline_clear(&c->deadline);
+		tls_drop(c->tls);
 		close(c->watch.fd);
 		if (c->requester != -1)
 			close(c->requester);

@@ -22,6 +22,7 @@
 #include "worker/backend/lend_impl.h"
 #include "worker/backend/login.h"
 #include "worker/backend/open.h"
+#include "worker/io/stream.h"
 #include "worker/self.h"
 
 enum { DEPART_MS = 10000 }; /* a backend that is not gone by then is reset */
@@ -193,8 +194,8 @@ half_close(struct backend *b, bool may_terminate)
 
 	/* never into the middle of another message */
 	if (may_terminate && b->up_remain == 0 && !backend_is_full(b))
-		(void)send(
-		    b->watch.fd, terminate, sizeof(terminate), MSG_NOSIGNAL);
+		(void)stream_send(
+		    b->watch.fd, b->tls, terminate, sizeof(terminate));
 	buf_fini(&b->out);
 	buf_fini(&b->in);
 	/* a socket that never was connected has no end of file */

@@ -17,6 +17,7 @@
 #include "worker/backend/depart.h"
 #include "worker/backend/lend.h"
 #include "worker/backend/login.h"
+#include "worker/io/tls.h"
 #include "worker/self.h"
 
 static struct backend **table; /* by slot; NULL: no descriptor here */
@@ -34,6 +35,7 @@ free_backend(void *p)
 	struct backend *b = p;
 
 	deadline_clear(&b->deadline);
+	tls_drop(b->tls);
 	track_fini(&b->track);
 	buf_fini(&b->in);
 	buf_fini(&b->out);
@@ -49,6 +51,9 @@ fdcache_drop(struct backend *b)
 	deadline_clear(&b->deadline);
 	if (b->lend != NULL)
 		lend_unlearn(b->lend, b);
+	/* before the number may mean another socket */
+	tls_drop(b->tls);
+	b->tls = NULL;
 	if (b->watch.fd != -1) {
 		close(b->watch.fd);
 		b->watch.fd = -1;

@@ -59,8 +59,9 @@ overdue(const struct backend *b, uint64_t word)
 	return NULL;
 }
 
+/* The keeper, for all; a pinned one can be claimed by its owner alone. */
 static void
-end_overdue(void)
+end_overdue(bool is_keeper)
 {
 	uint32_t used = atomic_load(&seg->slots_used);
 
@@ -69,7 +70,8 @@ end_overdue(void)
 		const char *why;
 
 		if (b == NULL || b->lend == NULL || b->lend->gen == 0 ||
-		    b->state != BACKEND_CACHED)
+		    b->state != BACKEND_CACHED ||
+		    (!is_keeper && !backend_is_pinned(b)))
 			continue;
 		why = overdue(b, slot_look(slot_at(i)));
 		if (why != NULL && backend_claim(b))
@@ -184,9 +186,11 @@ on_timer(struct deadline *d)
 	bool is_keeper = atomic_load(&seg->keeper) == self.me + 1;
 
 	deadline_set(d, loop_now_us + TURN_US);
-	if (!is_keeper || atomic_load(&seg->stopping) == SEG_NOW)
+	if (atomic_load(&seg->stopping) == SEG_NOW)
 		return;
-	end_overdue();
+	end_overdue(is_keeper);
+	if (!is_keeper)
+		return;
 	join_forced();
 	fill_up();
 	tick_stats();

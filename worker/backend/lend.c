@@ -10,6 +10,7 @@
 #include "shm/queue.h"
 #include "shm/segment.h"
 #include "worker/backend/open.h"
+#include "worker/backend/pinned.h"
 #include "worker/io/outer.h"
 #include "worker/self.h"
 
@@ -170,7 +171,8 @@ lend_take(struct lend *l, struct waiter *w, bool *failed, struct err *err)
 		account(l, b, 0);
 		return b;
 	}
-	open_try(l, false);
+	if (open_try(l, false) == OPEN_NO)
+		pinned_ask(l);
 	return NULL;
 }
 
@@ -221,7 +223,8 @@ lend_release(struct backend *b)
 	b->state = BACKEND_CACHED;
 	if (!pool_is_paused(l->row)) {
 		own = l->first == NULL ? 0 : l->first->since_us;
-		if (handover_give(l, b, word, own))
+		if (backend_is_pinned(b) ? pinned_part(l, b)
+					 : handover_give(l, b, word, own))
 			return;
 		if (l->nwaiting - l->ngreeting > l->nready) {
 			make_ready(l, b);
@@ -230,7 +233,8 @@ lend_release(struct backend *b)
 	}
 	atomic_store_explicit(&s->since_us, loop_now_us, memory_order_relaxed);
 	slot_move(s, word, SLOT_IDLE, self.me);
-	handover_idle(l, b);
+	if (!backend_is_pinned(b))
+		handover_idle(l, b);
 }
 
 void
@@ -280,9 +284,11 @@ lend_turn(bool rung)
 	bool did = false;
 	uint32_t i = 0;
 
-	if (rung)
+	if (rung) {
+		pinned_look();
 		while ((l = lend_next(&i)) != NULL)
 			make_hot(l);
+	}
 	list = hot;
 	hot = NULL;
 	while ((l = list) != NULL) {
@@ -343,8 +349,8 @@ lend_on_timer(struct deadline *d)
 	if (l->nwaiting == 0)
 		return;
 	/* one that is ready is lent when the turn ends: no need of another */
-	if (l->first_ready == NULL)
-		open_try(l, false);
+	if (l->first_ready == NULL && open_try(l, false) == OPEN_NO)
+		pinned_ask(l);
 	deadline_set(&l->timer, loop_now_us + TICK_US);
 }
 

@@ -14,6 +14,7 @@
 #include "worker/backend/open.h"
 #include "worker/backend/target.h"
 #include "worker/io/outer.h"
+#include "worker/io/tls.h"
 #include "worker/io/tune.h"
 #include "worker/self.h"
 
@@ -77,6 +78,8 @@ succeed(struct login *l)
 		l->info.local.len = len;
 	memcpy(l->info.params, l->params.text, l->params.len);
 	l->info.params_len = l->params.len;
+	if (b->tls != NULL)
+		logintls_describe(l);
 	slot_info_write(b->slot, &l->info);
 	atomic_store(&s->backend_pid, l->pid);
 	CRASH_POINT("login.greeting");
@@ -99,6 +102,8 @@ close_socket(struct login *l)
 
 	depart_tell(b, MSG_FD_GONE, -1);
 	loop_remove(&b->watch);
+	tls_drop(b->tls);
+	b->tls = NULL;
 	close(b->watch.fd);
 	b->watch.fd = -1;
 	have_set(self.me, b->slot, 0);
@@ -241,26 +246,25 @@ try_entry(struct login *l)
 	struct lend *lend = l->b->lend;
 	const struct conf_db *db = lend->db;
 	uint32_t n = target_count(db->host);
-	char host[TARGET_HOST];
 
 	l->tried++;
 	l->address = 0;
 	l->ask.status = ASK_NONE;
 	l->state = LOGIN_HOST;
-	if (!target_entry(db->host, lend->next_host % n, host)) {
+	if (!target_entry(db->host, lend->next_host % n, l->host)) {
 		err_set(&l->err, "08006", "server is not reachable",
 		    "name of the server is too long");
 		return next_address(l);
 	}
 	if (target_unix(
-		host, db->port, self.conf->unix_socket_dir, &l->info.addr)) {
+		l->host, db->port, self.conf->unix_socket_dir, &l->info.addr)) {
 		if (l->info.addr.len > 0)
 			return connect_to(l);
 		err_set(&l->err, "08006", "server is not reachable",
 		    "path of the Unix socket is too long");
 		return next_address(l);
 	}
-	switch (ask_host(&l->ask, host, db->port, on_answer)) {
+	switch (ask_host(&l->ask, l->host, db->port, on_answer)) {
 	case DONE:
 		return try_connect(l);
 	case WAIT:
@@ -287,7 +291,7 @@ on_connected(struct login *l)
 		return err_set(&l->err, "53000", "server is not reachable",
 			   "event loop: %s", strerror(errno)),
 		       FAIL;
-	return loginmsg_start(l);
+	return logintls_is_wanted(l) ? logintls_start(l) : loginmsg_start(l);
 }
 
 void
@@ -325,9 +329,11 @@ login_on_event(struct backend *b, unsigned events)
 
 	if (l->state == LOGIN_CONNECT) {
 		r = on_connected(l);
+	} else if (l->state == LOGIN_TLS_REPLY || l->state == LOGIN_TLS) {
+		r = logintls_run(l);
 	} else {
 		if (events & LOOP_WRITE && backend_is_full(b)) {
-			ssize_t left = buf_flush(&b->out, b->watch.fd);
+			ssize_t left = buf_flush(&b->out, b->watch.fd, b->tls);
 
 			if (left == 0)
 				loop_want(&b->watch, LOOP_READ);

@@ -1,11 +1,13 @@
 /*
  * login.h - log in to a server: from a host name to its first ReadyForQuery.
  *
- *   HOST -> STORE -> CONNECT -> AUTH -> [SASL] -> PARAMS -> [QUERY] -> done
+ *   HOST -> STORE -> CONNECT -> [TLS_REPLY -> TLS] -> AUTH -> [SASL]
+ *        -> PARAMS -> [QUERY] -> done
  *   any -> failed, with l->err filled
  *
  * HOST waits for the resolver, STORE until the supervisor's channel has taken
- * the socket's duplicate, CONNECT for the socket, AUTH and SASL for the
+ * the socket's duplicate, CONNECT for the socket, TLS_REPLY for the answer to
+ * SSLRequest, TLS for the server's half of the handshake, AUTH and SASL for the
  * server's questions, PARAMS for ReadyForQuery, QUERY for the end of
  * connect_query.  One deadline covers the whole.  The server is not trusted:
  * every length is checked, every field may be missing.

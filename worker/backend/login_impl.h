@@ -12,6 +12,7 @@
 #include "worker/ask.h"
 #include "worker/backend/backend.h"
 #include "worker/backend/params.h"
+#include "worker/backend/target.h"
 #include "worker/derive.h"
 #include "worker/proto/scram.h"
 
@@ -19,6 +20,8 @@ enum login_state {
 	LOGIN_HOST,
 	LOGIN_STORE,
 	LOGIN_CONNECT,
+	LOGIN_TLS_REPLY,
+	LOGIN_TLS,
 	LOGIN_AUTH,
 	LOGIN_SASL,
 	LOGIN_PARAMS,
@@ -33,8 +36,9 @@ struct login {
 	struct ask ask;
 	uint32_t tried;   /* entries of the host list, this one included */
 	uint32_t address; /* of this entry's, the one being tried */
-	bool is_told;     /* the server has said why in an ErrorResponse */
-	char *secret;     /* wiped at the end; NULL: not asked for yet */
+	char host[TARGET_HOST]; /* of this entry: what a certificate is for */
+	bool is_told; /* the server has said why in an ErrorResponse */
+	char *secret; /* wiped at the end; NULL: not asked for yet */
 	bool has_scram;
 	struct derive derive; /* in SASL: keys of the secret */
 	struct scram_client scram;
@@ -44,6 +48,15 @@ struct login {
 	struct pool_greeting greeting;
 	struct err err;
 };
+
+/* Does this server get asked for TLS?  One on a Unix socket does not. */
+bool logintls_is_wanted(const struct login *l);
+/* Ask, or begin at once; then go on.  WAIT, or what loginmsg_start() says
+ * when TLS is there or is not to be had.  FAIL: l->err. */
+enum result logintls_start(struct login *l);
+enum result logintls_run(struct login *l);
+/* Into l->info, for SHOW. */
+void logintls_describe(struct login *l);
 
 /* The first message to a server whose socket is connected. */
 enum result loginmsg_start(struct login *l);

@@ -17,6 +17,7 @@
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
 #include "worker/io/outer.h"
+#include "worker/io/stream.h"
 #include "worker/io/tune.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
@@ -62,6 +63,7 @@ client_set_state(struct client *c, enum client_state state)
 {
 	static const uint8_t shown[] = {
 		[CLIENT_STARTUP] = CLIENTROW_LOGIN,
+		[CLIENT_TLS] = CLIENTROW_LOGIN,
 		[CLIENT_AUTH] = CLIENTROW_LOGIN,
 		[CLIENT_WELCOME] = CLIENTROW_LOGIN,
 		[CLIENT_IDLE] = CLIENTROW_IDLE,
@@ -165,7 +167,7 @@ client_rewatch(struct client *c)
 	    (c->backend != NULL ? backend_is_full(c->backend)
 				: buf_len(&c->out) > 0))
 		want = 0;
-	if (buf_len(&c->out) > 0)
+	if (buf_len(&c->out) > 0 || stream_wants(c->tls) & LOOP_WRITE)
 		want |= LOOP_WRITE;
 	if (loop_want(&c->watch, want) == -1)
 		client_fail(c, "53200", "out of memory");
@@ -192,9 +194,12 @@ client_recv(struct client *c, uint8_t **p, size_t *len)
 		at = self.scratch + held;
 		room = SELF_SCRATCH - held;
 	}
-	n = recv(c->watch.fd, at, room, 0);
-	if (n == -1 && buf_is_later(errno))
+	n = stream_recv(c->watch.fd, c->tls, at, room);
+	if (n == -1 && buf_is_later(errno)) {
+		if (stream_wants(c->tls) & LOOP_WRITE)
+			client_rewatch(c);
 		return false;
+	}
 	if (n <= 0) {
 		on_eof(c);
 		return false;
@@ -251,7 +256,7 @@ client_send(struct client *c, const void *p, size_t len)
 		return 0;
 	if (c->lend != NULL)
 		count_add(c->lend->count, COUNT_SENT, len);
-	left = buf_send(&c->out, c->watch.fd, p, len);
+	left = buf_send(&c->out, c->watch.fd, c->tls, p, len);
 	if (left == -1)
 		write_failed(c);
 	if (left <= 0)
@@ -277,7 +282,7 @@ client_send_wire(struct client *c, const struct wire *w)
 static void
 on_writable(struct client *c)
 {
-	ssize_t left = buf_flush(&c->out, c->watch.fd);
+	ssize_t left = buf_flush(&c->out, c->watch.fd, c->tls);
 
 	if (left == -1)
 		write_failed(c);
@@ -310,6 +315,7 @@ on_readable(struct client *c)
 	case CLIENT_CONSOLE:
 		admin_on_bytes(c);
 		return;
+	case CLIENT_TLS:
 	case CLIENT_GONE:
 		return;
 	}
@@ -320,10 +326,18 @@ on_event(struct watch *w, unsigned events)
 {
 	struct client *c = OUTER_OF(w, struct client, watch);
 
+	if (c->state == CLIENT_TLS) {
+		tunnel_on_event(c);
+		return;
+	}
 	if (events & LOOP_WRITE && buf_len(&c->out) > 0) {
 		on_writable(c);
 		if (c->state == CLIENT_GONE)
 			return;
+	} else if (events & LOOP_WRITE) {
+		/* TLS had to write before it could read on */
+		events |= LOOP_READ;
+		client_rewatch(c);
 	}
 	if (c->watch.want & LOOP_READ) {
 		if (events & (LOOP_READ | LOOP_HANGUP))
@@ -369,6 +383,7 @@ say_why(struct client *c, const struct err *e)
 
 	/* never into the middle of another message */
 	if (e == NULL || e->say[0] == '\0' || c->is_dying ||
+	    c->state == CLIENT_TLS ||
 	    buf_len(&c->out) > 0 ||
 	    (c->backend != NULL && c->state == CLIENT_LENT &&
 		c->backend->remain > 0))
@@ -376,7 +391,7 @@ say_why(struct client *c, const struct err *e)
 	wire_init(&w, bytes, sizeof(bytes));
 	report_fatal(&w, e);
 	if (!w.full)
-		(void)send(c->watch.fd, bytes, w.len, MSG_NOSIGNAL);
+		(void)stream_send(c->watch.fd, c->tls, bytes, w.len);
 }
 
 static void
@@ -448,6 +463,8 @@ client_close(struct client *c, const struct err *e)
 		return;
 	log_close(c, e);
 	say_why(c, e);
+	tls_close(c->tls);
+	c->tls = NULL;
 	let_go(c);
 	close(fd);
 }
@@ -466,6 +483,9 @@ client_detach(struct client *c)
 {
 	int fd = c->watch.fd;
 
+	/* without a goodbye, which would tell it that all is done */
+	tls_drop(c->tls);
+	c->tls = NULL;
 	let_go(c);
 	return fd;
 }
@@ -490,6 +510,7 @@ client_fini(void)
 	while (all != NULL) {
 		struct client *c = all;
 
+		tls_close(c->tls);
 		let_go(c);
 	}
 	free(by_row);

@@ -2,11 +2,13 @@
  * client.h - one client connection: its states, its way in, its way out.
  *
  *   STARTUP -> AUTH -> WELCOME -> IDLE <-> LENT      IDLE -> QUEUED -> LENT
- *      |         `-> CONSOLE                          LENT via SYNC, when
- *      `-> gone (cancel request)                      parameters differ
+ *    ^ |  |      `-> CONSOLE                          LENT via SYNC, when
+ *    | |  `-> gone (cancel request)                   parameters differ
+ *    TLS
  *
  * A state is named for what the client waits for, or has:
  *   STARTUP  its startup packet          IDLE    nothing: no backend
+ *   TLS      its half of the handshake
  *   AUTH     its proof                   QUEUED  waits for a backend
  *   WELCOME  the pool's greeting         SYNC    its parameters are being set
  *   CONSOLE  a console command           LENT    a backend serves it
@@ -41,6 +43,7 @@ struct scan;
 
 enum client_state {
 	CLIENT_STARTUP,
+	CLIENT_TLS,
 	CLIENT_AUTH,
 	CLIENT_WELCOME,
 	CLIENT_IDLE,
@@ -59,6 +62,7 @@ struct client {
 	struct lend *lend;          /* its pool; NULL before WELCOME, console */
 	struct backend *backend;    /* in SYNC, LENT */
 	struct greet *greet;        /* only until it is in */
+	struct tls *tls;            /* NULL: plain */
 	struct params *params;      /* what it wants to be set */
 	struct buf in;              /* read, and not yet passed on */
 	struct buf out;             /* what it did not take yet */
@@ -142,6 +146,19 @@ void greet_on_bytes(struct client *c);
 void greet_free(struct client *c);
 /* What it asked for, until it is in. */
 const char *greet_database(const struct client *c);
+
+/* tunnel.c: the settings have changed (or are there for the first time). */
+void tunnel_conf(void);
+void tunnel_fini(void);
+/* May clients have TLS? */
+bool tunnel_is_offered(void);
+/* Begin a handshake; `is_direct`: the client did, without asking first.  -1:
+ * the client has been closed. */
+int tunnel_start(struct client *c, bool is_direct);
+/* In TLS: go on. */
+void tunnel_on_event(struct client *c);
+/* What SHOW and the log say of its TLS; "" without. */
+void tunnel_show(const struct client *c);
 
 /* welcome.c: it has proved who it is, and comes in; maybe later. */
 void welcome_start(struct client *c);

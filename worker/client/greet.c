@@ -1,7 +1,8 @@
 /*
  * greet.c - startup packets and proofs.
  *
- *   STARTUP: [SSLRequest -> N] [GSSENCRequest -> N] startup packet
+ *   STARTUP: [SSLRequest -> S, TLS (tunnel.c), or N] [GSSENCRequest -> N]
+ *            startup packet
  *   AUTH:    password messages (auth.c)
  *   -> WELCOME (welcome.c), or CONSOLE (admin.c)
  *
@@ -22,6 +23,7 @@
 #include "worker/client/interrupt.h"
 #include "worker/client/outside.h"
 #include "worker/client/proof.h"
+#include "worker/io/stream.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
 
@@ -179,11 +181,33 @@ is_console_name(const char *database)
 }
 
 static void
+log_attempt(const struct client *c)
+{
+	char tls[TLS_DESCRIBE] = "no";
+	struct log_who who;
+
+	if (!self.conf->log_connections)
+		return;
+	if (c->tls != NULL)
+		tls_describe(c->tls, tls, sizeof(tls));
+	client_who(c, &who);
+	log_info(&who, "login attempt: db=%s user=%s tls=%s replication=no",
+	    c->greet->database, c->greet->user, tls);
+}
+
+/* Where TLS is demanded nobody does without; a Unix socket has none. */
+static bool
+is_tls_missing(const struct client *c)
+{
+	return self.conf->client_tls_sslmode >= SSLMODE_REQUIRE &&
+	    c->tls == NULL && !c->is_unix;
+}
+
+static void
 on_session(struct client *c, const struct startup *s)
 {
 	struct greet *g = c->greet;
 	uint8_t bytes[STARTUP_MAX + 16]; /* a packet may be all options */
-	struct log_who who;
 	struct wire w;
 	struct err e;
 
@@ -191,14 +215,13 @@ on_session(struct client *c, const struct startup *s)
 	compat_strlcpy(g->user, s->user, sizeof(g->user));
 	g->is_console = is_console_name(g->database);
 	show_user(c);
+	if (is_tls_missing(c)) {
+		client_fail(c, "28000", "SSL required");
+		return;
+	}
 	if (!is_room(c))
 		return;
-	if (self.conf->log_connections) {
-		client_who(c, &who);
-		log_info(&who,
-		    "login attempt: db=%s user=%s tls=no replication=no",
-		    g->database, g->user);
-	}
+	log_attempt(c);
 	if (take_settings(c, s, &e) == -1) {
 		client_close(c, &e);
 		return;
@@ -221,19 +244,37 @@ on_session(struct client *c, const struct startup *s)
 	}
 }
 
-/* TLS and GSSAPI are not to be had; what was sent ahead of the answer was
- * meant for a tunnel that does not exist (CVE-2021-3935). */
+/*
+ * What was sent ahead of our answer would be read as if it had come through
+ * the tunnel (CVE-2021-3935).  False: it is over, or goes on as TLS.
+ */
 static bool
-on_tunnel(struct client *c, bool *was, bool has_more)
+on_tunnel(struct client *c, bool *was, bool has_more, bool is_ssl)
 {
-	if (*was || has_more) {
+	if (*was || has_more || c->tls != NULL) {
 		client_fail(c, "08P01",
-		    "received unencrypted data after "
-		    "encryption request");
+		    c->tls != NULL ? "encryption request inside TLS"
+				   : "received unencrypted data after "
+				     "encryption request");
 		return false;
 	}
 	*was = true;
-	return client_send(c, "N", 1) == 0;
+	if (!is_ssl || !tunnel_is_offered())
+		return client_send(c, "N", 1) == 0;
+	if (client_send(c, "S", 1) == 0)
+		(void)tunnel_start(c, false);
+	return false;
+}
+
+/* Direct TLS: the first byte says so, and is left where it is. */
+static bool
+is_direct_tls(const struct client *c)
+{
+	uint8_t first;
+
+	return c->greet == NULL && c->tls == NULL && tunnel_is_offered() &&
+	    recv(c->watch.fd, &first, 1, MSG_PEEK) == 1 &&
+	    first == TLS_FIRST_BYTE;
 }
 
 /* Bytes used; 0: not whole yet, or it is over. */
@@ -254,11 +295,13 @@ on_packet(struct client *c, const uint8_t *p, size_t len)
 	}
 	switch (s.kind) {
 	case STARTUP_SSL:
-		return on_tunnel(c, &c->greet->was_ssl, len > s.size) ? s.size
-								      : 0;
+		return on_tunnel(c, &c->greet->was_ssl, len > s.size, true)
+		    ? s.size
+		    : 0;
 	case STARTUP_GSSENC:
-		return on_tunnel(c, &c->greet->was_gss, len > s.size) ? s.size
-								      : 0;
+		return on_tunnel(c, &c->greet->was_gss, len > s.size, false)
+		    ? s.size
+		    : 0;
 	case STARTUP_CANCEL:
 		interrupt_request(c, s.pid, s.key, s.key_len);
 		return 0;
@@ -316,6 +359,10 @@ greet_on_bytes(struct client *c)
 	uint8_t *p;
 	size_t len, used;
 
+	if (is_direct_tls(c)) {
+		(void)tunnel_start(c, true);
+		return;
+	}
 	if (!client_recv(c, &p, &len))
 		return;
 	if (c->greet == NULL &&
@@ -337,7 +384,7 @@ greet_on_bytes(struct client *c)
 		p += used;
 		len -= used;
 	}
-	if (c->state == CLIENT_GONE || len == 0)
+	if (c->state == CLIENT_GONE || c->state == CLIENT_TLS || len == 0)
 		return;
 	if (client_hold(c, p, len) == 0) {
 		client_rewatch(c);

@@ -70,6 +70,7 @@ struct line {
 	uint64_t id, link; /* link 0: none */
 	int32_t remote_pid;
 	const char *app_name;
+	const char *tls; /* "": plain */
 };
 
 /* --- states --------------------------------------------------------------- */
@@ -161,7 +162,7 @@ put_line(struct show *s, const struct line *l)
 	put_ptr(s, l->id);
 	put_ptr(s, l->link);
 	show_int(s, l->remote_pid > 0 ? (uint64_t)l->remote_pid : 0);
-	show_text(s, "");
+	show_text(s, l->tls);
 	show_text(s, l->app_name);
 	show_int(s, 0);
 	show_int(s, l->id);
@@ -205,6 +206,7 @@ read_client(
 
 	info->user[sizeof(info->user) - 1] = '\0';
 	info->app_name[sizeof(info->app_name) - 1] = '\0';
+	info->tls[sizeof(info->tls) - 1] = '\0';
 	kind = show_client_kind(r);
 	if (kind == SHOW_NOT)
 		return false;
@@ -224,6 +226,7 @@ read_client(
 	l->link = slot == 0 ? 0 : id_of_slot(slot - 1);
 	l->remote_pid = info->remote_pid;
 	l->app_name = info->app_name;
+	l->tls = info->tls;
 	return true;
 }
 
@@ -291,6 +294,7 @@ read_server(
 	l->link = id_of_client(atomic_load(&slot->client));
 	l->remote_pid = atomic_load(&slot->backend_pid);
 	l->app_name = info->app_name;
+	l->tls = info->tls;
 }
 
 static void
@@ -308,6 +312,7 @@ put_server(struct show *s, uint32_t idx)
 	if (l.state == NULL || !slot_info_look(idx, &info))
 		return;
 	info.app_name[sizeof(info.app_name) - 1] = '\0';
+	info.tls[sizeof(info.tls) - 1] = '\0';
 	read_server(slot, &info, &l);
 	/* lent to another meanwhile is still there: only the backend counts */
 	if (slot_gen(slot_look(slot)) == slot_gen(word))

@@ -12,9 +12,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "conf/compat.h"
+#include "worker/io/stream.h"
 
 enum { BUF_FIRST = 512 };
 
@@ -69,12 +69,12 @@ buf_is_later(int error)
 }
 
 ssize_t
-buf_send(struct buf *b, int fd, const void *p, size_t len)
+buf_send(struct buf *b, int fd, struct tls *tls, const void *p, size_t len)
 {
 	ssize_t n = 0;
 
 	if (len > 0 && buf_len(b) == 0) {
-		n = send(fd, p, len, MSG_NOSIGNAL);
+		n = stream_send(fd, tls, p, len);
 		if (n == -1 && !buf_is_later(errno))
 			return -1;
 		if (n == -1)
@@ -86,10 +86,10 @@ buf_send(struct buf *b, int fd, const void *p, size_t len)
 }
 
 ssize_t
-buf_flush(struct buf *b, int fd)
+buf_flush(struct buf *b, int fd, struct tls *tls)
 {
 	while (b->from < b->to) {
-		ssize_t n = send(fd, b->p + b->from, buf_len(b), MSG_NOSIGNAL);
+		ssize_t n = stream_send(fd, tls, b->p + b->from, buf_len(b));
 
 		if (n == -1 && errno == EINTR)
 			continue;

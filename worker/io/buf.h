@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct tls;
+
 struct buf {
 	uint8_t *p;
 	uint32_t from, to, cap; /* bytes [from, to) wait */
@@ -28,12 +30,14 @@ buf_len(const struct buf *b)
 /* Append; 0, or -1 without memory (nothing appended). */
 int buf_put(struct buf *b, const void *p, size_t len);
 /*
- * Send behind what waits; what the socket does not take is kept.  Bytes that
+ * Send behind what waits; what the socket (or `tls` on it) does not take is
+ * kept.  Bytes that
  * wait now, or -1 with errno (ENOMEM: a part may have gone out).
  */
-ssize_t buf_send(struct buf *b, int fd, const void *p, size_t len);
+ssize_t
+buf_send(struct buf *b, int fd, struct tls *tls, const void *p, size_t len);
 /* Send what waits; bytes left (0: memory given back), or -1 with errno. */
-ssize_t buf_flush(struct buf *b, int fd);
+ssize_t buf_flush(struct buf *b, int fd, struct tls *tls);
 /* This errno of a send or a receive means: again, when the loop says so. */
 bool buf_is_later(int error);
 void buf_fini(struct buf *b); /* wipes nothing; use buf_wipe for secrets */

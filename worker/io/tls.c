@@ -125,6 +125,14 @@ tls_close(struct tls *t)
 	ERR_clear_error();
 	if (t->is_agreed && t->broken == 0)
 		(void)SSL_shutdown(t->ssl);
+	tls_drop(t);
+}
+
+void
+tls_drop(struct tls *t)
+{
+	if (t == NULL)
+		return;
 	SSL_free(t->ssl);
 	ERR_clear_error();
 	tls_ctx_unref(t->ctx);

@@ -113,6 +113,10 @@ const char *tls_fault(const struct tls *t);
 /* Say goodbye if the socket takes it, free; NULL is allowed. */
 void tls_close(struct tls *t);
 
+/* Free without a goodbye: the connection goes on elsewhere, as a socket that
+ * is only waited for, or has ended. */
+void tls_drop(struct tls *t);
+
 /* --- what was agreed; after DONE ---------------------------------------- */
 
 /*

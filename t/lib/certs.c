@@ -1,0 +1,52 @@
+#include "t/lib/certs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "t/lib/spawn.h"
+
+/* One key for all of one kind would do; making them costs a moment each. */
+static const char script[] =
+    "set -e; cd \"$1\"\n"
+    "ca() { openssl req -x509 -newkey ec -pkeyopt "
+    "ec_paramgen_curve:prime256v1 -nodes -days 30 -subj \"/CN=$1\" "
+    "-keyout $1.key -out $1.crt; }\n"
+    "leaf() { # file authority name days more\n"
+    "openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+    "-subj \"/CN=$3\" -keyout $1.key -out $1.csr\n"
+    "printf \"$5\" >$1.ext\n"
+    "openssl x509 -req -in $1.csr -CA $2.crt -CAkey $2.key -CAcreateserial "
+    "-days $4 -extfile $1.ext -out $1.crt; }\n"
+    "ca ca; ca ca2\n"
+    "local='subjectAltName=DNS:localhost,IP:127.0.0.1'\n"
+    "leaf server ca localhost 30 $local\n"
+    "leaf other ca other.example 30 'subjectAltName=DNS:other.example'\n"
+    "leaf alien ca2 localhost 30 $local\n"
+    "leaf old ca localhost 0 $local\n"
+    "leaf app ca app 30 ''\n"
+    "leaf alienapp ca2 app 30 ''\n"
+    "chmod 600 *.key; chmod 644 *.crt\n";
+
+const char *
+certs_dir(void)
+{
+	static char dir[256];
+	const char *argv[] = { "/bin/sh", "-c", script, "sh", dir, NULL };
+	struct spawn s = { 0 };
+
+	if (*dir)
+		return dir;
+	snprintf(dir, sizeof(dir), "%s",
+	    spawn_subdir(text("certs-%d", (int)getpid())));
+	s.out = text("%s/log", dir);
+	ck_assert_msg(
+	    spawn_run(&s, argv) == 0, "openssl failed: see %s", s.out);
+	return dir;
+}
+
+const char *
+cert(const char *file)
+{
+	return text("%s/%s", certs_dir(), file);
+}

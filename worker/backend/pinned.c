@@ -1,0 +1,124 @@
+#include "worker/backend/pinned.h"
+
+#include "shm/limits.h"
+#include "shm/proc.h"
+#include "shm/queue.h"
+#include "shm/segment.h"
+#include "worker/backend/servertls.h"
+#include "worker/self.h"
+
+enum {
+	REST_US = 50000,     /* idle so long, it may go at once */
+	SERVED_US = 1000000, /* or after so long a life */
+};
+
+/* How the places of one pool are spread. */
+struct spread {
+	uint32_t held[SEG_MAX_WORKERS]; /* by worker: in login, in use, idle */
+	uint32_t moving;                /* on their way to somebody else */
+};
+
+static void
+count(uint32_t pool, struct spread *sp)
+{
+	uint32_t used = atomic_load(&seg->slots_used);
+
+	*sp = (struct spread){ .moving = 0 };
+	for (uint32_t i = 0; i < used; i++) {
+		const struct slot *s = slot_at(i);
+		uint64_t word = slot_look(s);
+		enum slot_state state = slot_state(word);
+
+		if (state == SLOT_FREE || atomic_load(&s->pool) != pool)
+			continue;
+		if (state == SLOT_CLOSING || state == SLOT_RESERVED)
+			sp->moving++;
+		else if (slot_owner(word) < SEG_MAX_WORKERS)
+			sp->held[slot_owner(word)]++;
+	}
+}
+
+/*
+ * Does a worker below its fair share wait for this pool, whose places are all
+ * taken, and none of them is on its way to it?
+ */
+static bool
+is_starving(const struct lend *l)
+{
+	uint32_t size = atomic_load(&l->row->size), waiting = 0, needy = 0;
+	struct spread sp;
+
+	for (uint32_t w = 0; w < seg->nworkers; w++)
+		waiting += queue_look(w, l->pool, NULL) > 0;
+	if (waiting == 0 || (waiting == 1 && l->nwaiting > 0) ||
+	    limits_hint(l->pool, 0) == LIMITS_OK)
+		return false;
+	count(l->pool, &sp);
+	for (uint32_t w = 0; w < seg->nworkers; w++)
+		needy += w != self.me && queue_look(w, l->pool, NULL) > 0 &&
+		    (uint64_t)sp.held[w] * waiting < size &&
+		    sp.held[w] < sp.held[self.me];
+	return needy > sp.moving;
+}
+
+static bool
+has_served(const struct slot *s)
+{
+	return loop_now_us > atomic_load(&s->born_us) + SERVED_US;
+}
+
+bool
+pinned_part(struct lend *l, struct backend *b)
+{
+	if (seg->nworkers == 1 || !has_served(slot_at(b->slot)) ||
+	    !is_starving(l))
+		return false;
+	backend_close(b, "its place is wanted by another worker");
+	return true;
+}
+
+void
+pinned_look(void)
+{
+	uint32_t used = atomic_load(&seg->slots_used);
+
+	for (uint32_t i = 0; i < used; i++) {
+		struct backend *b = backend_at(i);
+		const struct slot *s = slot_at(i);
+
+		if (b == NULL || b->lend == NULL || !backend_is_pinned(b) ||
+		    b->state != BACKEND_CACHED ||
+		    slot_state(slot_look(s)) != SLOT_IDLE)
+			continue;
+		if (!has_served(s) &&
+		    loop_now_us <= atomic_load(&s->since_us) + REST_US)
+			continue;
+		if ((is_starving(b->lend) || limits_is_wanted(i)) &&
+		    backend_claim(b))
+			backend_close(
+			    b, "its place is wanted by another worker");
+	}
+}
+
+void
+pinned_ask(const struct lend *l)
+{
+	uint32_t used = atomic_load(&seg->slots_used);
+	bool is_rung[SEG_MAX_WORKERS] = { false };
+
+	if (!servertls_is_on() || seg->nworkers == 1 ||
+	    limits_hint(l->pool, 0) == LIMITS_OK)
+		return;
+	for (uint32_t i = 0; i < used; i++) {
+		const struct slot *s = slot_at(i);
+		uint64_t word = slot_look(s);
+		uint32_t owner = slot_owner(word);
+
+		if (slot_state(word) != SLOT_IDLE || owner == self.me ||
+		    owner >= seg->nworkers || is_rung[owner] ||
+		    (atomic_load(&s->flags) & SLOT_PINNED) == 0)
+			continue;
+		is_rung[owner] = true;
+		bell_ring(owner);
+	}
+}
