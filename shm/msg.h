@@ -72,7 +72,14 @@ enum msg_secret {
  * figures ("": a Unix socket), name and value of each option of the rule, the
  * password; all with a NUL behind them.
  */
-enum msg_prove { MSG_PROVE_LDAP, MSG_PROVE_PAM };
+enum msg_prove {
+	MSG_PROVE_LDAP,
+	MSG_PROVE_PAM,
+	MSG_PROVE_PEER, /* in place of the address: the number of a user of
+			 * this system; there is no password, and
+			 * `text` of the answer is that user's name */
+	MSG_PROVES
+};
 
 enum msg_proved {
 	MSG_PROVED_RIGHT,

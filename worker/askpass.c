@@ -157,6 +157,10 @@ askpass_on_message(const struct msg *m)
 			answer(a, MSG_PROVED_WRONG);
 		return;
 	}
+	if (m->len < sizeof(a->name)) {
+		memcpy(a->name, m->text, m->len);
+		a->name[m->len] = '\0';
+	}
 	answer(a,
 	    m->status == MSG_PROVED_RIGHT      ? MSG_PROVED_RIGHT
 		: m->status == MSG_PROVED_BUSY ? MSG_PROVED_BUSY

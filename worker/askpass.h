@@ -18,11 +18,14 @@
 #include "shm/msg.h"
 #include "worker/io/deadline.h"
 
+enum { ASKPASS_NAME = 256 }; /* with its NUL */
+
 /* One question, embedded in whoever wants to know. */
 struct askpass {
 	struct askpass *next; /* of its bucket */
 	struct deadline deadline;
 	void (*on_answer)(struct askpass *a, enum msg_proved answer);
+	char name[ASKPASS_NAME]; /* RIGHT of MSG_PROVE_PEER: whose number */
 	uint64_t until_us;
 	uint32_t restarts;   /* of the resolver, when it was last asked */
 	bool is_nowhere;     /* it has reached nobody */

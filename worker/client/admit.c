@@ -9,14 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/compat.h"
 #include "conf/conf.h"
 #include "conf/hba.h"
-#include "conf/log.h"
 #include "shm/clientrow.h"
 #include "worker/self.h"
-
-enum { SYSTEM_USER = 256 }; /* bytes of a name, with its NUL */
 
 /* The client's side of a rule; -1: its address is not known any more. */
 static int
@@ -60,27 +56,6 @@ turn_away(const struct greet *g, const struct hba_query *q,
 	return FAIL;
 }
 
-/* The owner of the socket's other end, by the rule's map. */
-static enum result
-check_peer(const struct client *c, const struct greet *g,
-    const struct hba_rule *rule, struct err *e)
-{
-	char name[SYSTEM_USER], say[sizeof(e->say)];
-	uid_t uid;
-	gid_t gid;
-
-	if (compat_getpeereid(c->watch.fd, &uid, &gid) == -1 ||
-	    compat_user_name(uid, name, sizeof(name)) == -1)
-		(void)compat_strlcpy(name, "(unknown)", sizeof(name));
-	else if (ident_allows(self.conf->idents, rule->map, name, g->user))
-		return DONE;
-	snprintf(say, sizeof(say), "Peer authentication failed for user \"%s\"",
-	    g->user);
-	(void)err_set(e, "28000", say, "%s: it is system user \"%s\" (%s:%u)",
-	    say, name, rule->file, rule->line);
-	return FAIL;
-}
-
 static enum result
 by_rule(const struct client *c, struct greet *g, const struct hba_rule **found,
     struct err *e)
@@ -98,7 +73,7 @@ by_rule(const struct client *c, struct greet *g, const struct hba_rule **found,
 		return turn_away(g, &q, rule, e);
 	*found = rule;
 	g->wanted = rule->method;
-	return rule->method == HBA_PEER ? check_peer(c, g, rule, e) : DONE;
+	return DONE;
 }
 
 enum result

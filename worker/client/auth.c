@@ -13,6 +13,7 @@
 #include "worker/client/admit.h"
 #include "worker/client/greet.h"
 #include "worker/client/outside.h"
+#include "worker/client/peer.h"
 #include "worker/client/proof.h"
 #include "worker/self.h"
 
@@ -22,7 +23,7 @@ method_for(const struct greet *g)
 {
 	switch (g->wanted) {
 	case HBA_TRUST:
-	case HBA_PEER: /* already seen to */
+	case HBA_PEER: /* peer.c has seen to it */
 		return GREET_TRUST;
 	case HBA_PASSWORD:
 		return GREET_PLAIN;
@@ -67,8 +68,19 @@ auth_start(struct client *c, struct greet *g, struct err *e)
 		return FAIL;
 	if (g->wanted == HBA_LDAP || g->wanted == HBA_PAM)
 		return outside_ask(c, g, rule, e);
+	if (g->wanted == HBA_PEER)
+		return peer_ask(c, g, rule, e);
 	r = secret_find(c, g, e);
 	return r == DONE ? ask(c, g, e) : r;
+}
+
+void
+auth_peered(struct client *c)
+{
+	struct err e;
+	enum result r = secret_find(c, c->greet, &e);
+
+	greet_checked(c, r == DONE ? ask(c, c->greet, &e) : r, &e);
 }
 
 void

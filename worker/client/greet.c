@@ -22,6 +22,7 @@
 #include "shm/segment.h"
 #include "worker/client/interrupt.h"
 #include "worker/client/outside.h"
+#include "worker/client/peer.h"
 #include "worker/client/proof.h"
 #include "worker/io/stream.h"
 #include "worker/proto/report.h"
@@ -42,6 +43,7 @@ greet_free(struct client *c)
 	c->greet = NULL;
 	proof_drop(g);
 	outside_drop(g);
+	peer_drop(g);
 	secret_fini(&g->secret);
 	compat_bzero(g, sizeof(*g));
 	free(g);
@@ -334,7 +336,7 @@ on_proof(struct client *c, const uint8_t *p, size_t len)
 
 	/* its last proof is still being looked at: this waits */
 	if (proof_is_busy(c->greet) || outside_is_busy(c->greet) ||
-	    secret_is_asked_for(&c->greet->secret))
+	    c->greet->peer != NULL || secret_is_asked_for(&c->greet->secret))
 		return 0;
 	r = frame_parse(p, len, PASSWORD_MAX, &f);
 	if (r == DONE && f.type == 'p' && len - FRAME_HEAD < f.body)

@@ -24,6 +24,7 @@ enum greet_method {
 };
 
 struct outside;
+struct peer;
 struct proof;
 
 struct greet {
@@ -39,6 +40,7 @@ struct greet {
 	uint8_t salt[4];          /* of md5 */
 	struct proof *proof;      /* what proof.c holds; NULL: nothing */
 	struct outside *outside;  /* the same of outside.c */
+	struct peer *peer;        /* and of peer.c */
 	struct params_edit params;
 };
 
@@ -63,6 +65,9 @@ void greet_checked(struct client *c, enum result r, const struct err *e);
  * `failed`.  Goes on where auth_start() has left.
  */
 void auth_found(struct client *c, const struct err *failed);
+
+/* The client's system user may be this user: goes on there, too. */
+void auth_peered(struct client *c);
 
 /* May this user use the console?  *is_admin: may do everything. */
 bool

@@ -23,6 +23,7 @@ enum {
 	STACK = 1024 * 1024, /* modules of PAM are other people's */
 	IDLE = 2,
 	OPTIONS = 16,
+	PROVE_NAME = 256,
 	EARLY_MS = 200, /* before it is late, LDAP says what has hung */
 };
 
@@ -30,7 +31,9 @@ struct task {
 	struct job job;
 	uint32_t proc;
 	uint64_t id;
-	bool is_pam;
+	enum msg_prove by;
+	uid_t uid;             /* of a peer, ... */
+	char name[PROVE_NAME]; /* ... and the name of that user */
 	struct ldapconf ldap;
 	struct pamauth pam; /* user, password and address of LDAP, too */
 	enum prove_result result;
@@ -48,7 +51,7 @@ static void drop(struct job *j);
 		.most_jobs = PROVE_QUESTIONS                      \
 	}
 
-static struct crew crews[PROVE_FDS] = { CREW, CREW };
+static struct crew crews[PROVE_FDS] = { CREW, CREW, CREW };
 static void (*deliver)(const struct msg *m);
 
 static struct task *
@@ -65,8 +68,13 @@ work(struct job *j)
 {
 	struct task *t = task_of(j);
 
-	if (t->is_pam)
+	if (t->by == MSG_PROVE_PAM)
 		t->result = pamauth_check(&t->pam, t->why);
+	else if (t->by == MSG_PROVE_PEER)
+		t->result =
+		    compat_user_name(t->uid, t->name, sizeof(t->name)) == 0
+		    ? PROVE_RIGHT
+		    : PROVE_WRONG;
 	else
 		t->result = ldapauth_check(&t->ldap, t->pam.user,
 		    t->pam.password, j->due_ms - EARLY_MS, t->why);
@@ -84,20 +92,24 @@ drop(struct job *j)
 /* --- answers -------------------------------------------------------------- */
 
 static void
-reply(uint32_t proc, uint64_t id, enum msg_proved status)
+reply(uint32_t proc, uint64_t id, enum msg_proved status, const char *name)
 {
-	const struct msg m = { .type = MSG_PROVED,
+	struct msg m = { .type = MSG_PROVED,
 		.proc = (uint16_t)proc,
 		.id = id,
 		.status = status };
 
+	m.len = (uint32_t)strlen(name);
+	memcpy(m.text, name, m.len);
 	deliver(&m);
 }
 
 static const char *
-name_of(const struct task *t)
+method_of(enum msg_prove by)
 {
-	return t->is_pam ? "PAM" : "LDAP";
+	static const char *const names[] = { "LDAP", "PAM", "peer" };
+
+	return names[by];
 }
 
 /* A wrong password is the client's log line; what is broken is ours. */
@@ -105,17 +117,18 @@ static void
 answer(struct task *t, bool is_late)
 {
 	if (is_late)
-		log_warn(NULL, "%s: user \"%s\": timed out", name_of(t),
+		log_warn(NULL, "%s: user \"%s\": timed out", method_of(t->by),
 		    t->pam.user);
 	else if (t->result == PROVE_BROKEN)
-		log_warn(NULL, "%s: user \"%s\": %s", name_of(t), t->pam.user,
-		    t->why);
+		log_warn(NULL, "%s: user \"%s\": %s", method_of(t->by),
+		    t->pam.user, t->why);
 	else if (t->result == PROVE_WRONG)
-		log_debug(NULL, "%s: user \"%s\": %s", name_of(t), t->pam.user,
-		    t->why);
+		log_debug(NULL, "%s: user \"%s\": %s", method_of(t->by),
+		    t->pam.user, t->why);
 	reply(t->proc, t->id,
 	    !is_late && t->result == PROVE_RIGHT ? MSG_PROVED_RIGHT
-						 : MSG_PROVED_WRONG);
+						 : MSG_PROVED_WRONG,
+	    is_late ? "" : t->name);
 }
 
 void
@@ -203,7 +216,10 @@ parse(struct task *t, const struct msg *m)
 		if (strcmp(texts[i], "pam_use_hostname") == 0)
 			t->pam.is_by_name = strcmp(texts[i + 1], "1") == 0;
 	}
-	if (!t->is_pam && ldapconf_fill(&t->ldap, v, n_options, why) == -1)
+	if (t->by == MSG_PROVE_PEER)
+		t->uid = (uid_t)strtoul(t->pam.from, NULL, 10);
+	if (t->by == MSG_PROVE_LDAP &&
+	    ldapconf_fill(&t->ldap, v, n_options, why) == -1)
 		return why;
 	return NULL;
 }
@@ -220,9 +236,12 @@ find(const struct crew *c, uint32_t proc, uint64_t id)
 void
 prove_ask(const struct msg *m, uint64_t now_ms)
 {
-	bool is_pam = m->status == MSG_PROVE_PAM;
-	uint64_t limit_ms = is_pam ? PROVE_PAM_MS : PROVE_LDAP_MS;
-	struct crew *c = &crews[is_pam];
+	static const uint64_t limits_ms[] = { PROVE_LDAP_MS, PROVE_PAM_MS,
+		PROVE_PEER_MS };
+	enum msg_prove by =
+	    m->status < MSG_PROVES ? (enum msg_prove)m->status : MSG_PROVE_LDAP;
+	uint64_t limit_ms = limits_ms[by];
+	struct crew *c = &crews[by];
 	const char *why = "out of memory";
 	struct task *t;
 
@@ -232,7 +251,7 @@ prove_ask(const struct msg *m, uint64_t now_ms)
 	if (t != NULL) {
 		t->proc = m->proc;
 		t->id = m->id;
-		t->is_pam = is_pam;
+		t->by = by;
 		t->job.due_ms =
 		    now_ms + (m->arg < limit_ms ? m->arg : limit_ms);
 		why = parse(t, m);
@@ -241,9 +260,9 @@ prove_ask(const struct msg *m, uint64_t now_ms)
 		return;
 	if (t != NULL)
 		drop(&t->job);
-	log_warn(NULL, "%s: %s", is_pam ? "PAM" : "LDAP",
+	log_warn(NULL, "%s: %s", method_of(by),
 	    why == NULL ? "too many logins at once" : why);
-	reply(m->proc, m->id, MSG_PROVED_BUSY);
+	reply(m->proc, m->id, MSG_PROVED_BUSY, "");
 }
 
 void

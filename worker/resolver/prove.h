@@ -1,7 +1,8 @@
 /*
- * prove.h - passwords that LDAP or PAM checks: questions in, answers out.
+ * prove.h - passwords that LDAP or PAM checks, and names of system users:
+ * questions in, answers out.
  *
- * Each is a job of a crew (crew.h), one crew for LDAP and one for PAM: a
+ * Each is a job of a crew (crew.h), one crew for each kind: a
  * directory that hangs delays no other method, and no name's look-up.  A
  * question that is out of time is answered no; one whose client has gone is
  * taken out of the queue, or left to its thread and forgotten.
@@ -26,7 +27,8 @@ enum {
 	PROVE_LDAP_MS = 10000, /* at most, whatever the asker would wait */
 	PROVE_PAM_MS = 30000,
 	PROVE_WHY = 160,
-	PROVE_FDS = 2,
+	PROVE_PEER_MS = 5000,
+	PROVE_FDS = MSG_PROVES,
 };
 
 enum prove_result {
