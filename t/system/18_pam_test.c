@@ -125,8 +125,8 @@ START_TEST(right_and_wrong)
 	keep_out(p, "joe", PG_PASSWORD);
 	keep_out(p, "nobody", "it's joe");
 	let_in(p, "joe", "it's joe");
-	pooler_stop(p);
 	ck_assert(!file_has(p->log, "it's joe"));
+	pooler_stop(p);
 }
 END_TEST
 
