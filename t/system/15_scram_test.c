@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "t/lib/certs.h"
 #include "t/lib/fakepg.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
@@ -220,6 +221,75 @@ START_TEST(flags)
 		wire_free(w);
 	}
 	pooler_stop(p);
+}
+END_TEST
+
+/* --- bound to TLS ------------------------------------------------------------------ */
+
+static const char *
+tls_at(const struct pooler *p, const char *more)
+{
+	return pooler_at(p,
+	    text("host=localhost hostaddr=127.0.0.1 user=scram_u "
+		 "password='" PG_PASSWORD "' sslrootcert=%s %s",
+		cert("ca.crt"), more));
+}
+
+/*
+ * libpq binds when it can, insists when it is told to, and the servers are
+ * logged in to over TLS, bound as well: by the password, and by the keys that
+ * the client has brought.
+ */
+START_TEST(bound)
+{
+	static const char *const want[] = { "require", "prefer", "disable" };
+	static const char *const version[] = { "TLSv1.2", "TLSv1.3" };
+
+	(void)pg_ask(pg, "ALTER ROLE scram_u PASSWORD '%s'", PG_PASSWORD);
+	(void)pg_ask(
+	    pg, "ALTER SYSTEM SET ssl_cert_file = '%s'", cert("server.crt"));
+	(void)pg_ask(
+	    pg, "ALTER SYSTEM SET ssl_key_file = '%s'", cert("server.key"));
+	(void)pg_ask(pg, "ALTER SYSTEM SET ssl = on");
+	(void)pg_ask(pg, "SELECT pg_reload_conf()");
+	UNTIL(5000, strcmp(pg_ask(pg, "SHOW ssl"), "on") == 0);
+	for (int i = 0; i < 6; i++) {
+		struct pooler *p = pooler_new();
+
+		pooler_set(p, "auth_type = scram-sha-256");
+		pooler_set(p, "client_tls_sslmode = allow");
+		pooler_set(p, "client_tls_cert_file = %s", cert("server.crt"));
+		pooler_set(p, "client_tls_key_file = %s", cert("server.key"));
+		pooler_set(p, "server_tls_sslmode = require");
+		pooler_auth(
+		    p, "scram_u", i % 2 ? PG_PASSWORD : verifier_of("scram_u"));
+		pooler_start(p);
+		for (int v = 0; v < 2; v++) {
+			PGconn *c = sql_open(tls_at(p,
+			    text("sslmode=verify-full channel_binding=%s "
+				 "ssl_min_protocol_version=%s "
+				 "ssl_max_protocol_version=%s",
+				want[i / 2], version[v], version[v])));
+
+			ck_assert_str_eq(sql_one(c,
+					     "SELECT ssl FROM pg_stat_ssl "
+					     "WHERE pid = pg_backend_pid()"),
+			    "t");
+			PQfinish(c);
+		}
+		sql_refused(tls_at(p,
+				text("sslmode=require channel_binding=%s "
+				     "password=wrong",
+				    want[i / 2])),
+		    "password authentication failed");
+		PQfinish(sql_open(tls_at(p, "sslmode=disable")));
+		sql_refused(
+		    tls_at(p, "sslmode=disable channel_binding=require"),
+		    "channel binding");
+		pooler_stop(p);
+	}
+	(void)pg_ask(pg, "ALTER SYSTEM RESET ssl");
+	(void)pg_ask(pg, "SELECT pg_reload_conf()");
 }
 END_TEST
 
@@ -527,6 +597,7 @@ main(void)
 	tcase_add_test(tc, prepared);
 	if (!is_standin()) {
 		tcase_add_test(tc, flags);
+		tcase_add_test(tc, bound);
 		tcase_add_test(tc, every_worker);
 		tcase_add_test(tc, others_go_on);
 		tcase_add_test(tc, derived_once);

@@ -16,6 +16,7 @@
 #include "worker/backend/lend.h"
 #include "worker/backend/login.h"
 #include "worker/io/outer.h"
+#include "worker/io/tls.h"
 #include "worker/proto/digest.h"
 #include "worker/proto/field.h"
 #include "worker/proto/report.h"
@@ -139,8 +140,9 @@ send_sasl(struct login *l, const char *mechanism)
 static void
 bind_to(const struct login *l, struct scram_binding *b)
 {
-	(void)l;
-	b->len = 0;
+	const struct tls *tls = l->b->tls;
+
+	b->len = tls == NULL ? 0 : tls_server_end_point(tls, b->bytes);
 }
 
 static unsigned

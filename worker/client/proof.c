@@ -19,6 +19,7 @@
 #include "shm/segment.h"
 #include "worker/derive.h"
 #include "worker/io/outer.h"
+#include "worker/io/tls.h"
 #include "worker/proto/digest.h"
 #include "worker/proto/field.h"
 #include "worker/proto/report.h"
@@ -121,12 +122,13 @@ keys_for(struct greet *g, struct scram_keys *out)
 	return 0;
 }
 
+_Static_assert(SCRAM_BINDING_MAX >= TLS_HASH_MAX, "any certificate's hash");
+
 /* What binds SCRAM to the client's TLS connection; length 0: there is none. */
 static void
 bind_to(const struct client *c, struct scram_binding *b)
 {
-	(void)c;
-	b->len = 0;
+	b->len = c->tls == NULL ? 0 : tls_server_end_point(c->tls, b->bytes);
 }
 
 static int
