@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "t/lib/pki.h"
+#include "t/lib/certs.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
 #include "t/lib/sql.h"
@@ -113,17 +113,11 @@ start(const struct row *r)
 	    r->is_session ? "session" : "transaction", r->is_session ? 40 : 5);
 	/* pgjdbc sends it, and no pooler can keep it apart for each client */
 	pooler_set(p, "ignore_startup_parameters = extra_float_digits");
-	if (r->is_tls) {
-		struct pki *pki = pki_new(p->dir);
-
-		pki_issue(pki, "pooler", "pooler", "IP:127.0.0.1");
-		pki_free(pki);
+	if (r->is_tls)
 		pooler_set(p,
 		    "client_tls_sslmode = require\n"
-		    "client_tls_key_file = %s/pooler.key\n"
-		    "client_tls_cert_file = %s/pooler.pem",
-		    p->dir, p->dir);
-	}
+		    "client_tls_key_file = %s\nclient_tls_cert_file = %s",
+		    cert("server.key"), cert("server.crt"));
 	pooler_start(p);
 	return p;
 }
@@ -155,8 +149,8 @@ talk_to(const struct pooler *p, const struct row *r, const char *out)
 		text("PGUSER=%s", r->method->user),
 		text("PGPASSWORD=%s", PG_PASSWORD), "PGDATABASE=talk",
 		r->is_tls ? "PGSSLMODE=verify-full" : "PGSSLMODE=disable",
-		text("PGSSLROOTCERT=%s/ca.pem", p->dir),
-		text("TALK_OTHER_CA=%s/stranger.pem", p->dir),
+		text("PGSSLROOTCERT=%s", cert("ca.crt")),
+		text("TALK_OTHER_CA=%s", cert("ca2.crt")),
 		text("TALK_AUTH=%s", r->method->auth_type),
 		text("TALK_MODE=%s", r->is_session ? "session" : "transaction"),
 		/* no settings of whoever runs this */
