@@ -206,21 +206,14 @@ check_auth(struct loading *l)
 {
 	const struct spot *at = spot_of(l, "auth_type");
 
-	switch ((enum auth_type)l->c->auth_type) {
-	case AUTH_ANY:
-	case AUTH_TRUST:
-	case AUTH_PLAIN:
-	case AUTH_MD5:
-	case AUTH_SCRAM:
-	case AUTH_HBA:
-	case AUTH_LDAP:
-	case AUTH_PAM:
+	if (l->c->auth_type != AUTH_CERT)
 		return;
-	case AUTH_CERT:
+	if (l->c->client_tls_sslmode == SSLMODE_DISABLE)
 		conf_faults_add(l->faults, at->file, at->line,
-		    "auth_type = %s is not supported yet",
-		    value_choice_name(keys_auth_type, l->c->auth_type));
-	}
+		    "auth_type = cert needs a client_tls_sslmode");
+	if (l->c->client_tls_ca_file[0] == '\0')
+		conf_faults_add(l->faults, at->file, at->line,
+		    "auth_type = cert needs a client_tls_ca_file");
 }
 
 /* Direct TLS has no way to go on without. */
@@ -340,13 +333,9 @@ check_rule(struct loading *l, const struct hba_rule *r)
 	if (r->method == HBA_LDAP || r->method == HBA_PAM)
 		check_outside(l, r->file, r->line, r->method,
 		    r->type != HBA_LOCAL && r->type != HBA_HOSTSSL);
-	if (r->method == HBA_CERT)
+	if (r->clientcert != HBA_NO_CERT && l->c->client_tls_ca_file[0] == '\0')
 		conf_faults_add(l->faults, r->file, r->line,
-		    "method %s is not supported yet",
-		    hba_method_name(r->method));
-	else if (r->clientcert != HBA_NO_CERT)
-		conf_faults_add(l->faults, r->file, r->line,
-		    "clientcert is not supported yet");
+		    "certificates of clients need a client_tls_ca_file");
 	else if (r->type == HBA_HOSTSSL &&
 	    l->c->client_tls_sslmode == SSLMODE_DISABLE)
 		conf_faults_warn(l->faults, r->file, r->line,

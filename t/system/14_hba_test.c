@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "t/lib/certs.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
 #include "t/lib/sql.h"
@@ -359,6 +360,109 @@ START_TEST(peer)
 }
 END_TEST
 
+/* --- TLS ---------------------------------------------------------------- */
+
+static void
+offer_tls(struct pooler *p)
+{
+	pooler_set(p, "client_tls_sslmode = allow");
+	pooler_set(p, "client_tls_cert_file = %s", cert("server.crt"));
+	pooler_set(p, "client_tls_key_file = %s", cert("server.key"));
+	pooler_set(p, "client_tls_ca_file = %s", cert("ca.crt"));
+	pooler_auth(p, "is_app", "");
+}
+
+/* Over TLS, with the certificate of `who`, or none: "". */
+static const char *
+by_tls(
+    const struct pooler *p, const char *db, const char *user, const char *who)
+{
+	const char *none = text("%s/none", p->dir);
+
+	return text("host=localhost hostaddr=127.0.0.1 port=%d dbname=%s "
+		    "user=%s password='%s' sslmode=verify-full "
+		    "sslrootcert=%s sslcert=%s sslkey=%s gssencmode=disable",
+	    p->port, db, user, PG_PASSWORD, cert("ca.crt"),
+	    who[0] ? cert(text("%s.crt", who)) : none,
+	    who[0] ? cert(text("%s.key", who)) : none);
+}
+
+#define NO_CERT        "connection requires a valid client certificate"
+#define BAD_CERT(user) "certificate authentication failed for user \"" user "\""
+
+START_TEST(by_encryption)
+{
+	struct pooler *p = prepare(CONSOLE "hostssl open clear all trust\n"
+					   "hostnossl other clear all trust\n"
+					   "hostssl clear clear all reject\n");
+
+	offer_tls(p);
+	pooler_start(p);
+	let_in(by_tls(p, "open", "clear", ""));
+	let_in(at(p, V4, "other", "clear", ""));
+	sql_refused(
+	    at(p, V4, "open", "clear", ""), no_entry(V4, "clear", "open"));
+	sql_refused(by_tls(p, "other", "clear", ""),
+	    "no pg_hba.conf entry for host \"127.0.0.1\", user \"clear\", "
+	    "database \"other\", SSL encryption\n");
+	sql_refused(by_tls(p, "clear", "clear", ""),
+	    "pg_hba.conf rejects connection for host \"127.0.0.1\", user "
+	    "\"clear\", database \"clear\", SSL encryption\n");
+	pooler_stop(p);
+}
+END_TEST
+
+START_TEST(by_certificate)
+{
+	struct pooler *p =
+	    prepare(CONSOLE "hostssl open all all cert\n"
+			    "hostssl other all all cert map=m\n"
+			    "hostssl clear clear all scram-sha-256 "
+			    "clientcert=verify-ca\n"
+			    "hostssl app all all trust "
+			    "clientcert=verify-full\n");
+
+	offer_tls(p);
+	write_file(text("%s/maps", p->dir), "m /^(.*)$ is_\\1\n");
+	pooler_start(p);
+	let_in(by_tls(p, "open", "app", "app"));
+	sql_refused(by_tls(p, "open", "app2", "app"), BAD_CERT("app2"));
+	sql_refused(by_tls(p, "open", "app", ""), NO_CERT);
+	sql_refused(by_tls(p, "open", "app", "alienapp"), NO_CERT);
+	sql_refused(at(p, V4, "open", "app", ""), no_entry(V4, "app", "open"));
+	let_in(by_tls(p, "other", "is_app", "app"));
+	sql_refused(by_tls(p, "other", "app", "app"), BAD_CERT("app"));
+	/* a certificate beside the password */
+	let_in(by_tls(p, "clear", "clear", "app"));
+	sql_refused(by_tls(p, "clear", "clear", ""), NO_CERT);
+	let_in(by_tls(p, "app", "app", "app"));
+	sql_refused(by_tls(p, "app", "app3", "app"), BAD_CERT("app3"));
+	sql_refused(by_tls(p, "app", "app", ""), NO_CERT);
+	pooler_stop(p);
+}
+END_TEST
+
+START_TEST(certificate_alone)
+{
+	struct pooler *p = prepare("");
+	PGconn *c;
+
+	offer_tls(p);
+	pooler_set(p, "auth_type = cert\nadmin_users = app");
+	pooler_start(p);
+	let_in(by_tls(p, "open", "app", "app"));
+	sql_refused(by_tls(p, "open", "app2", "app"), BAD_CERT("app2"));
+	sql_refused(by_tls(p, "open", "app", ""), NO_CERT);
+	sql_refused(by_tls(p, "open", "app", "alienapp"), NO_CERT);
+	sql_refused(at(p, V4, "open", "app", PG_PASSWORD), NO_CERT);
+	sql_refused(at(p, "", "open", "app", PG_PASSWORD), NO_CERT);
+	c = sql_open(by_tls(p, "pgbouncer", "app", "app"));
+	sql_do(c, "SHOW VERSION");
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
 /* --- reload ------------------------------------------------------------- */
 
 static PGconn *
@@ -474,6 +578,9 @@ main(void)
 	tcase_add_test(tc, console);
 	tcase_add_test(tc, long_names);
 	tcase_add_test(tc, peer);
+	tcase_add_test(tc, by_encryption);
+	tcase_add_test(tc, by_certificate);
+	tcase_add_test(tc, certificate_alone);
 	tcase_add_test(tc, reload);
 	tcase_add_test(tc, bad_reload);
 	tcase_add_test(tc, bad_start);

@@ -192,7 +192,8 @@ END_TEST
 START_TEST(not_yet_is_refused_where_it_protects)
 {
 	bad("[pooler]\nauth_type = cert\n",
-	    "main.ini:2: auth_type = cert is not supported yet\n");
+	    "main.ini:2: auth_type = cert needs a client_tls_sslmode\n"
+	    "main.ini:2: auth_type = cert needs a client_tls_ca_file\n");
 	bad("[pooler]\nclient_tls_sslmode = require\n",
 	    "main.ini:2: client_tls_cert_file: clients over TLS need a "
 	    "certificate\n"
@@ -270,9 +271,9 @@ static const struct {
 	{ "local all all peer map=m", "m a b", RULES,
 	    "hba:1: option map: auth_ident_file has no such map\n" },
 	{ "hostssl all all all cert", "", RULES,
-	    "hba:1: method cert is not supported yet\n" },
+	    "hba:1: certificates of clients need a client_tls_ca_file\n" },
 	{ "hostssl all all all md5 clientcert=verify-ca", "", RULES,
-	    "hba:1: clientcert is not supported yet\n" },
+	    "hba:1: certificates of clients need a client_tls_ca_file\n" },
 };
 
 START_TEST(rules_refused)

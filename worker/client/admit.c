@@ -12,7 +12,10 @@
 #include "conf/conf.h"
 #include "conf/hba.h"
 #include "shm/clientrow.h"
+#include "worker/io/tls.h"
 #include "worker/self.h"
+
+enum { CERT_NAME = 256 }; /* bytes of a common name, with its NUL */
 
 /* The client's side of a rule; -1: its address is not known any more. */
 static int
@@ -22,6 +25,7 @@ ask_for(const struct client *c, const struct greet *g, struct hba_query *q)
 
 	memset(q, 0, sizeof(*q));
 	q->is_local = c->is_unix;
+	q->is_tls = c->tls != NULL;
 	q->user = g->user;
 	/* it has two names: a rule for it holds for both */
 	q->database = g->is_console ? "pgbouncer" : g->database;
@@ -56,6 +60,31 @@ turn_away(const struct greet *g, const struct hba_query *q,
 	return FAIL;
 }
 
+/* Its certificate: a valid one, and of this user where that is asked for. */
+static enum result
+check_cert(const struct client *c, const struct greet *g,
+    enum hba_clientcert how, const char *map, struct err *e)
+{
+	char name[CERT_NAME], say[sizeof(e->say)];
+
+	if (how == HBA_NO_CERT)
+		return DONE;
+	if (c->tls == NULL || !tls_peer_name(c->tls, name, sizeof(name))) {
+		(void)err_set(e, "28000",
+		    "connection requires a valid client certificate",
+		    "connection requires a valid client certificate");
+		return FAIL;
+	}
+	if (how == HBA_VERIFY_CA ||
+	    ident_allows(self.conf->idents, map, name, g->user))
+		return DONE;
+	snprintf(say, sizeof(say),
+	    "certificate authentication failed for user \"%s\"", g->user);
+	(void)err_set(
+	    e, "28000", say, "%s: its certificate is of \"%s\"", say, name);
+	return FAIL;
+}
+
 static enum result
 by_rule(const struct client *c, struct greet *g, const struct hba_rule **found,
     struct err *e)
@@ -73,7 +102,7 @@ by_rule(const struct client *c, struct greet *g, const struct hba_rule **found,
 		return turn_away(g, &q, rule, e);
 	*found = rule;
 	g->wanted = rule->method;
-	return DONE;
+	return check_cert(c, g, rule->clientcert, rule->map, e);
 }
 
 enum result
@@ -105,10 +134,8 @@ admit(struct client *c, struct greet *g, const struct hba_rule **rule,
 		g->wanted = HBA_PAM;
 		break;
 	case AUTH_CERT:
-		/* conf.c does not let it through */
-		(void)err_set(
-		    e, "28000", "login failed", "this auth_type is not there");
-		return FAIL;
+		g->wanted = HBA_CERT;
+		return check_cert(c, g, HBA_VERIFY_FULL, NULL, e);
 	}
 	return DONE;
 }

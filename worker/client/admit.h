@@ -2,8 +2,7 @@
  * admit.h - what the settings say of this client: by which method, if at all.
  *
  * With auth_type = hba the first rule that fits decides; else auth_type does.
- * What needs no answer of the client is settled here: the owner of a Unix
- * socket's other end.
+ * A client's certificate is looked at here, before anything is asked.
  */
 #ifndef WORKER_CLIENT_ADMIT_H
 #define WORKER_CLIENT_ADMIT_H

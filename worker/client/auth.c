@@ -23,7 +23,8 @@ method_for(const struct greet *g)
 {
 	switch (g->wanted) {
 	case HBA_TRUST:
-	case HBA_PEER: /* peer.c has seen to it */
+	case HBA_CERT: /* admit.c has seen to it */
+	case HBA_PEER: /* peer.c has */
 		return GREET_TRUST;
 	case HBA_PASSWORD:
 		return GREET_PLAIN;
