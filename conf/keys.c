@@ -124,8 +124,9 @@ const struct conf_key keys_global[] = {
 
 	{ CHOICE(auth_type, keys_auth_type, "md5"), .group = "Authentication",
 	    .doc = "How clients prove who they are: any, trust, plain, md5, "
-		   "scram-sha-256, or hba for the rules of auth_hba_file. md5 "
-		   "takes SCRAM for users with a SCRAM secret." },
+		   "scram-sha-256, cert, ldap, pam, or hba for the rules of "
+		   "auth_hba_file. md5 takes SCRAM for users with a SCRAM "
+		   "secret." },
 	{ STR(auth_hba_file, ""),
 	    .doc = "Rules for auth_type = hba, as in PostgreSQL's "
 		   "pg_hba.conf." },
