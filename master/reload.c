@@ -8,6 +8,7 @@
 
 #include "conf/compat.h"
 #include "conf/log.h"
+#include "conf/tlsconf.h"
 #include "master/children.h"
 #include "master/sizes.h"
 #include "shm/poolconf.h"
@@ -136,10 +137,24 @@ undefine_dbs(const struct conf *c)
 	}
 }
 
+/* Servers are reached by other means now: other keys, or TLS at all. */
+static bool
+is_tls_changed(const struct conf *was, const struct conf *is)
+{
+	uint8_t a[TLSCONF_DIGEST], b[TLSCONF_DIGEST];
+
+	if (was->server_tls_negotiation != is->server_tls_negotiation)
+		return true;
+	return tlsconf_digest(was, TLS_SERVERS, a) == -1 ||
+	    tlsconf_digest(is, TLS_SERVERS, b) == -1 ||
+	    memcmp(a, b, sizeof(a)) != 0;
+}
+
 static void
 refresh_pools(const struct conf *was, const struct conf *is)
 {
 	uint32_t used = atomic_load(&seg->pools_used);
+	bool is_other_tls = is_tls_changed(was, is);
 
 	for (uint32_t i = 0; i < used && i < seg->npools; i++) {
 		struct pool *p = pool_at(i);
@@ -155,7 +170,7 @@ refresh_pools(const struct conf *was, const struct conf *is)
 			    atomic_load(&p->forced) != 0, &limits);
 			pool_refresh(i, &limits);
 		}
-		if (now == NULL || before == NULL ||
+		if (now == NULL || before == NULL || is_other_tls ||
 		    conf_db_is_moved(before, now))
 			pool_obsolete(i);
 	}
