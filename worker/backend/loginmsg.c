@@ -230,23 +230,18 @@ want_keys(struct login *l)
 static enum result
 on_sasl_data(struct login *l, struct field *f, bool is_final)
 {
+	enum result r;
+
 	if (l->state != LOGIN_SASL)
 		return err_set(&l->err, "08P01", "server login failed",
 			   "server is out of step in SASL"),
 		       FAIL;
-	switch (scram_client_run(&l->scram, f->p, f->left, &l->err)) {
-	case FAIL:
-		return FAIL;
-	case WAIT:
-		if (is_final)
-			break;
+	r = scram_client_run(&l->scram, f->p, f->left, &l->err);
+	if (r == FAIL || (r == DONE && is_final))
+		return r == FAIL ? FAIL : WAIT;
+	if (r == WAIT && !is_final)
 		return l->scram.state == SCRAM_KEYS ? want_keys(l)
 						    : send_sasl(l, NULL);
-	case DONE:
-		if (!is_final)
-			break;
-		return WAIT;
-	}
 	return err_set(&l->err, "08P01", "server login failed",
 		   "server is out of step in SASL"),
 	       FAIL;

@@ -20,7 +20,6 @@
 #include "worker/derive.h"
 #include "worker/io/outer.h"
 #include "worker/io/tls.h"
-#include "worker/io/tls.h"
 #include "worker/proto/digest.h"
 #include "worker/proto/field.h"
 #include "worker/proto/report.h"
