@@ -419,7 +419,7 @@ slow_pooler(const char *more)
 START_TEST(others_go_on)
 {
 	struct pooler *p =
-	    slow_pooler(text("scram_iterations = %d", 4 * ROUNDS));
+	    slow_pooler(text("scram_iterations = %d", 8 * ROUNDS));
 	int64_t began_ms, early_ms, worst_ms;
 	struct wire *w;
 	PGconn *busy;
@@ -439,8 +439,8 @@ START_TEST(others_go_on)
 	wire_error(w, 'C', "28P01");
 	/* it did take its time */
 	ck_assert_int_gt(now_ms() - began_ms, 400);
-	ck_assert_int_lt(early_ms, 200);
-	ck_assert_int_lt(worst_ms, 200);
+	ck_assert_int_lt(early_ms, 500);
+	ck_assert_int_lt(worst_ms, 500);
 	wire_free(w);
 	PQfinish(busy);
 	pooler_stop(p);
@@ -544,7 +544,7 @@ START_TEST(insatiable_server)
 		"greedy", NULL));
 	worst_ms = slowest_until(busy, w, 900);
 	ck_assert_int_eq(f->count->mark[0], 1);
-	ck_assert_int_lt(worst_ms, 300);
+	ck_assert_int_lt(worst_ms, 500);
 	UNTIL(3000, file_has(p->log, "server_connect_timeout"));
 	wire_free(w);
 	PQfinish(busy);
