@@ -1,112 +1,14 @@
 /*
  * 17_ldap_test.c - passwords that an LDAP server checks: both ways to it, over
- * TLS and not, and what happens when it is slow, dead, or lied to.
+ * TLS and not, and names that try to be more.
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "t/lib/pooler.h"
-#include "t/lib/slapd.h"
-#include "t/lib/spawn.h"
-#include "t/lib/sql.h"
-#include "t/lib/suite.h"
 #include "t/lib/wire.h"
-
-#define SIMPLE                                                  \
-	"ldapserver=127.0.0.1 ldapport=%d ldapprefix=\"uid=\" " \
-	"ldapsuffix=\"," SLAPD_PEOPLE "\""
-#define SEARCH                                                     \
-	"ldapserver=127.0.0.1 ldapport=%d ldapbasedn=\"dc=test\" " \
-	"ldapbinddn=\"" SLAPD_READER "\" ldapbindpasswd=reads "
-
-static struct slapd *ldap;
-
-static void
-set_up(void)
-{
-	ldap = slapd_new();
-}
-
-static void
-tear_down(void)
-{
-	slapd_free(ldap);
-}
-
-/* A server that lets everybody in as the forced user: only LDAP asks. */
-static struct pooler *
-configure(const char *options)
-{
-	struct pooler *p = pooler_new();
-
-	pooler_db(
-	    p, "open = host=127.0.0.1 port=%d dbname=app user=app", pg->port);
-	pooler_set(p, "auth_type = ldap");
-	pooler_set(p, "auth_ldap_options = %s", options);
-	return p;
-}
-
-static struct pooler *
-start(const char *options)
-{
-	struct pooler *p = configure(options);
-
-	pooler_start(p);
-	return p;
-}
-
-static const char *
-as(const struct pooler *p, const char *user, const char *password)
-{
-	char u[256], pw[256];
-	const char *in[] = { user, password };
-	char *out[] = { u, pw };
-
-	/* as libpq quotes them */
-	for (int i = 0; i < 2; i++) {
-		char *to = out[i];
-
-		for (const char *s = in[i]; *s != '\0'; s++) {
-			if (*s == '\'' || *s == '\\')
-				*to++ = '\\';
-			*to++ = *s;
-		}
-		*to = '\0';
-	}
-	return pooler_at(p, text("dbname=open user='%s' password='%s'", u, pw));
-}
-
-static void
-let_in(const struct pooler *p, const char *user, const char *password)
-{
-	PGconn *c = sql_open(as(p, user, password));
-
-	ck_assert_int_eq(sql_num(c, "SELECT 42"), 42);
-	PQfinish(c);
-}
-
-static bool
-is_in(const struct pooler *p, const char *user, const char *password)
-{
-	PGconn *c = PQconnectdb(as(p, user, password));
-	bool is_ok = PQstatus(c) == CONNECTION_OK;
-
-	PQfinish(c);
-	return is_ok;
-}
-
-static void
-keep_out(const struct pooler *p, const char *user, const char *password)
-{
-	sql_refused(as(p, user, password),
-	    text("FATAL:  LDAP authentication failed for user \"%s\"", user));
-}
+#include "t/system/ldap.h"
 
 START_TEST(simple_bind)
 {
@@ -311,126 +213,6 @@ START_TEST(the_wrong_name)
 }
 END_TEST
 
-/* --- servers that do not answer ------------------------------------------- */
-
-/* Takes connections and says nothing, for ever. */
-static int
-listen_deaf(const char *address, int port)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-
-	ck_assert_int_eq(inet_pton(AF_INET, address, &in.sin_addr), 1);
-	ck_assert_int_ne(fd, -1);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&in, sizeof(in)) == -1 ||
-	    listen(fd, 128) == -1) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* The first refuses connections, the next one says nothing. */
-START_TEST(servers_are_tried_in_turn)
-{
-	int deaf = listen_deaf("127.0.0.3", ldap->port);
-	struct pooler *p = configure(text("ldapserver=\"127.0.0.2 %s%s\" "
-					  "ldapport=%d ldapprefix=\"uid=\" "
-					  "ldapsuffix=\"," SLAPD_PEOPLE "\"",
-	    deaf == -1 ? "" : "127.0.0.3 ", "127.0.0.1", ldap->port));
-
-	/* not all systems have all of 127.0.0.0/8 */
-	if (deaf == -1)
-		fprintf(stderr, "no 127.0.0.3 here: no server is deaf\n");
-	pooler_set(p, "client_login_timeout = 8");
-	pooler_start(p);
-	let_in(p, "joe", "it's joe");
-	keep_out(p, "joe", "x");
-	pooler_stop(p);
-	close(deaf);
-}
-END_TEST
-
-/* Half the rules lead to a server that hangs, the others to one that is well. */
-static struct pooler *
-start_half_deaf(int port, const char *settings)
-{
-	struct pooler *p = configure("");
-	const char *hba = text("%s/hba", p->dir);
-
-	spew(hba,
-	    text("host all hung all ldap ldapserver=127.0.0.1 ldapport=%d "
-		 "ldapprefix=\"uid=\"\n"
-		 "host all all all ldap " SIMPLE "\n",
-		port, ldap->port));
-	pooler_set(p, "auth_type = hba");
-	pooler_set(p, "auth_hba_file = %s", hba);
-	pooler_set(p, "%s", settings);
-	pooler_start(p);
-	return p;
-}
-
-/* One who has sent its password, and waits. */
-static struct wire *
-wait_as_hung(const struct pooler *p)
-{
-	struct wire *w = wire_open("127.0.0.1", p->port);
-	char packet[256];
-	size_t len = wire_startup(packet, sizeof(packet), 0x30000, "user",
-	    "hung", "database", "open", (char *)NULL);
-
-	wire_send(w, packet, len);
-	wire_expect(w, "R");
-	wire_put(w, 'p', "s", "x");
-	return w;
-}
-
-START_TEST(a_server_that_hangs_costs_its_own_clients_alone)
-{
-	int port = spawn_port(), deaf = listen_deaf("127.0.0.1", port);
-	struct pooler *p = start_half_deaf(port, "client_login_timeout = 3");
-	struct wire *w = wait_as_hung(p);
-	int64_t from = now_ms();
-
-	let_in(p, "joe", "it's joe");
-	ck_assert_int_lt(now_ms() - from, 2000);
-	/* below the limit of the login, with its own words */
-	wire_error(w, 'M', "LDAP authentication failed for user \"hung\"");
-	ck_assert_int_lt(now_ms() - from, 3000);
-	wire_end(w);
-	wire_free(w);
-	pooler_stop(p);
-	close(deaf);
-}
-END_TEST
-
-/* There are 16 threads: those who went away must not keep others waiting. */
-START_TEST(a_question_dies_with_its_client)
-{
-	enum { HUNG = 60 };
-	int port = spawn_port(), deaf = listen_deaf("127.0.0.1", port);
-	struct pooler *p = start_half_deaf(port, "client_login_timeout = 4");
-	struct wire *w[HUNG];
-	int64_t from;
-
-	for (int i = 0; i < HUNG; i++)
-		w[i] = wait_as_hung(p);
-	for (int i = 0; i < HUNG; i++)
-		wire_free(w[i]);
-	from = now_ms();
-	/* at most until the threads' time is up, once */
-	let_in(p, "joe", "it's joe");
-	ck_assert_int_lt(now_ms() - from, 4000);
-	from = now_ms();
-	let_in(p, "joe", "it's joe");
-	ck_assert_int_lt(now_ms() - from, 1000);
-	pooler_stop(p);
-	close(deaf);
-}
-END_TEST
-
 /* --- the rest -------------------------------------------------------------- */
 
 /* The password that was typed serves at the server, which asks for it. */
@@ -517,9 +299,6 @@ main(void)
 	tcase_add_test(tc, start_tls);
 	tcase_add_test(tc, ldaps);
 	tcase_add_test(tc, the_wrong_name);
-	tcase_add_test(tc, servers_are_tried_in_turn);
-	tcase_add_test(tc, a_server_that_hangs_costs_its_own_clients_alone);
-	tcase_add_test(tc, a_question_dies_with_its_client);
 	tcase_add_test(tc, the_server_gets_the_password);
 	tcase_add_test(tc, rules);
 	tcase_add_test(tc, reload);

@@ -36,16 +36,21 @@ only_verifier(const struct lend *lend)
 	return u == NULL ? NULL : u->scram;
 }
 
-/* What auth_file does not know is proved by what auth_query says. */
+/*
+ * What auth_file does not know is proved by what auth_query says, or by what
+ * LDAP or PAM does.
+ */
 static bool
 is_asked(const struct lend *lend)
 {
+	int auth = self.conf->auth_type;
 	struct conf_asking as;
 
 	return self.conf->auth_type != AUTH_ANY && !lend->is_forced &&
 	    lend->db != NULL && !lend->db->has_password &&
 	    users_find(self.conf->users, lend->user) == NULL &&
-	    conf_asking(self.conf, pool_db_name(lend->row), &as);
+	    (auth == AUTH_LDAP || auth == AUTH_PAM ||
+		conf_asking(self.conf, pool_db_name(lend->row), &as));
 }
 
 bool
