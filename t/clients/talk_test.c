@@ -2,10 +2,10 @@
  * talk_test.c - other people's drivers log in and talk: `make clients`.
  *
  * A row is a driver, an auth_type, TLS or none, and a pool mode.  For each, a
- * pooler with a certificate made on the spot stands in front of the program's
- * PostgreSQL, and client.sh runs the driver's conversation.  It has to print
- * "ok STEP" for each step that its driver has: a step that did not happen
- * fails as one that went wrong does.
+ * pooler stands in front of the program's PostgreSQL, with TLS on both of its
+ * sides or on none, and client.sh runs the driver's conversation.  It has to
+ * print "ok STEP" for each step that its driver has: a step that did not
+ * happen fails as one that went wrong does.
  *
  *   CLIENTS     the drivers to run, by client.sh's names
  *   CLIENT_SH   where client.sh is
@@ -96,6 +96,43 @@ secret_of(const char *user)
 	    user);
 }
 
+static bool
+server_has_tls(void)
+{
+	PGconn *c = PQconnectdb(
+	    text("host=127.0.0.1 port=%d user=app dbname=app "
+		 "sslmode=verify-full sslrootcert=%s connect_timeout=5",
+		pg->port, cert("ca.crt")));
+	bool has = PQstatus(c) == CONNECTION_OK;
+
+	PQfinish(c);
+	return has;
+}
+
+/* The server shows a certificate, too, from now on: this test's. */
+static void
+give_server_tls(void)
+{
+	pg_ask(pg, "ALTER SYSTEM SET ssl = on");
+	pg_ask(pg, "ALTER SYSTEM SET ssl_key_file = '%s'", cert("server.key"));
+	pg_ask(pg, "ALTER SYSTEM SET ssl_cert_file = '%s'", cert("server.crt"));
+	pg_ask(pg, "SELECT pg_reload_conf()");
+	UNTIL(5000, server_has_tls());
+}
+
+static void
+set_tls(struct pooler *p)
+{
+	give_server_tls();
+	pooler_set(p,
+	    "client_tls_sslmode = require\n"
+	    "client_tls_key_file = %s\nclient_tls_cert_file = %s",
+	    cert("server.key"), cert("server.crt"));
+	pooler_set(p,
+	    "server_tls_sslmode = verify-full\nserver_tls_ca_file = %s",
+	    cert("ca.crt"));
+}
+
 static struct pooler *
 start(const struct row *r)
 {
@@ -114,10 +151,9 @@ start(const struct row *r)
 	/* pgjdbc sends it, and no pooler can keep it apart for each client */
 	pooler_set(p, "ignore_startup_parameters = extra_float_digits");
 	if (r->is_tls)
-		pooler_set(p,
-		    "client_tls_sslmode = require\n"
-		    "client_tls_key_file = %s\nclient_tls_cert_file = %s",
-		    cert("server.key"), cert("server.crt"));
+		set_tls(p);
+	else
+		pooler_set(p, "server_tls_sslmode = disable");
 	pooler_start(p);
 	return p;
 }
