@@ -171,7 +171,8 @@ lend_take(struct lend *l, struct waiter *w, bool *failed, struct err *err)
 		account(l, b, 0);
 		return b;
 	}
-	if (open_try(l, false) == OPEN_NO)
+	/* the first who waits; who comes later is seen to by the timer */
+	if (open_try(l, false) == OPEN_NO && l->nwaiting == 1)
 		pinned_ask(l);
 	return NULL;
 }

@@ -82,6 +82,9 @@ pinned_look(void)
 {
 	uint32_t used = atomic_load(&seg->slots_used);
 
+	/* those of before it was switched off are obsolete, and end as such */
+	if (!servertls_is_on() || seg->nworkers == 1)
+		return;
 	for (uint32_t i = 0; i < used; i++) {
 		struct backend *b = backend_at(i);
 		const struct slot *s = slot_at(i);
