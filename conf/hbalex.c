@@ -9,6 +9,7 @@
 struct run {
 	const struct hbalex *l;
 	size_t count; /* of tokens and lines */
+	size_t files;
 	bool is_over; /* too many, or no memory: said once, then no more */
 };
 
@@ -254,6 +255,10 @@ reader_open(struct reader *r, struct run *run, enum hbalex_what what,
 	r->depth = from == NULL ? 0 : from->depth + 1;
 	if (r->depth > HBALEX_DEPTH) {
 		fault(from, "too many files include one another: \"", path);
+		return false;
+	}
+	if (++run->files > HBALEX_FILES) {
+		give_up(from, "too many files, repeats counted");
 		return false;
 	}
 	if (!run->l->find(run->l->arg, what, path, &r->text)) {

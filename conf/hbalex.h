@@ -22,6 +22,7 @@
 #include "conf/lex.h"
 
 #define HBALEX_DEPTH 10      /* files within files */
+#define HBALEX_FILES 10000   /* all together; a file counts each time */
 #define HBALEX_MAX   1000000 /* tokens and lines of all files, repeats too */
 
 /* A keyword is one only without quotes. */

@@ -289,6 +289,31 @@ START_TEST(depth)
 }
 END_TEST
 
+/* Three times itself, ten deep, would be 88,573 files. */
+START_TEST(many_files)
+{
+	static const char bomb[] = "include h\ninclude h\ninclude h\nend";
+	char *flat = malloc(3 * HBALEX_FILES + 1);
+
+	conf_files_free(&files);
+	add("h", bomb, strlen(bomb));
+	run();
+	ck_assert_uint_lt(faults.faults, 3 * HBALEX_FILES);
+
+	for (int i = 0; i < HBALEX_FILES; i++)
+		memcpy(flat + (size_t)i * 3, "@f\n", 4);
+	conf_files_free(&files);
+	add("h", flat, (size_t)3 * HBALEX_FILES);
+	add("f", "x", 1);
+	run();
+	free(flat);
+	/* with "h" itself it was one too many */
+	ck_assert_uint_eq(faults.faults, 1);
+	ck_assert_str_eq(faults.v[0].text, "too many files, repeats counted");
+	ck_assert_uint_eq(faults.v[0].line, HBALEX_FILES);
+}
+END_TEST
+
 /* Every file of the table, cut at every byte: nothing breaks. */
 START_TEST(torn)
 {
@@ -332,6 +357,7 @@ main(void)
 	tcase_add_test(tc, nul_bytes);
 	tcase_add_test(tc, loops);
 	tcase_add_test(tc, depth);
+	tcase_add_test(tc, many_files);
 	tcase_add_loop_test(tc, torn, 0, n);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
