@@ -134,8 +134,7 @@ runtime_of() {
 # there already, the module comes from where that one gets its own.
 node_pg() {
 	if command -v npm >/dev/null 2>&1 &&
-	    [ "$(dpkg-query -W -f '${Multi-Arch}' nodejs 2>/dev/null)" != \
-		allowed ]; then
+	    ! apt-get -s -qq install node-pg >/dev/null 2>&1; then
 		echo npm:node-postgres
 	else
 		echo node-pg

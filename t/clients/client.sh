@@ -9,7 +9,7 @@
 # client.sh talk DRIVER     its conversation; README.md says with what
 #
 # What it builds or fetches is in $OUT/clients (build/clients).  PYTHON, NODE,
-# JAVA and JAVAC name other interpreters than the first that has the driver.
+# JAVA and JAVAC name other programs than the first that is found.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 OUT=${OUT:-$here/../../build}
@@ -20,22 +20,20 @@ is_there() { command -v "$1" >/dev/null 2>&1; }
 
 # A system may have several Pythons, and the driver in one of them.
 python_with() { # module
-	for python in "${PYTHON:-}" /usr/bin/python3 python3 \
-	    /usr/local/bin/python3.[0-9]* /usr/pkg/bin/python3.[0-9]*; do
-		[ -n "$python" ] &&
-		    "$python" -c "import $1" >/dev/null 2>&1 && return
+	for python in ${PYTHON:-/usr/bin/python3 python3 \
+	    /usr/local/bin/python3.[0-9]* /usr/pkg/bin/python3.[0-9]*}; do
+		"$python" -c "import $1" >/dev/null 2>&1 && return
 	done
 	return 1
 }
 
 # Debian's modules are where another node than Debian's does not look.
 node_with() { # module
-	node=${NODE:-node}
-	is_there "$node" || node=nodejs
+	node=${NODE:-$(command -v node || command -v nodejs)}
 	NODE_PATH=$made/node_modules:/usr/share/nodejs:/usr/lib/nodejs
 	NODE_PATH=$NODE_PATH:/usr/local/lib/node_modules
 	export NODE_PATH
-	is_there "$node" && "$node" -e "require('$1')" >/dev/null 2>&1
+	[ -n "$node" ] && "$node" -e "require('$1')" >/dev/null 2>&1
 }
 
 # On the BSDs a JDK has a folder of its own.
@@ -57,8 +55,8 @@ jdbc_with_compiler() {
 		[ -r "$j" ] && jar=$j && break
 	done
 	[ -n "$jar" ] || return 1
-	jdk_tool javac && javac=${JAVAC:-$tool} &&
-	    jdk_tool java && java=${JAVA:-$tool}
+	jdk_tool "${JAVAC:-javac}" && javac=$tool &&
+	    jdk_tool "${JAVA:-java}" && java=$tool
 }
 
 psql_with_server() {
@@ -117,6 +115,7 @@ talk() { # driver
 case ${1:-}:${2:-} in
 list:) echo "$drivers" ;;
 tool:?*) jdk_tool "$2" ;;
-probe:?* | fetch:?* | talk:?*) "$1" "$2" ;;
+probe:?*) probe "$2" || exit 1 ;;
+fetch:?* | talk:?*) "$1" "$2" ;;
 *) echo "usage: client.sh list | probe|fetch|talk DRIVER | tool NAME" >&2; exit 2 ;;
 esac
