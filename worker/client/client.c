@@ -383,8 +383,7 @@ say_why(struct client *c, const struct err *e)
 
 	/* never into the middle of another message */
 	if (e == NULL || e->say[0] == '\0' || c->is_dying ||
-	    c->state == CLIENT_TLS ||
-	    buf_len(&c->out) > 0 ||
+	    c->state == CLIENT_TLS || buf_len(&c->out) > 0 ||
 	    (c->backend != NULL && c->state == CLIENT_LENT &&
 		c->backend->remain > 0))
 		return;
