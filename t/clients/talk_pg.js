@@ -173,6 +173,23 @@ const talk = {
 			{ code: /CERT|SIGNATURE|ISSUER/ });
 	},
 
+	/* TLS from the first byte on, which newer releases know */
+	async direct() {
+		let knows = false;
+
+		try {
+			new pg.Client({ ssl: false, sslnegotiation: 'direct' });
+		} catch (e) {
+			knows = true;
+		}
+		if (!isTls || !knows)
+			return false;
+		const c = await connect({ sslnegotiation: 'direct' });
+
+		assert.strictEqual(await ask(c, 'SELECT 5'), 5);
+		await c.end();
+	},
+
 	async close(c) {
 		await c.end();
 		await assert.rejects(c.query('SELECT 1'));
