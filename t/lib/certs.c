@@ -45,6 +45,24 @@ certs_dir(void)
 	return dir;
 }
 
+void
+certs_client(const char *name)
+{
+	static const char one[] =
+	    "set -e; cd \"$1\"\n"
+	    "openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 "
+	    "-nodes -subj \"/CN=$2\" -keyout $2.key -out $2.csr\n"
+	    "openssl x509 -req -in $2.csr -CA ca.crt -CAkey ca.key "
+	    "-CAcreateserial -days 30 -out $2.crt\n"
+	    "chmod 600 $2.key; chmod 644 $2.crt\n";
+	const char *argv[] = { "/bin/sh", "-c", one, "sh", certs_dir(), name,
+		NULL };
+	struct spawn s = { .out = cert("log") };
+
+	ck_assert_msg(
+	    spawn_run(&s, argv) == 0, "openssl failed: see %s", s.out);
+}
+
 const char *
 cert(const char *file)
 {

@@ -17,5 +17,7 @@
 const char *certs_dir(void);
 /* The path of one of its files. */
 const char *cert(const char *file);
+/* One more: NAME.crt, NAME.key, of ca, of the client `name`. */
+void certs_client(const char *name);
 
 #endif
