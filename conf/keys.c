@@ -67,6 +67,9 @@ const struct conf_key keys_global[] = {
 		   "the transaction or the statement." },
 	{ COUNT(max_client_conn, "100"),
 	    .doc = "Most client connections over all databases." },
+	{ COUNT(max_client_logins, "1000"),
+	    .doc = "Most clients that may be logging in at once, over all "
+		   "workers; the next wait for their turn. 0: no limit." },
 	{ COUNT(default_pool_size, "20"),
 	    .doc = "Most servers of a pool, which is one database with one "
 		   "user. 0: no limit." },

@@ -126,6 +126,7 @@ struct conf {
 	const char *user;
 	int pool_mode; /* enum pool_mode */
 	int max_client_conn;
+	int max_client_logins; /* 0 is without limit */
 	int default_pool_size; /* 0 is without limit */
 	int min_pool_size;
 	int reserve_pool_size;

@@ -30,6 +30,7 @@
 #include "worker/backend/servertls.h"
 #include "worker/child.h"
 #include "worker/client/client.h"
+#include "worker/client/gate.h"
 #include "worker/client/interrupt.h"
 #include "worker/derive.h"
 #include "worker/io/accept.h"
@@ -249,10 +250,11 @@ static int
 before_wait(void)
 {
 	struct proc *p = proc_at(self.me);
-	bool is_busy = true, is_deriving;
+	bool is_busy = true, is_working;
 
 	look_stopping();
-	is_deriving = derive_turn();
+	is_working = derive_turn();
+	is_working |= gate_turn();
 	if (is_rung && atomic_load(&p->repairs) != atomic_load(&seg->repairs)) {
 		atomic_store(&p->repairs, atomic_load(&seg->repairs));
 		lend_rescan();
@@ -269,9 +271,9 @@ before_wait(void)
 	}
 	if (chan_is_waiting(&self.chan))
 		loop_want(&chan_watch, LOOP_READ | LOOP_WRITE);
-	if (depart_turn() && !is_deriving)
+	if (depart_turn() && !is_working)
 		return 1;
-	if (is_busy || is_restless || is_deriving)
+	if (is_busy || is_restless || is_working)
 		return 0;
 	return -1;
 }
@@ -373,6 +375,7 @@ tear_down(void)
 	depart_fini();
 	lend_fini();
 	client_fini();
+	gate_fini();
 	clientrow_fini();
 	params_fini();
 	derive_fini();

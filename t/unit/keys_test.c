@@ -201,7 +201,9 @@ START_TEST(as_in_pgbouncer)
 		    want[i].name);
 	}
 	/* and ours */
-	ck_assert_uint_eq(keys_n_global, n + 3);
+	ck_assert_uint_eq(keys_n_global, n + 4);
+	ck_assert_str_eq(
+	    keys_find(KEY_GLOBAL, "max_client_logins")->dflt, "1000");
 	ck_assert_str_eq(
 	    keys_find(KEY_GLOBAL, "server_tls_negotiation")->dflt, "postgres");
 	ck_assert_int_eq(keys_find(KEY_GLOBAL, "workers")->when, KEY_START);

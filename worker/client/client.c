@@ -16,6 +16,7 @@
 #include "shm/segment.h"
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
+#include "worker/client/gate.h"
 #include "worker/io/outer.h"
 #include "worker/io/stream.h"
 #include "worker/io/tune.h"
@@ -145,12 +146,12 @@ client_open(int fd, const struct sockaddr_storage *peer, socklen_t len,
 	relay_init(c);
 	if ((limit_us > 0 &&
 		deadline_set(&c->deadline, loop_now_us + limit_us) == -1) ||
-	    loop_want(&c->watch, LOOP_READ) == -1) {
+	    loop_want(&c->watch, LOOP_READ) == -1 || gate_enter(c) == -1) {
 		client_fail(c, "53200", "out of memory");
 		return;
 	}
 	/* its startup packet is mostly there already: no need to wait for it */
-	greet_on_bytes(c);
+	gate_on_event(c, LOOP_READ);
 }
 
 /* --- bytes ------------------------------------------------------------------------- */
@@ -321,11 +322,9 @@ on_readable(struct client *c)
 	}
 }
 
-static void
-on_event(struct watch *w, unsigned events)
+void
+client_step(struct client *c, unsigned events)
 {
-	struct client *c = OUTER_OF(w, struct client, watch);
-
 	if (c->state == CLIENT_TLS) {
 		tunnel_on_event(c);
 		return;
@@ -345,6 +344,17 @@ on_event(struct watch *w, unsigned events)
 	} else if (events & LOOP_HANGUP) {
 		on_eof(c);
 	}
+}
+
+static void
+on_event(struct watch *w, unsigned events)
+{
+	struct client *c = OUTER_OF(w, struct client, watch);
+
+	if (c->pass != NULL)
+		gate_on_event(c, events);
+	else
+		client_step(c, events);
 }
 
 static void
@@ -427,6 +437,7 @@ free_client(void *p)
 static void
 let_go(struct client *c)
 {
+	gate_leave(c);
 	loop_remove(&c->watch);
 	deadline_clear(&c->deadline);
 	lend_forget(&c->waiter);

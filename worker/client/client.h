@@ -37,6 +37,7 @@
 #include "worker/io/loop.h"
 #include "worker/proto/frame.h"
 
+struct gate_pass;
 struct greet;
 struct params;
 struct scan;
@@ -62,6 +63,7 @@ struct client {
 	struct lend *lend;          /* its pool; NULL before WELCOME, console */
 	struct backend *backend;    /* in SYNC, LENT */
 	struct greet *greet;        /* only until it is in */
+	struct gate_pass *pass;     /* only until it is proved */
 	struct tls *tls;            /* NULL: plain */
 	struct params *params;      /* what it wants to be set */
 	struct buf in;              /* read, and not yet passed on */
@@ -101,6 +103,9 @@ int client_detach(struct client *c);
  */
 int client_send(struct client *c, const void *p, size_t len);
 int client_send_wire(struct client *c, const struct wire *w);
+
+/* Its socket is ready: do what its state can do with that. */
+void client_step(struct client *c, unsigned events);
 
 /* Interest as its state and buffers demand. */
 void client_rewatch(struct client *c);
@@ -144,6 +149,8 @@ void client_drain(bool all);
 /* greet.c: bytes in STARTUP and AUTH; in WELCOME they are kept. */
 void greet_on_bytes(struct client *c);
 void greet_free(struct client *c);
+/* Not the client lets us wait, but others whom its proof was given to. */
+bool greet_is_busy(const struct client *c);
 /* What it asked for, until it is in. */
 const char *greet_database(const struct client *c);
 

@@ -20,6 +20,7 @@
 #include "conf/users.h"
 #include "shm/proc.h"
 #include "shm/segment.h"
+#include "worker/client/gate.h"
 #include "worker/client/interrupt.h"
 #include "worker/client/outside.h"
 #include "worker/client/peer.h"
@@ -60,6 +61,7 @@ proved(struct client *c)
 {
 	struct greet *g = c->greet;
 
+	gate_leave(c);
 	if (!g->is_console) {
 		client_set_state(c, CLIENT_WELCOME);
 		welcome_start(c);
@@ -166,9 +168,15 @@ is_room(struct client *c)
 		client_fail(c, "57P03", "the pooler is shutting down");
 		return false;
 	}
-	if (self.conf->max_client_conn == 0 ||
-	    proc_clients() <= (uint32_t)self.conf->max_client_conn)
+	if (self.conf->max_client_conn == 0)
 		return true;
+	/* who says nothing takes no place from who has said who it is */
+	do
+		if (proc_clients() <= (uint32_t)self.conf->max_client_conn)
+			return true;
+	while (gate_evict() && c->state != CLIENT_GONE);
+	if (c->state == CLIENT_GONE)
+		return false;
 	client_fail(
 	    c, "53300", "no more connections allowed (max_client_conn)");
 	return false;
@@ -327,6 +335,16 @@ greet_checked(struct client *c, enum result r, const struct err *e)
 		admin_resume(c);
 }
 
+bool
+greet_is_busy(const struct client *c)
+{
+	const struct greet *g = c->greet;
+
+	return g != NULL &&
+	    (proof_is_busy(g) || outside_is_busy(g) || g->peer != NULL ||
+		secret_is_asked_for(&g->secret));
+}
+
 static size_t
 on_proof(struct client *c, const uint8_t *p, size_t len)
 {
@@ -335,8 +353,7 @@ on_proof(struct client *c, const uint8_t *p, size_t len)
 	enum result r;
 
 	/* its last proof is still being looked at: this waits */
-	if (proof_is_busy(c->greet) || outside_is_busy(c->greet) ||
-	    c->greet->peer != NULL || secret_is_asked_for(&c->greet->secret))
+	if (greet_is_busy(c))
 		return 0;
 	r = frame_parse(p, len, PASSWORD_MAX, &f);
 	if (r == DONE && f.type == 'p' && len - FRAME_HEAD < f.body)
