@@ -405,9 +405,12 @@ START_TEST(longest_password)
 		wire_expect(w, "R");
 		wire_send(w, "p", 1);
 		wire_send(w, &len, 4);
-		wire_send(w, pw, LONGEST + i / 2);
+		/* one too long is refused by its length alone */
+		if (i < 2)
+			wire_send(w, pw, LONGEST);
 		ck_assert(i != 1 || wire_is_quiet(w, 100));
-		wire_send(w, "", 1);
+		if (i < 2)
+			wire_send(w, "", 1);
 		if (i < 2)
 			wire_expect(w, "RKZ");
 		else

@@ -232,7 +232,7 @@ START_TEST(absent_reader)
 		ck_assert_int_lt(
 		    pooler_rss_kb(p) - kb, (is_sanitized() ? 64 : 16) * 1024);
 	}
-	ck_assert_int_eq(pg_backends(pg, "wait_event = 'ClientWrite'"), 1);
+	UNTIL(10000, pg_backends(pg, "wait_event = 'ClientWrite'") == 1);
 	wire_free(w);
 	UNTIL(10000, pg_backends(pg, "state = 'active'") == 0);
 	PQfinish(c);

@@ -253,7 +253,7 @@ START_TEST(show)
 	struct conf_shown s;
 	int seen = 0;
 
-	ck_assert_uint_eq(conf_show_count(), 102);
+	ck_assert_uint_eq(conf_show_count(), 103);
 	for (size_t i = 0; i < conf_show_count(); i++) {
 		conf_show(c, i, &s);
 		if (strcmp(s.key, "unix_socket_mode") == 0) {
