@@ -134,6 +134,25 @@ pooler_workers(struct pooler *p, int n)
 		pooler_set(p, "workers = %d", n);
 }
 
+bool
+pooler_says(const char *line)
+{
+	const char *bin = getenv("POOLER_BIN");
+	char command[4096], out[256];
+	bool is_said = false;
+	FILE *f;
+
+	/* before the tests run, so without pooler_bin() */
+	snprintf(command, sizeof(command), "'%s' -V",
+	    bin && *bin ? bin : "build/pooler");
+	f = popen(command, "r");
+	while (f != NULL && fgets(out, sizeof(out), f) != NULL)
+		is_said |= strncmp(out, line, strlen(line)) == 0;
+	if (f != NULL)
+		pclose(f);
+	return is_said;
+}
+
 struct pooler *
 pooler_new(void)
 {

@@ -33,6 +33,8 @@ bool is_standin(void);
 /* Built with ASan, which keeps freed memory for a while. */
 bool is_sanitized(void);
 const char *pooler_bin(void);
+/* Does -V say so, "ldap: yes" say? */
+bool pooler_says(const char *line);
 
 struct pooler *pooler_new(void);
 /* One line each: for [databases], [users], [pgbouncer]. */

@@ -287,6 +287,10 @@ main(void)
 		fprintf(stderr, "17_ldap: for our own pooler alone\n");
 		return 0;
 	}
+	if (!pooler_says("ldap: yes")) {
+		fprintf(stderr, "17_ldap: the pooler was built without it\n");
+		return 0;
+	}
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, simple_bind);
 	tcase_add_test(tc, a_name_with_a_comma);

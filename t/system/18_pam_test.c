@@ -286,6 +286,10 @@ main(void)
 		fprintf(stderr, "18_pam: for our own pooler alone\n");
 		return 0;
 	}
+	if (!pooler_says("pam: yes")) {
+		fprintf(stderr, "18_pam: the pooler was built without it\n");
+		return 0;
+	}
 	tcase_add_test(tc, no_such_service);
 	if (find("/usr/lib*/*/libpam_wrapper.so", wrapper, sizeof(wrapper)) &&
 	    find("/usr/lib*/*/pam_wrapper/pam_matrix.so", matrix,

@@ -195,6 +195,11 @@ main(void)
 		fprintf(stderr, "19_ldap_fault: for our own pooler alone\n");
 		return 0;
 	}
+	if (!pooler_says("ldap: yes")) {
+		fprintf(
+		    stderr, "19_ldap_fault: the pooler was built without it\n");
+		return 0;
+	}
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, servers_are_tried_in_turn);
 	tcase_add_test(tc, a_server_that_hangs_costs_its_own_clients_alone);
