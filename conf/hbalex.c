@@ -106,7 +106,7 @@ append(struct reader *r, const char *p, size_t n)
 
 	if (need > r->size) {
 		size = size < need ? need : size;
-		buf = malloc(size);
+		buf = calloc(1, size);
 		if (buf == NULL) {
 			give_up(r, "out of memory");
 			return false;

@@ -76,6 +76,15 @@ choose(const struct value_choice *of, const char *text)
 
 /* --- databases and users ------------------------------------------------ */
 
+/* Who belongs to whom is the server's knowledge. */
+static bool
+is_role(const struct hbalex_token *t, bool is_db)
+{
+	if (is_db)
+		return is_word(t, "samerole") || is_word(t, "samegroup");
+	return !t->is_quoted && t->text[0] == '+';
+}
+
 static int
 fill_name(const struct at *a, const struct hbalex_token *t, bool is_db,
     struct hba_name *name)
@@ -89,9 +98,7 @@ fill_name(const struct at *a, const struct hbalex_token *t, bool is_db,
 		name->kind = HBA_SAMEUSER;
 	else if (is_db && is_word(t, "replication"))
 		name->kind = HBA_REPLICATION;
-	else if (is_db && (is_word(t, "samerole") || is_word(t, "samegroup")))
-		return fault(a, "roles are not known here:", t->text);
-	else if (!is_db && !t->is_quoted && t->text[0] == '+')
+	else if (is_role(t, is_db))
 		return fault(a, "roles are not known here:", t->text);
 	else if (pattern_init(&name->is, t->text, why) == -1)
 		return fault(a, why, NULL);

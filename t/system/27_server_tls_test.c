@@ -151,6 +151,9 @@ END_TEST
 
 START_TEST(certificate_of_ours)
 {
+	static const char swap[] =
+	    "cp \"$1\" \"$1.was\"; { echo hostssl all app all cert; "
+	    "echo host all app all reject; cat \"$1.was\"; } >\"$1\"";
 	struct pooler *p = with("verify-full");
 	PGconn *c;
 	char *hba = strdup(pg_ask(pg, "SHOW hba_file"));
@@ -158,11 +161,8 @@ START_TEST(certificate_of_ours)
 
 	serve("server");
 	ck_assert_int_eq(spawn_run(&s,
-			     (const char *const[]){ "/bin/sh", "-c",
-				 "cp \"$1\" \"$1.was\"; { echo hostssl all app "
-				 "all cert; echo host all app all reject; cat "
-				 "\"$1.was\"; } >\"$1\"",
-				 "sh", hba, NULL }),
+			     (const char *const[]){
+				 "/bin/sh", "-c", swap, "sh", hba, NULL }),
 	    0);
 	reload_pg();
 	pooler_set(p, "server_tls_cert_file = %s", cert("app.crt"));
