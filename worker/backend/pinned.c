@@ -77,27 +77,55 @@ pinned_part(struct lend *l, struct backend *b)
 	return true;
 }
 
+/* Idle, ours, and no loss if it goes. */
+static bool
+is_to_spare(const struct backend *b)
+{
+	const struct slot *s = slot_at(b->slot);
+
+	return b->lend != NULL && backend_is_pinned(b) &&
+	    b->state == BACKEND_CACHED &&
+	    slot_state(slot_look(s)) == SLOT_IDLE &&
+	    (has_served(s) ||
+		loop_now_us > atomic_load(&s->since_us) + REST_US);
+}
+
+/* One of ours is on its way out: whom that helps is seen when it has gone. */
+static bool
+is_parting(void)
+{
+	uint32_t used = atomic_load(&seg->slots_used);
+
+	for (uint32_t i = 0; i < used; i++) {
+		const struct backend *b = backend_at(i);
+
+		if (b != NULL && b->tls != NULL && b->state == BACKEND_CLOSING)
+			return true;
+	}
+	return false;
+}
+
 void
 pinned_look(void)
 {
 	uint32_t used = atomic_load(&seg->slots_used);
+	bool is_one_enough;
 
 	/* those of before it was switched off are obsolete, and end as such */
 	if (!servertls_is_on() || seg->nworkers == 1)
 		return;
+	is_one_enough = is_parting();
 	for (uint32_t i = 0; i < used; i++) {
 		struct backend *b = backend_at(i);
-		const struct slot *s = slot_at(i);
+		bool is_due;
 
-		if (b == NULL || b->lend == NULL || !backend_is_pinned(b) ||
-		    b->state != BACKEND_CACHED ||
-		    slot_state(slot_look(s)) != SLOT_IDLE)
+		if (b == NULL || !is_to_spare(b))
 			continue;
-		if (!has_served(s) &&
-		    loop_now_us <= atomic_load(&s->since_us) + REST_US)
-			continue;
-		if ((is_starving(b->lend) || limits_is_wanted(i)) &&
-		    backend_claim(b))
+		is_due = is_starving(b->lend);
+		/* beyond its fair share, or of another pool: one at a time */
+		if (!is_due && !is_one_enough && limits_is_wanted(i))
+			is_due = is_one_enough = true;
+		if (is_due && backend_claim(b))
 			backend_close(
 			    b, "its place is wanted by another worker");
 	}
