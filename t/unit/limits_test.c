@@ -187,6 +187,31 @@ close_one(uint32_t slot, uint64_t gen, uint32_t *to_pool)
 	return to;
 }
 
+/* Whom would it help if this place came free? */
+START_TEST(wanted)
+{
+	uint64_t now = clock_now_us(), gen;
+	uint32_t a, b, slot;
+
+	fresh_segment(4, 8, 4);
+	a = join(0, "d", "u", 1);
+	b = join(0, "d", "v", 1);
+	slot = open_one(0, a, &gen);
+	ck_assert(!limits_is_wanted(slot));
+	/* that one waits for a place of its own pool, which is not full */
+	queue_publish(1, b, 1, now);
+	ck_assert(!limits_is_wanted(slot));
+	atomic_store(&db_at(atomic_load(&pool_at(a)->db))->max, 1);
+	ck_assert(limits_is_wanted(slot));
+	queue_publish(1, b, 0, 0);
+	ck_assert(!limits_is_wanted(slot));
+	queue_publish(2, a, 1, now);
+	ck_assert(limits_is_wanted(slot));
+	ck_assert(!limits_is_wanted(seg->nslots));
+	segment_drop();
+}
+END_TEST
+
 START_TEST(passes_to_the_longest_waiter)
 {
 	uint64_t now = clock_now_us(), gen;
@@ -550,6 +575,7 @@ main(void)
 		TEST(opens),
 		TEST(every_limit),
 		TEST(closes),
+		TEST(wanted),
 		TEST(passes_to_the_longest_waiter),
 		TEST(passes_within_a_shared_limit),
 		TEST(passes_over_who_cannot_take_it),
