@@ -253,7 +253,8 @@ START_TEST(show)
 	struct conf_shown s;
 	int seen = 0;
 
-	ck_assert_uint_eq(conf_show_count(), 103);
+	/* all of PgBouncer's, and ours */
+	ck_assert_uint_gt(conf_show_count(), 100);
 	for (size_t i = 0; i < conf_show_count(); i++) {
 		conf_show(c, i, &s);
 		if (strcmp(s.key, "unix_socket_mode") == 0) {
