@@ -269,7 +269,7 @@ START_TEST(slow_query)
 		wire_free(w[i]);
 	}
 	/* the server has ended them, and no backend is left that runs one */
-	UNTIL(8000,
+	UNTIL(20000,
 	    pg_backends(pg,
 		ASKERS " AND datname = 'app2'"
 		       " AND state = 'active'") == 0);

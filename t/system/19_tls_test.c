@@ -317,10 +317,18 @@ END_TEST
 
 START_TEST(garbage)
 {
-	static const char *const junk[] = { "GET / HTTP/1.0\r\n\r\n",
-		"\x16\x03\x01\xff\xff\xff\xff\xff\xff",
-		"\x15\x03\x01\x00\x02\x02\x28",
-		"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03", "Q\0\0\0\x08xx" };
+#define JUNK(s)                  \
+	{                        \
+		s, sizeof(s) - 1 \
+	}
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} junk[] = { JUNK("GET / HTTP/1.0\r\n\r\n"),
+		JUNK("\x16\x03\x01\xff\xff\xff\xff\xff\xff"),
+		JUNK("\x15\x03\x01\x00\x02\x02\x28"),
+		JUNK("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03"),
+		JUNK("Q\0\0\0\x08xx") };
 	PGconn *c;
 
 	with("prefer");
@@ -329,7 +337,7 @@ START_TEST(garbage)
 		char rest[100];
 		struct pollfd pf = { .fd = w->fd, .events = POLLIN };
 
-		wire_send(w, junk[i], 9);
+		wire_send(w, junk[i].bytes, junk[i].len);
 		shutdown(w->fd, SHUT_WR);
 		/* an alert perhaps, and the end */
 		do {
