@@ -121,7 +121,7 @@ client_open(int fd, const struct sockaddr_storage *peer, socklen_t len,
 
 	(void)listener;
 	(void)len;
-	if (c == NULL || !take_row(c)) {
+	if (c == NULL || !(take_row(c) || (gate_evict() && take_row(c)))) {
 		free(c);
 		refuse(fd, "no more connections allowed");
 		return;

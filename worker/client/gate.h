@@ -14,7 +14,7 @@
  * in the listen backlog, which refuses nobody in a burst.  But he who lets us
  * wait holds up others then: while the share is used up, those that are older
  * than PATIENCE_US and have not said what we wait for make room, the oldest
- * first.  They do, too, where max_client_conn would refuse a client.
+ * first.  They do, too, where a client would be refused for want of a place.
  *
  * Data: this process's own.  Never blocks.
  */
