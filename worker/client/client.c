@@ -1,12 +1,11 @@
 /*
- * client.c - client connections: open, watch, send, close.
+ * client.c - client connections: open, watch, close.
  *
  * Data: this process's own; the client's row in the segment is written in this
  * folder and nowhere else but for repair.  Never blocks.
  */
 #include "worker/client/client.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,12 +22,7 @@
 #include "worker/proto/report.h"
 #include "worker/self.h"
 
-enum {
-	/* a waiting client is read no further: the longest message that must
-	   be whole, a password, is no longer than this */
-	HOLD_MAX = 64 * 1024,
-	ERROR_MAX = 1024,
-};
+enum { ERROR_MAX = 1024 };
 
 static struct client *all;
 static uint32_t number;
@@ -154,149 +148,7 @@ client_open(int fd, const struct sockaddr_storage *peer, socklen_t len,
 	gate_on_event(c, LOOP_READ);
 }
 
-/* --- bytes ------------------------------------------------------------------------- */
-
-void
-client_rewatch(struct client *c)
-{
-	unsigned want = LOOP_READ;
-
-	if (c->state == CLIENT_GONE)
-		return;
-	/* without a backend first it takes its answers: memory is bounded */
-	if (buf_len(&c->in) >= HOLD_MAX || c->is_asking ||
-	    (c->backend != NULL ? backend_is_full(c->backend)
-				: buf_len(&c->out) > 0))
-		want = 0;
-	if (buf_len(&c->out) > 0 || stream_wants(c->tls) & LOOP_WRITE)
-		want |= LOOP_WRITE;
-	if (loop_want(&c->watch, want) == -1)
-		client_fail(c, "53200", "out of memory");
-}
-
-static void
-on_eof(struct client *c)
-{
-	struct err e;
-
-	err_set(&e, "08006", "", "client unexpected eof");
-	client_close(c, &e);
-}
-
-bool
-client_recv(struct client *c, uint8_t **p, size_t *len)
-{
-	size_t held = buf_len(&c->in), room = SELF_SCRATCH - SELF_HOLD;
-	uint8_t *at = self.scratch + SELF_HOLD;
-	ssize_t n;
-
-	/* what is held goes in front; more than fits there is a rare case */
-	if (held > SELF_HOLD) {
-		at = self.scratch + held;
-		room = SELF_SCRATCH - held;
-	}
-	n = stream_recv(c->watch.fd, c->tls, at, room);
-	if (n == -1 && buf_is_later(errno)) {
-		if (stream_wants(c->tls) & LOOP_WRITE)
-			client_rewatch(c);
-		return false;
-	}
-	if (n <= 0) {
-		on_eof(c);
-		return false;
-	}
-	if (held > 0) {
-		memcpy(at - held, c->in.p + c->in.from, held);
-		buf_wipe(&c->in);
-	}
-	*p = at - held;
-	*len = (size_t)n + held;
-	if (c->lend != NULL)
-		count_add(c->lend->count, COUNT_RECEIVED, (uint64_t)n);
-	return true;
-}
-
-void
-client_unhold(
-    struct client *c, void (*take)(struct client *, const uint8_t *, size_t))
-{
-	struct buf stash = c->in;
-
-	if (buf_len(&stash) == 0)
-		return;
-	memset(&c->in, 0, sizeof(c->in));
-	take(c, stash.p + stash.from, buf_len(&stash));
-	buf_wipe(&stash);
-}
-
-int
-client_hold(struct client *c, const uint8_t *p, size_t len)
-{
-	if (buf_put(&c->in, p, len) == 0)
-		return 0;
-	client_fail(c, "53200", "out of memory");
-	return -1;
-}
-
-/* Nothing is told: a part of a message may have gone out. */
-static void
-write_failed(struct client *c)
-{
-	struct err e;
-
-	err_set(&e, "08006", "", "client write: %s", strerror(errno));
-	client_close(c, &e);
-}
-
-int
-client_send(struct client *c, const void *p, size_t len)
-{
-	ssize_t left;
-
-	if (len == 0)
-		return 0;
-	if (c->lend != NULL)
-		count_add(c->lend->count, COUNT_SENT, len);
-	left = buf_send(&c->out, c->watch.fd, c->tls, p, len);
-	if (left == -1)
-		write_failed(c);
-	if (left <= 0)
-		return (int)left;
-	if (c->backend != NULL)
-		backend_want_read(c->backend, false);
-	client_rewatch(c);
-	return c->state == CLIENT_GONE ? -1 : 0;
-}
-
-int
-client_send_wire(struct client *c, const struct wire *w)
-{
-	if (w->full) {
-		client_fail(c, "53400", "answer is too long");
-		return -1;
-	}
-	return client_send(c, w->p, w->len);
-}
-
 /* --- events --------------------------------------------------------------------------- */
-
-static void
-on_writable(struct client *c)
-{
-	ssize_t left = buf_flush(&c->out, c->watch.fd, c->tls);
-
-	if (left == -1)
-		write_failed(c);
-	if (c->state == CLIENT_GONE)
-		return;
-	if (left > 0)
-		return;
-	if (c->backend != NULL)
-		backend_want_read(c->backend, true);
-	client_rewatch(c);
-	if (c->state == CLIENT_CONSOLE)
-		admin_resume(c);
-}
 
 static void
 on_readable(struct client *c)
@@ -330,7 +182,7 @@ client_step(struct client *c, unsigned events)
 		return;
 	}
 	if (events & LOOP_WRITE && buf_len(&c->out) > 0) {
-		on_writable(c);
+		client_flush(c);
 		if (c->state == CLIENT_GONE)
 			return;
 	} else if (events & LOOP_WRITE) {
@@ -342,7 +194,7 @@ client_step(struct client *c, unsigned events)
 		if (events & (LOOP_READ | LOOP_HANGUP))
 			on_readable(c);
 	} else if (events & LOOP_HANGUP) {
-		on_eof(c);
+		client_eof(c);
 	}
 }
 

@@ -107,6 +107,12 @@ int client_send_wire(struct client *c, const struct wire *w);
 /* Its socket is ready: do what its state can do with that. */
 void client_step(struct client *c, unsigned events);
 
+/* It can take bytes again: what was kept for it. */
+void client_flush(struct client *c);
+
+/* Its end of file: closed, and so logged. */
+void client_eof(struct client *c);
+
 /* Interest as its state and buffers demand. */
 void client_rewatch(struct client *c);
 
