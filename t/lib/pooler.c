@@ -401,6 +401,23 @@ pooler_pids(PGconn *console, pid_t *pids, int max)
 	return n;
 }
 
+pid_t
+pooler_resolver(const struct pooler *p)
+{
+	PGconn *c = pooler_console(p, "admin");
+	PGresult *r = PQexec(c, "SHOW WORKERS");
+	pid_t pid = 0;
+
+	for (int i = 0; i < PQntuples(r); i++)
+		if (strcmp(PQgetvalue(r, i, PQfnumber(r, "kind")),
+			"resolver") == 0)
+			pid =
+			    (pid_t)atol(PQgetvalue(r, i, PQfnumber(r, "pid")));
+	PQclear(r);
+	PQfinish(c);
+	return pid;
+}
+
 long
 pooler_rss_kb(const struct pooler *p)
 {

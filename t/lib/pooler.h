@@ -85,6 +85,8 @@ struct pooler_worker {
 int pooler_look(PGconn *console, struct pooler_worker *w, int max);
 /* Their pids alone. */
 int pooler_pids(PGconn *console, pid_t *pids, int max);
+/* The resolver's; 0: there is none just now. */
+pid_t pooler_resolver(const struct pooler *p);
 /* Resident memory of the supervisor and all its children, kB. */
 long pooler_rss_kb(const struct pooler *p);
 

@@ -328,24 +328,6 @@ START_TEST(many)
 }
 END_TEST
 
-/* 0: there is none just now. */
-static pid_t
-resolver_of(const struct pooler *p)
-{
-	PGconn *c = pooler_console(p, "admin");
-	PGresult *r = PQexec(c, "SHOW WORKERS");
-	pid_t pid = 0;
-
-	for (int i = 0; i < PQntuples(r); i++)
-		if (strcmp(PQgetvalue(r, i, PQfnumber(r, "kind")),
-			"resolver") == 0)
-			pid =
-			    (pid_t)atol(PQgetvalue(r, i, PQfnumber(r, "pid")));
-	PQclear(r);
-	PQfinish(c);
-	return pid;
-}
-
 /* The resolver dies over a question: its successor is asked. */
 START_TEST(resolver_killed)
 {
@@ -360,7 +342,7 @@ START_TEST(resolver_killed)
 	    "$1");
 	p->errors_ok = true;
 	pooler_start(p);
-	UNTIL(5000, (pid = resolver_of(p)) > 0);
+	UNTIL(5000, (pid = pooler_resolver(p)) > 0);
 	lock = sql_open(
 	    text("host=127.0.0.1 port=%d dbname=app user=postgres", pg->port));
 	sql_do(lock, "BEGIN; LOCK TABLE public.secrets");
@@ -372,7 +354,7 @@ START_TEST(resolver_killed)
 	    pg_backends(
 		pg, ASKERS " AND datname = 'app' AND state = 'active'") == 1);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	UNTIL(5000, resolver_of(p) != pid);
+	UNTIL(5000, pooler_resolver(p) != pid);
 	sql_do(lock, "COMMIT");
 	PQfinish(lock);
 	for (int64_t end = now_ms() + 9000; s != PGRES_POLLING_OK; nap()) {

@@ -132,24 +132,6 @@ START_TEST(a_question_dies_with_its_client)
 }
 END_TEST
 
-/* The supervisor's child that asks; 0: there is none just now. */
-static pid_t
-resolver_of(const struct pooler *p)
-{
-	PGconn *c = pooler_console(p, "admin");
-	PGresult *r = PQexec(c, "SHOW WORKERS");
-	pid_t pid = 0;
-
-	for (int i = 0; i < PQntuples(r); i++)
-		if (strcmp(PQgetvalue(r, i, PQfnumber(r, "kind")),
-			"resolver") == 0)
-			pid =
-			    (pid_t)atol(PQgetvalue(r, i, PQfnumber(r, "pid")));
-	PQclear(r);
-	PQfinish(c);
-	return pid;
-}
-
 /* The process that asks dies meanwhile: its successor asks again. */
 START_TEST(the_resolver_dies_over_it)
 {
@@ -169,7 +151,7 @@ START_TEST(the_resolver_dies_over_it)
 	pooler_set(p, "auth_hba_file = %s", hba);
 	p->errors_ok = true;
 	pooler_start(p);
-	UNTIL(5000, (pid = resolver_of(p)) > 0);
+	UNTIL(5000, (pid = pooler_resolver(p)) > 0);
 	ck_assert_int_eq(kill(ldap->pid, SIGSTOP), 0);
 	w = wire_open("127.0.0.1", p->port);
 	wire_send(w, packet, len);
@@ -177,7 +159,7 @@ START_TEST(the_resolver_dies_over_it)
 	wire_put(w, 'p', "s", "it's joe");
 	ck_assert(wire_is_quiet(w, 300));
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	UNTIL(5000, resolver_of(p) != pid);
+	UNTIL(5000, pooler_resolver(p) != pid);
 	ck_assert_int_eq(kill(ldap->pid, SIGCONT), 0);
 	wire_expect(w, "RKZ");
 	wire_free(w);
