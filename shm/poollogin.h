@@ -20,13 +20,24 @@ struct pool;
 
 enum { POOL_GREETING = 4088 };
 
+/* Whose word is a failure? */
+enum pool_told {
+	POOL_UNTOLD,      /* nobody's: it may pass by itself */
+	POOL_TOLD,        /* the server's, in an ErrorResponse */
+	POOL_NO_ANSWER,   /* ours: it asks for what is not known here */
+	POOL_NO_PASSWORD, /* ours: there is no password to send in clear, */
+	POOL_NO_MD5,      /* nor a hash; */
+	POOL_NO_KEYS,     /* nor keys, or none but those of `mark` */
+};
+
 /* Why the last login did not succeed. */
 struct pool_failure {
 	uint64_t number;  /* 0: none yet; +1 a failure */
 	uint64_t when_ms; /* monotonic */
-	uint32_t told;    /* 1: the server said so, in an ErrorResponse */
+	uint32_t told;    /* enum pool_told */
+	uint32_t mark;    /* of the SCRAM keys that did not do; 0: none */
 	char sqlstate[8];
-	char say[244]; /* the server's words, or ours */
+	char say[240]; /* the server's words, or ours */
 };
 
 _Static_assert(sizeof(struct pool_failure) % 8 == 0, "seqcopy takes words");

@@ -101,8 +101,9 @@ user_of(enum kind kind, enum place place)
 
 /* --- the rules ---------------------------------------------------------------- */
 
-/* A server asks for what the pooler does not have. */
-#define IN_VAIN "08P01: query_wait_timeout\n"
+/* A server asks for what the pooler does not have: told at once, and to who
+ * comes soon after, too. */
+#define IN_VAIN "server login failed: wrong password type"
 
 /* What the pooler can tell a server that asks. */
 enum answer { NO_ANSWER, A_PASSWORD, AN_MD5_HASH, SCRAM_KEYS };

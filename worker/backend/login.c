@@ -50,7 +50,7 @@ login_fail(struct login *l)
 	   round robin it is so anyway */
 	if (l->b->lend->db->load_balance_hosts == LOAD_DISABLE)
 		l->b->lend->next_host++;
-	open_failed(l->b, &e, l->is_told); /* frees l */
+	open_failed(l->b, &e, l->told, l->mark); /* frees l */
 }
 
 static void
@@ -302,7 +302,7 @@ login_start(struct backend *b)
 
 	if (l == NULL) {
 		err_set(&e, "53200", "out of memory", "out of memory");
-		open_failed(b, &e, false);
+		open_failed(b, &e, POOL_UNTOLD, 0);
 		return;
 	}
 	b->login = l;

@@ -21,6 +21,7 @@
 #ifndef WORKER_BACKEND_LOGIN_H
 #define WORKER_BACKEND_LOGIN_H
 
+#include "shm/poollogin.h"
 #include "worker/backend/backend.h"
 #include "worker/proto/scram.h"
 
@@ -38,6 +39,21 @@ bool login_has_keys(const struct lend *lend);
 
 /* The keys that a client of the pool has proved.  False: there are none. */
 bool login_keys(const struct lend *lend, struct scram_keys *out);
+
+/* Sets of keys are told apart by it; never 0. */
+uint32_t login_mark(const struct scram_keys *k);
+
+/*
+ * The secret for a server, of whatever kind: its database's, the one of
+ * auth_file, or what clients have brought here; "" when there is none.
+ */
+const char *login_secret(const struct lend *lend);
+
+/*
+ * A login has failed since a server asked for what there was not, somewhere:
+ * has this worker got it?
+ */
+bool login_can_answer(const struct lend *lend, const struct pool_failure *f);
 
 /* A client of this pool has proved these. */
 void login_keep_keys(const struct lend *lend, const struct scram_keys *k);

@@ -37,8 +37,9 @@ struct login {
 	uint32_t tried;   /* entries of the host list, this one included */
 	uint32_t address; /* of this entry's, the one being tried */
 	char host[TARGET_HOST]; /* of this entry: what a certificate is for */
-	bool is_told; /* the server has said why in an ErrorResponse */
-	char *secret; /* wiped at the end; NULL: not asked for yet */
+	enum pool_told told;    /* why it failed, */
+	uint32_t mark;          /* and with which keys; 0: none */
+	char *secret;           /* wiped at the end; NULL: not asked for yet */
 	bool has_scram;
 	struct derive derive; /* in SASL: keys of the secret */
 	struct scram_client scram;

@@ -81,6 +81,51 @@ login_keys(const struct lend *lend, struct scram_keys *out)
 	return out->has_client;
 }
 
+uint32_t
+login_mark(const struct scram_keys *k)
+{
+	uint32_t mark;
+
+	memcpy(&mark, k->stored, sizeof(mark));
+	return mark == 0 ? 1 : mark;
+}
+
+const char *
+login_secret(const struct lend *lend)
+{
+	const struct user *u = users_find(self.conf->users, lend->user);
+
+	/* what clients bring is newer than all but a plain text in auth_file,
+	 * and does where that is a hash or a verifier */
+	if (lend->db != NULL && lend->db->has_password)
+		return lend->db->password;
+	if (lend->secret != NULL && (u == NULL || u->kind != USER_PLAIN))
+		return lend->secret;
+	return u == NULL || u->secret == NULL ? "" : u->secret;
+}
+
+bool
+login_can_answer(const struct lend *lend, const struct pool_failure *f)
+{
+	enum user_kind kind = users_kind(login_secret(lend));
+	struct scram_keys k;
+	bool can = false;
+
+	switch ((enum pool_told)f->told) {
+	case POOL_NO_PASSWORD:
+		return kind == USER_PLAIN;
+	case POOL_NO_MD5:
+		return kind == USER_PLAIN || kind == USER_MD5;
+	case POOL_NO_KEYS:
+		can = kind == USER_PLAIN ||
+		    (login_keys(lend, &k) && login_mark(&k) != f->mark);
+		scram_keys_wipe(&k);
+		return can;
+	default:
+		return false;
+	}
+}
+
 bool
 login_has_keys(const struct lend *lend)
 {

@@ -39,37 +39,26 @@ send_wire(struct login *l, const struct wire *w)
 	return WAIT;
 }
 
-/*
- * The secret for this server: plain, md5 or SCRAM; "" when there is none.  A
- * copy, since the configuration may be replaced before the login is over.
- */
+/* A copy, since the configuration may be replaced before the login is over. */
 static const char *
 secret_of(struct login *l)
 {
-	const struct lend *lend = l->b->lend;
-	const struct user *u = users_find(self.conf->users, lend->user);
-
-	const char *secret = NULL;
-
-	/* what clients bring is newer than all but a plain text in auth_file,
-	 * and does where that is a hash or a verifier */
-	if (lend->db->has_password)
-		secret = lend->db->password;
-	else if (lend->secret != NULL && (u == NULL || u->kind != USER_PLAIN))
-		secret = lend->secret;
-	else if (u != NULL)
-		secret = u->secret;
-	if (l->secret == NULL && secret != NULL)
-		l->secret = strdup(secret);
+	if (l->secret == NULL)
+		l->secret = strdup(login_secret(l->b->lend));
 	return l->secret == NULL ? "" : l->secret;
 }
 
+/* To ask again would be in vain: whoever waits is told. */
 static enum result
-no_secret(struct login *l, const char *method)
+no_answer(struct login *l, enum pool_told told, const char *method)
 {
-	return err_set(&l->err, "08P01", "server login failed",
-		   "server asks for %s, and there is no secret that can answer "
-		   "it",
+	l->told = told;
+	return err_set(&l->err, "08P01",
+		   told == POOL_NO_ANSWER
+		       ? "server login failed: its method is not supported"
+		       : "server login failed: wrong password type",
+		   "server asks for %s, and there is nothing here that can "
+		   "answer it",
 		   method),
 	       FAIL;
 }
@@ -96,7 +85,7 @@ on_cleartext(struct login *l)
 	const char *secret = secret_of(l);
 
 	if (users_kind(secret) != USER_PLAIN)
-		return no_secret(l, "a password");
+		return no_answer(l, POOL_NO_PASSWORD, "a password");
 	return send_password(l, secret);
 }
 
@@ -114,7 +103,7 @@ on_md5(struct login *l, struct field *f)
 		       FAIL;
 	if ((kind != USER_PLAIN && kind != USER_MD5) ||
 	    digest_md5_answer(secret, l->b->lend->user, salt, answer) == -1)
-		return no_secret(l, "md5");
+		return no_answer(l, POOL_NO_MD5, "md5");
 	return send_password(l, answer);
 }
 
@@ -176,7 +165,8 @@ on_sasl(struct login *l, struct field *f)
 			   "no random bytes"),
 		       FAIL;
 	if (!is_plain && !login_keys(l->b->lend, &keys))
-		return no_secret(l, SCRAM_MECHANISM);
+		return no_answer(l, POOL_NO_KEYS, SCRAM_MECHANISM);
+	l->mark = is_plain ? 0 : login_mark(&keys);
 	bind_to(l, &binding);
 	scram_client_init(&l->scram, is_plain ? NULL : &keys, is_plain, random);
 	l->has_scram = true;
@@ -184,9 +174,7 @@ on_sasl(struct login *l, struct field *f)
 		scram_keys_wipe(&keys);
 	mechanism = scram_client_choose(&l->scram, offers(f), &binding);
 	if (mechanism == NULL)
-		return err_set(&l->err, "08P01", "server login failed",
-			   "server offers no mechanism that is known here"),
-		       FAIL;
+		return no_answer(l, POOL_NO_ANSWER, "another SASL mechanism");
 	l->state = LOGIN_SASL;
 	return send_sasl(l, mechanism);
 }
@@ -231,12 +219,17 @@ static enum result
 on_sasl_data(struct login *l, struct field *f, bool is_final)
 {
 	enum result r;
+	bool is_first;
 
 	if (l->state != LOGIN_SASL)
 		return err_set(&l->err, "08P01", "server login failed",
 			   "server is out of step in SASL"),
 		       FAIL;
+	is_first = l->scram.state == SCRAM_FIRST;
 	r = scram_client_run(&l->scram, f->p, f->left, &l->err);
+	if (r == FAIL && is_first && strcmp(l->err.sqlstate, "28P01") == 0)
+		return no_answer(
+		    l, POOL_NO_KEYS, "keys of another salt, or more rounds");
 	if (r == FAIL || (r == DONE && is_final))
 		return r == FAIL ? FAIL : WAIT;
 	if (r == WAIT && !is_final)
@@ -269,12 +262,18 @@ on_auth(struct login *l, const uint8_t *body, size_t len)
 	case 5:
 		return on_md5(l, &f);
 	case 10:
-		return l->has_scram ? no_secret(l, "SASL twice")
-				    : on_sasl(l, &f);
+		if (l->has_scram)
+			break;
+		return on_sasl(l, &f);
 	case 11:
 		return on_sasl_data(l, &f, false);
 	case 12:
 		return on_sasl_data(l, &f, true);
+	case 2:
+	case 6:
+	case 7:
+	case 9:
+		return no_answer(l, POOL_NO_ANSWER, "GSSAPI or the like");
 	}
 	return err_set(&l->err, "08P01", "server login failed",
 		   "unexpected authentication request %d", (int)code),
@@ -354,7 +353,7 @@ on_error(struct login *l, const uint8_t *body, size_t len)
 	struct report r;
 
 	(void)report_parse(body, len, &r);
-	l->is_told = true;
+	l->told = POOL_TOLD;
 	return err_set(&l->err, r.sqlstate[0] ? r.sqlstate : "08P01",
 		   r.message[0] ? r.message : "server login failed", "%s: %s",
 		   r.severity[0] ? r.severity : "server", r.message),

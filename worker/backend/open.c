@@ -11,6 +11,7 @@
 #include "shm/queue.h"
 #include "shm/segment.h"
 #include "worker/backend/depart.h"
+#include "worker/backend/login.h"
 #include "worker/self.h"
 
 enum {
@@ -19,13 +20,18 @@ enum {
 	SERVED_US = 1000000, /* or after so long a life */
 };
 
-/* What the server says is about this pool for certain: wrong password,
+/*
+ * Is it about this pool for certain?  What the server says is: wrong password,
  * unknown database, not allowed.  Not "too many clients", "starting up",
- * "shutting down": these pass. */
+ * "shutting down": these pass.  What it asks for, and nobody here can answer,
+ * is so too.
+ */
 static bool
-is_final(const struct pool_failure *f)
+is_final(const struct lend *l, const struct pool_failure *f)
 {
-	return f->told && strncmp(f->sqlstate, "53", 2) != 0 &&
+	if (f->told != POOL_TOLD)
+		return f->told != POOL_UNTOLD && !login_can_answer(l, f);
+	return strncmp(f->sqlstate, "53", 2) != 0 &&
 	    strncmp(f->sqlstate, "57", 2) != 0;
 }
 
@@ -43,7 +49,8 @@ open_retry_us(const struct lend *l)
 	uint64_t pause_ms = (uint64_t)self.conf->server_login_retry_ms;
 	struct pool_failure f;
 
-	if (!failure_of(l, &f))
+	/* what was missing then is here: no reason to wait */
+	if (!failure_of(l, &f) || login_can_answer(l, &f))
 		return 0;
 	/* "at once" must leave others a turn */
 	if (pause_ms < RETRY_MIN_MS)
@@ -57,7 +64,7 @@ open_is_failing(struct lend *l, struct err *e)
 	struct pool_failure f;
 	uint64_t until;
 
-	if (!failure_of(l, &f) || !is_final(&f))
+	if (!failure_of(l, &f) || !is_final(l, &f))
 		return false;
 	until = (f.when_ms + (uint64_t)self.conf->server_login_retry_ms) * 1000;
 	if (loop_now_us >= until)
@@ -109,10 +116,11 @@ open_look(struct lend *l)
 	if (!pool_failure_look(l->row, &f))
 		return;
 	l->failure_seen = number;
-	if (!is_final(&f))
+	if (!is_final(l, &f))
 		return;
 	is_served = has_servers(l);
-	err_set(&e, f.sqlstate, f.say, "server login failed: %s", f.say);
+	err_set(&e, f.sqlstate, f.say, "%s%s",
+	    f.told == POOL_TOLD ? "server login failed: " : "", f.say);
 	for (w = l->first; w != NULL; w = next) {
 		next = w->next;
 		/* the others may have a server in their turn */
@@ -127,14 +135,16 @@ open_look(struct lend *l)
 }
 
 void
-open_failed(struct backend *b, const struct err *e, bool is_told)
+open_failed(
+    struct backend *b, const struct err *e, enum pool_told told, uint32_t mark)
 {
 	struct lend *l = b->lend;
 	struct pool_failure f;
 
 	memset(&f, 0, sizeof(f));
 	f.when_ms = clock_now_ms();
-	f.told = is_told;
+	f.told = told;
+	f.mark = mark;
 	snprintf(f.sqlstate, sizeof(f.sqlstate), "%s", e->sqlstate);
 	(void)compat_strlcpy(f.say, e->say, sizeof(f.say));
 	pool_failure_write(l->row, &f);

@@ -5,7 +5,9 @@
  * end, well or badly, passes the right to whoever waits.  A failed login
  * leaves its number, time and text in the pool's row.  What the server itself
  * said is told to those who waited before it, and to those who come within
- * server_login_retry; while no server can be reached they wait.
+ * server_login_retry; and so is it when the server asked for what nobody here
+ * can answer, but for the workers whose clients have brought it since.  While
+ * no server can be reached they wait.
  *
  * Part of lend.c's job in a file of its own.  Never blocks.
  */
@@ -15,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shm/poollogin.h"
 #include "worker/backend/lend.h"
 
 enum open_answer {
@@ -30,8 +33,10 @@ enum open_answer open_try(struct lend *l, bool is_spare);
 /* A place RESERVED(me) for `l`: log in there, or give it back. */
 void open_reserved(struct lend *l, uint32_t slot, uint64_t gen);
 
-/* The login of `b` failed.  Closes `b` and tells who waits. */
-void open_failed(struct backend *b, const struct err *e, bool is_told);
+/* The login of `b` failed.  Closes `b` and tells who waits.  `mark`: of the
+ * keys that did not do. */
+void open_failed(
+    struct backend *b, const struct err *e, enum pool_told told, uint32_t mark);
 
 /* Has a failure come that our waiters must be told?  Tells them. */
 void open_look(struct lend *l);
