@@ -29,6 +29,9 @@ static const struct value_choice keys_negotiation[] = {
 	{ NULL, 0 }
 };
 
+static const struct value_choice keys_protocol[] = { { "3.0", PROTOCOL_3_0 },
+	{ "3.2", PROTOCOL_3_2 }, { NULL, 0 } };
+
 #define ROW(k, field, t) \
 	.name = #k, .type = (t), .at = offsetof(struct conf, field)
 #define INT(k, lo, hi, d) \
@@ -196,6 +199,10 @@ const struct conf_key keys_global[] = {
 		   "0: each is used once." },
 	{ TIME(server_idle_timeout, "600"),
 	    .doc = "A server idle for longer is closed. 0: never." },
+	{ CHOICE(server_protocol, keys_protocol, "3.0"),
+	    .doc = "Protocol that servers are asked for: 3.2 has longer "
+		   "cancel keys (PostgreSQL 18; from 9.3.21 on an older one "
+		   "says that it has 3.0)." },
 	{ TIME(server_connect_timeout, "15"),
 	    .doc = "A server that is not ready after this is given up. "
 		   "0: never." },

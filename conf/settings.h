@@ -44,6 +44,9 @@ enum tls_side {
 
 enum negotiation { NEGOTIATION_POSTGRES, NEGOTIATION_DIRECT };
 
+/* Minor versions of protocol 3. */
+enum server_protocol { PROTOCOL_3_0 = 0, PROTOCOL_3_2 = 2 };
+
 enum load_balance { LOAD_ROUND_ROBIN, LOAD_DISABLE };
 
 #define CONF_UNSET       (-1) /* an int or a time of an entry that has none */
@@ -205,6 +208,7 @@ struct conf {
 	const char *client_tls_dheparams;
 	int server_tls_sslmode;     /* enum sslmode */
 	int server_tls_negotiation; /* enum negotiation */
+	int server_protocol;        /* enum server_protocol */
 	const char *server_tls_ca_file;
 	const char *server_tls_key_file;
 	const char *server_tls_cert_file;

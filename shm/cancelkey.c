@@ -15,6 +15,8 @@ enum {
 	ROW_MASK = (1 << ROW_BITS) - 1,
 	BLOCK = 16, /* bytes of an AES block */
 	POOL = 64,  /* random numbers drawn at once */
+	TAIL = 128, /* first bytes of blocks that are no round's */
+	TAIL_LEN = CANCELKEY_LONG - CANCELKEY_SHORT,
 };
 
 /* Prepared once a process: setting it up costs ten times its use. */
@@ -36,21 +38,60 @@ prepare(void)
 	return false;
 }
 
+static void
+put32(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 24);
+	p[1] = (uint8_t)(v >> 16);
+	p[2] = (uint8_t)(v >> 8);
+	p[3] = (uint8_t)v;
+}
+
+static uint32_t
+get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	    (uint32_t)p[2] << 8 | p[3];
+}
+
+static bool
+encrypt(const uint8_t in[BLOCK], uint8_t out[BLOCK])
+{
+	int len = 0;
+
+	return prepare() && EVP_EncryptUpdate(aes, out, &len, in, BLOCK) == 1 &&
+	    len == BLOCK;
+}
+
 /* The round function: 32 bits of AES-256(secret, {round, half}). */
 static bool
 mix(unsigned round, uint32_t half, uint32_t *out)
 {
-	uint8_t in[BLOCK] = { (uint8_t)round, (uint8_t)(half >> 24),
-		(uint8_t)(half >> 16), (uint8_t)(half >> 8), (uint8_t)half };
-	uint8_t md[BLOCK];
-	int len = 0;
+	uint8_t in[BLOCK] = { (uint8_t)round }, md[BLOCK];
 
-	if (!prepare() ||
-	    EVP_EncryptUpdate(aes, md, &len, in, sizeof(in)) != 1 ||
-	    len != BLOCK)
+	put32(in + 1, half);
+	if (!encrypt(in, md))
 		return false;
-	*out = (uint32_t)md[0] << 24 | (uint32_t)md[1] << 16 |
-	    (uint32_t)md[2] << 8 | md[3];
+	*out = get32(md);
+	return true;
+}
+
+/* What follows `key` in a long one: AES-256(secret, {TAIL + i, key}). */
+static bool
+tail_of(uint64_t key, uint8_t out[TAIL_LEN])
+{
+	uint8_t in[BLOCK] = { 0 }, md[BLOCK];
+
+	put32(in + 1, (uint32_t)(key >> 32));
+	put32(in + 5, (uint32_t)key);
+	for (unsigned at = 0, i = 0; at < TAIL_LEN; at += BLOCK, i++) {
+		unsigned n = TAIL_LEN - at < BLOCK ? TAIL_LEN - at : BLOCK;
+
+		in[0] = (uint8_t)(TAIL + i);
+		if (!encrypt(in, md))
+			return false;
+		memcpy(out + at, md, n);
+	}
 	return true;
 }
 
@@ -108,8 +149,9 @@ draw(uint64_t *out)
 	return true;
 }
 
-uint64_t
-cancelkey_make(uint32_t row)
+/* 0: the system has no randomness to give. */
+static uint64_t
+make(uint32_t row)
 {
 	uint64_t key;
 
@@ -124,13 +166,51 @@ cancelkey_make(uint32_t row)
 	return key;
 }
 
-bool
-cancelkey_find(uint64_t key, uint32_t *row, uint32_t *gen)
+void
+cancelkey_give(uint32_t row, bool is_long, struct cancelkey *out)
 {
-	uint64_t plain = key, held;
+	struct clientrow *r = clientrow_at(row);
+	uint64_t key = make(row);
+
+	memset(out, 0, sizeof(*out));
+	out->len = is_long ? CANCELKEY_LONG : CANCELKEY_SHORT;
+	if (is_long && (key == 0 || !tail_of(key, out->secret + 4))) {
+		memset(out->secret, 0, sizeof(out->secret));
+		key = 0;
+	}
+	out->pid = (uint32_t)(key >> 32);
+	put32(out->secret, (uint32_t)key);
+	/* how long it is, first: half of a long one must not do */
+	if (is_long)
+		atomic_fetch_or(&r->flags, CLIENTROW_LONG_KEY);
+	else
+		atomic_fetch_and(&r->flags, ~(uint32_t)CLIENTROW_LONG_KEY);
+	atomic_store(&r->key, key);
+}
+
+/* Is the rest of what was sent the rest of a key like this row's? */
+static bool
+is_tail(const struct clientrow *r, uint64_t key, const uint8_t *p, size_t len)
+{
+	uint8_t tail[TAIL_LEN];
+
+	if ((atomic_load(&r->flags) & CLIENTROW_LONG_KEY) == 0)
+		return len == 0;
+	return len == TAIL_LEN && tail_of(key, tail) &&
+	    CRYPTO_memcmp(tail, p, TAIL_LEN) == 0;
+}
+
+bool
+cancelkey_find(uint32_t pid, const uint8_t *secret, size_t len, uint32_t *row,
+    uint32_t *gen)
+{
+	uint64_t plain, held, key;
 	struct clientrow *r;
 	uint32_t idx;
 
+	if (len < CANCELKEY_SHORT)
+		return false;
+	key = plain = (uint64_t)pid << 32 | get32(secret);
 	if (!invert(&plain))
 		return false;
 	idx = (uint32_t)(plain & ROW_MASK);
@@ -141,5 +221,6 @@ cancelkey_find(uint64_t key, uint32_t *row, uint32_t *gen)
 	*gen = atomic_load(&r->gen);
 	held = atomic_load(&r->key);
 	return CRYPTO_memcmp(&held, &key, sizeof(key)) == 0 && key != 0 &&
+	    is_tail(r, key, secret + CANCELKEY_SHORT, len - CANCELKEY_SHORT) &&
 	    (*gen & 1) != 0 && atomic_load(&r->gen) == *gen;
 }

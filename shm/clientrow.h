@@ -30,6 +30,12 @@ enum clientrow_state {
 	CLIENTROW_CANCEL, /* brings a cancel request */
 };
 
+enum clientrow_flags {
+	CLIENTROW_LONG_KEY = 1, /* its cancel key is one of protocol 3.2 */
+	CLIENTROW_LOGICAL = 2,  /* replicates, a database ... */
+	CLIENTROW_PHYSICAL = 4, /* ... or a whole server */
+};
+
 struct clientrow_addr {
 	uint8_t family, pad; /* 4, 6; 1: Unix; 0: not known */
 	uint16_t port;       /* 0 with Unix */
@@ -55,7 +61,7 @@ struct clientrow {
 	_Atomic uint32_t state; /* enum clientrow_state */
 	_Atomic uint32_t pool;  /* index, or POOL_NONE */
 	_Atomic uint32_t slot;  /* index + 1 of its backend, or 0 */
-	_Atomic uint32_t flags;
+	_Atomic uint32_t flags; /* enum clientrow_flags */
 	_Atomic uint64_t request_us; /* monotonic: when its state changed */
 	_Atomic uint64_t info[sizeof(struct clientrow_info) / 8];
 };

@@ -42,8 +42,8 @@ check_again(const struct startup *s)
 	else if (s->kind == STARTUP_CANCEL)
 		startup_build_cancel(&w, s->pid, s->key, s->key_len);
 	else if (s->kind == STARTUP_SESSION)
-		startup_build(
-		    &w, s->user, s->database, &more, s->options != NULL);
+		startup_build(&w, s->minor, s->user, s->database, &more,
+		    s->options != NULL);
 	else
 		return;
 	MUST(!w.full);
@@ -57,6 +57,7 @@ check_again(const struct startup *s)
 		    memcmp(again.key, s->key, s->key_len) == 0);
 	if (s->kind != STARTUP_SESSION)
 		return;
+	MUST(again.minor == s->minor);
 	MUST(strcmp(again.user, s->user) == 0);
 	MUST(strcmp(again.database, s->database) == 0);
 	MUST((again.options == NULL) == (s->options == NULL));
@@ -84,6 +85,9 @@ check_session(const struct startup *s)
 	}
 	MUST(pos == s->params_len);
 	MUST(n == s->pq_options);
+	MUST(startup_minor(s) <= s->minor);
+	MUST(startup_minor(s) <= STARTUP_MINOR);
+	MUST(s->replication <= STARTUP_PHYSICAL);
 	wire_init(&w, answer, sizeof(answer));
 	startup_negotiate(&w, s);
 	MUST(!w.full && w.len <= sizeof(answer));
@@ -99,6 +103,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err e;
 
 	memset(&e, 0, sizeof(e));
+	/* the same bytes as what a server may answer */
+	MUST(startup_negotiated(data, size, 0, &e) == -1);
+	if (startup_negotiated(data, size, 2, &e) == 0)
+		MUST(size == 8 && data[3] < 2);
 	rc = startup_parse(data, size, &s, &e);
 	if (rc == FAIL) {
 		MUST(strlen(e.sqlstate) == 5 && e.say[0] != '\0');

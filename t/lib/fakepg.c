@@ -143,6 +143,19 @@ fake_recv(int fd, char *body, size_t room)
 	return type;
 }
 
+static void
+take_key(int fd, uint32_t len, struct fake_count *count)
+{
+	uint32_t pid;
+
+	if (len < sizeof(pid) || len - sizeof(pid) > sizeof(count->key))
+		_exit(1);
+	fake_read(fd, &pid, sizeof(pid));
+	fake_read(fd, count->key, len - sizeof(pid));
+	count->key_len = (int)(len - sizeof(pid));
+	count->cancels++;
+}
+
 void
 fake_startup(int fd, struct fake_count *count)
 {
@@ -151,19 +164,20 @@ fake_startup(int fd, struct fake_count *count)
 
 	for (;;) {
 		fake_read(fd, head, 8);
+		head[0] = ntohl(head[0]) - 8;
 		head[1] = ntohl(head[1]);
 		if (head[1] != SSL_REQUEST && head[1] != GSS_REQUEST)
 			break;
 		fake_send(fd, "N", 1);
 	}
 	if (head[1] == CANCEL_REQUEST) {
-		count->cancels++;
+		take_key(fd, head[0], count);
 		_exit(0);
 	}
-	head[0] = ntohl(head[0]) - 8;
 	if (head[0] > sizeof(body))
 		_exit(1);
 	fake_read(fd, body, head[0]);
+	count->version = (int)head[1];
 	count->logins++;
 }
 
@@ -176,6 +190,12 @@ fake_ready(int fd, char status)
 void
 fake_welcome(int fd)
 {
+	fake_welcome_key(fd, (uint32_t)getpid(), "\0\0\0\52", 4);
+}
+
+void
+fake_welcome_key(int fd, uint32_t pid, const char *key, size_t len)
+{
 	fake_put(fd, 'R', "i", 0);
 	fake_put(fd, 'S', "ss", "server_version", "15.0");
 	fake_put(fd, 'S', "ss", "client_encoding", "UTF8");
@@ -184,7 +204,7 @@ fake_welcome(int fd)
 	fake_put(fd, 'S', "ss", "standard_conforming_strings", "on");
 	fake_put(fd, 'S', "ss", "application_name", "");
 	fake_put(fd, 'S', "ss", "IntervalStyle", "postgres");
-	fake_put(fd, 'K', "ii", (uint32_t)getpid(), 42);
+	fake_put(fd, 'K', "ix", pid, key, len);
 	fake_ready(fd, 'I');
 }
 

@@ -23,6 +23,9 @@ struct fakepg {
 		_Atomic int cancels; /* cancel requests read */
 		_Atomic int queries; /* that fake_serve() answered */
 		_Atomic int mark[2]; /* the test's own */
+		_Atomic int version; /* asked for in the last startup */
+		_Atomic int key_len; /* of the last cancel request's key, */
+		char key[256];       /* written before `cancels` rises */
 	} * count;
 };
 
@@ -50,6 +53,8 @@ char fake_recv(int fd, char *body, size_t room);
 void fake_startup(int fd, struct fake_count *count);
 /* AuthenticationOk, a few parameters, the key, ReadyForQuery. */
 void fake_welcome(int fd);
+/* The same with a key of its own. */
+void fake_welcome_key(int fd, uint32_t pid, const char *key, size_t len);
 void fake_ready(int fd, char status);
 /* One row of one text column, CommandComplete, ReadyForQuery. */
 void fake_row(int fd, const char *value);

@@ -281,9 +281,11 @@ wire_recv(struct wire *w, int ms)
 	w->body = w->in + w->used + 5;
 	w->len = len - 4;
 	w->used += len + 1;
-	if (w->type == 'K' && w->len == 8) {
+	if (w->type == 'K' && w->len >= 8 && w->len <= 4 + sizeof(w->secret)) {
 		w->key[0] = u32(w->body);
 		w->key[1] = u32(w->body + 4);
+		w->secret_len = w->len - 4;
+		memcpy(w->secret, w->body + 4, w->secret_len);
 	}
 	return w->type;
 }

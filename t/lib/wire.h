@@ -20,6 +20,8 @@ struct wire {
 	const char *body; /* its bytes */
 	size_t len;       /* how many */
 	uint32_t key[2];  /* from BackendKeyData */
+	char secret[256]; /* and all of it behind the pid */
+	size_t secret_len;
 	char *in;
 	size_t have, used, room; /* in `in` */
 };

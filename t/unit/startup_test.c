@@ -57,7 +57,7 @@ START_TEST(test_session)
 	ck_assert_str_eq(s.user, "joe");
 	ck_assert_str_eq(s.database, "shop");
 	ck_assert_str_eq(s.options, "-c a=b");
-	ck_assert_ptr_null(s.replication);
+	ck_assert_int_eq(s.replication, STARTUP_NORMAL);
 	ck_assert(!startup_is_newer(&s));
 	while (startup_next(&s, &pos, &name, &value)) {
 		ck_assert_str_eq(name, want[n++]);
@@ -77,7 +77,7 @@ START_TEST(test_default_database)
 	    PARSE(V3 "user\0joe\0database\0\0replication\0true\0\0", &s, NULL),
 	    DONE);
 	ck_assert_str_eq(s.database, "joe");
-	ck_assert_str_eq(s.replication, "true");
+	ck_assert_int_eq(s.replication, STARTUP_PHYSICAL);
 }
 END_TEST
 
@@ -130,12 +130,12 @@ static const struct {
 		body, sizeof(body) - 1, sqlstate, say \
 	}
 	WRONG("\0\2\0\0user", "0A000",
-	    "unsupported frontend protocol 2.0: server supports 3.0 to 3.0"),
+	    "unsupported frontend protocol 2.0: server supports 3.0 to 3.2"),
 	WRONG("\0\4\0\1", "0A000",
-	    "unsupported frontend protocol 4.1: server supports 3.0 to 3.0"),
+	    "unsupported frontend protocol 4.1: server supports 3.0 to 3.2"),
 	WRONG("\xff\xff\xff\xff", "0A000",
 	    "unsupported frontend protocol 65535.65535: server supports 3.0 "
-	    "to 3.0"),
+	    "to 3.2"),
 	WRONG(V3 "\0", "28000",
 	    "no PostgreSQL user name specified in startup packet"),
 	WRONG(V3 "user\0\0\0", "28000",
@@ -214,9 +214,47 @@ START_TEST(test_names)
 }
 END_TEST
 
-START_TEST(test_newer)
+/* What we answer to a client that asks for `minor`, with one option or not. */
+static const struct {
+	uint16_t minor, spoken;
+	bool has_option, is_told;
+} versions[] = {
+	{ 0, 0, false, false },
+	{ 0, 0, true, true },
+	{ 1, 0, false, true }, /* there is no 3.1 */
+	{ 2, 2, false, false },
+	{ 2, 2, true, true },
+	{ 3, 2, false, true },
+	{ 9999, 2, true, true },
+	{ 0xffff, 2, false, true },
+};
+
+START_TEST(test_versions)
 {
-	static const uint8_t want[] = "v\0\0\0\x1c\0\3\0\0\0\0\0\2"
+	char body[64] = "\0\3..user\0a\0_pq_.x\0\0";
+	struct startup s;
+	struct wire w;
+	uint8_t out[64];
+
+	frame_put16((uint8_t *)body + 2, versions[_i].minor);
+	if (!versions[_i].has_option)
+		body[11] = '\0';
+	ck_assert_int_eq(
+	    parse(make(body, versions[_i].has_option ? 20 : 12), &s, NULL),
+	    DONE);
+	ck_assert_uint_eq(s.minor, versions[_i].minor);
+	ck_assert_uint_eq(startup_minor(&s), versions[_i].spoken);
+	ck_assert_int_eq(startup_is_newer(&s), versions[_i].is_told);
+	wire_init(&w, out, sizeof(out));
+	startup_negotiate(&w, &s);
+	ck_assert_uint_eq(frame_get32(out + 5), 0x30000u + versions[_i].spoken);
+	ck_assert_uint_eq(frame_get32(out + 9), versions[_i].has_option);
+}
+END_TEST
+
+START_TEST(test_negotiate)
+{
+	static const uint8_t want[] = "v\0\0\0\x1c\0\3\0\2\0\0\0\2"
 				      "_pq_.one\0_pq_.2\0";
 	uint8_t out[64];
 	struct startup s;
@@ -225,7 +263,6 @@ START_TEST(test_newer)
 	ck_assert_int_eq(
 	    PARSE("\0\3\0\2user\0a\0_pq_.one\0x\0_pq_.2\0\0\0", &s, NULL),
 	    DONE);
-	ck_assert_uint_eq(s.minor, 2);
 	ck_assert_uint_eq(s.pq_options, 2);
 	ck_assert(startup_is_newer(&s));
 	wire_init(&w, out, sizeof(out));
@@ -233,10 +270,80 @@ START_TEST(test_newer)
 	ck_assert(!w.full);
 	ck_assert_uint_eq(w.len, sizeof(want) - 1);
 	ck_assert_mem_eq(out, want, w.len);
-	ck_assert_int_eq(PARSE(V3 "user\0a\0_pq_.x\0\0\0", &s, NULL), DONE);
-	ck_assert(startup_is_newer(&s));
-	ck_assert_int_eq(PARSE("\0\3\0\1user\0a\0\0", &s, NULL), DONE);
-	ck_assert(startup_is_newer(&s));
+}
+END_TEST
+
+/* What a server may answer to who has asked for `minor`. */
+static const struct {
+	const char *body;
+	size_t len;
+	uint16_t minor;
+	int rc;
+} negotiated[] = {
+	{ "\0\3\0\0\0\0\0\0", 8, 2, 0 },
+	{ "\0\3\0\0\0\0\0\0", 8, 0, -1 }, /* nothing to negotiate */
+	{ "\0\3\0\2\0\0\0\0", 8, 2, -1 },
+	{ "\0\3\0\3\0\0\0\0", 8, 2, -1 },
+	{ "\0\2\0\0\0\0\0\0", 8, 2, -1 },
+	{ "\0\3\0\0\0\0\0\1x", 10, 2, -1 }, /* we sent no option */
+	{ "\0\3\0\0\0\0\0\1", 8, 2, -1 },
+	{ "\0\3\0\0\xff\xff\xff\xff", 8, 2, -1 },
+	{ "\0\3\0\0\0\0\0", 7, 2, -1 },
+	{ "", 0, 2, -1 },
+};
+
+START_TEST(test_negotiated)
+{
+	struct err e;
+
+	ck_assert_int_eq(
+	    startup_negotiated((const uint8_t *)negotiated[_i].body,
+		negotiated[_i].len, negotiated[_i].minor, &e),
+	    negotiated[_i].rc);
+	if (negotiated[_i].rc == -1)
+		ck_assert_str_eq(e.sqlstate, "08P01");
+}
+END_TEST
+
+static const struct {
+	const char *value;
+	int want; /* enum startup_replication; -1: refused */
+} replications[] = {
+	{ "database", STARTUP_LOGICAL },
+	{ "true", STARTUP_PHYSICAL },
+	{ "T", STARTUP_PHYSICAL },
+	{ "on", STARTUP_PHYSICAL },
+	{ "YE", STARTUP_PHYSICAL },
+	{ "1", STARTUP_PHYSICAL },
+	{ "false", STARTUP_NORMAL },
+	{ "of", STARTUP_NORMAL },
+	{ "n", STARTUP_NORMAL },
+	{ "0", STARTUP_NORMAL },
+	{ "", -1 },
+	{ "o", -1 },
+	{ "Database", -1 },
+	{ "databas", -1 },
+	{ "truely", -1 },
+	{ "10", -1 },
+	{ "onn", -1 },
+};
+
+START_TEST(test_replication)
+{
+	char body[64] = "\0\3\0\0user\0a\0replication\0";
+	size_t len = strlen(replications[_i].value);
+	struct startup s;
+	struct err e;
+	enum result rc;
+
+	memcpy(body + 23, replications[_i].value, len);
+	rc = parse(make(body, 23 + len + 2), &s, &e);
+	ck_assert_int_eq(rc, replications[_i].want == -1 ? FAIL : DONE);
+	if (rc == FAIL) {
+		ck_assert_str_eq(e.sqlstate, "22023");
+		return;
+	}
+	ck_assert_int_eq(s.replication, replications[_i].want);
 }
 END_TEST
 
@@ -324,12 +431,13 @@ START_TEST(test_build)
 	struct wire w;
 
 	wire_init(&w, out, sizeof(out));
-	startup_build(&w, "joe", "shop", more, 2);
+	startup_build(&w, 2, "joe", "shop", more, 2);
 	ck_assert_int_eq(startup_parse(out, w.len, &s, NULL), DONE);
 	ck_assert_uint_eq(s.size, w.len);
 	ck_assert_str_eq(s.user, "joe");
 	ck_assert_str_eq(s.database, "shop");
 	ck_assert_str_eq(s.options, "-c a=b");
+	ck_assert_uint_eq(s.minor, 2);
 	wire_init(&w, out, sizeof(out));
 	startup_build_ssl(&w);
 	ck_assert_int_eq(startup_parse(out, w.len, &s, NULL), DONE);
@@ -341,7 +449,7 @@ START_TEST(test_build)
 	ck_assert_int_eq(s.pid, 4711);
 	ck_assert_mem_eq(s.key, "\1\2\3\4", 4);
 	wire_init(&w, out, 20);
-	startup_build(&w, "joe", "shop", NULL, 0);
+	startup_build(&w, 0, "joe", "shop", NULL, 0);
 	ck_assert(w.full);
 	ck_assert_uint_eq(w.len, 0);
 }
@@ -394,7 +502,13 @@ main(void)
 	tcase_add_loop_test(tc, test_wrong, 0, sizeof(wrong) / sizeof(*wrong));
 	tcase_add_test(tc, test_length);
 	tcase_add_test(tc, test_names);
-	tcase_add_test(tc, test_newer);
+	tcase_add_loop_test(
+	    tc, test_versions, 0, sizeof(versions) / sizeof(*versions));
+	tcase_add_test(tc, test_negotiate);
+	tcase_add_loop_test(
+	    tc, test_negotiated, 0, sizeof(negotiated) / sizeof(*negotiated));
+	tcase_add_loop_test(tc, test_replication, 0,
+	    sizeof(replications) / sizeof(*replications));
 	tcase_add_loop_test(
 	    tc, test_options, 0, sizeof(options) / sizeof(*options));
 	tcase_add_test(tc, test_refuse);

@@ -1,8 +1,8 @@
 /*
- * login_impl.h - what the two halves of a login share.
+ * login_impl.h - what the files of a login share.
  *
- * login.c finds the server and holds the deadline; loginmsg.c speaks with it.
- * For these two files alone.
+ * login.c finds the server and holds the deadline; loginstart.c begins to speak
+ * with it, loginmsg.c goes on.  For these files alone.
  */
 #ifndef WORKER_BACKEND_LOGIN_IMPL_H
 #define WORKER_BACKEND_LOGIN_IMPL_H
@@ -44,6 +44,7 @@ struct login {
 	struct derive derive; /* in SASL: keys of the secret */
 	struct scram_client scram;
 	struct slot_info info;
+	uint16_t minor; /* of protocol 3: asked for, then spoken */
 	int32_t pid;
 	struct params_edit params;
 	struct pool_greeting greeting;
@@ -59,8 +60,11 @@ enum result logintls_run(struct login *l);
 /* Into l->info, for SHOW. */
 void logintls_describe(struct login *l);
 
-/* The first message to a server whose socket is connected. */
+/* loginstart.c: the first message to a server whose socket is connected. */
 enum result loginmsg_start(struct login *l);
+
+/* WAIT: it is on its way.  FAIL: l->err. */
+enum result loginmsg_send(struct login *l, const struct wire *w);
 
 /*
  * All whole messages in hand.  DONE: the server is ready, and everything that

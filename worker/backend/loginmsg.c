@@ -25,8 +25,8 @@
 
 enum { OUT_MAX = 4096, MESSAGE_MAX = SELF_HOLD - FRAME_HEAD };
 
-static enum result
-send_wire(struct login *l, const struct wire *w)
+enum result
+loginmsg_send(struct login *l, const struct wire *w)
 {
 	if (w->full)
 		return err_set(&l->err, "08P01", "login message is too long",
@@ -74,7 +74,7 @@ send_password(struct login *l, const char *password)
 	wire_begin(&w, 'p');
 	wire_str(&w, password);
 	wire_end(&w);
-	r = send_wire(l, &w);
+	r = loginmsg_send(l, &w);
 	compat_bzero(bytes, sizeof(bytes));
 	return r;
 }
@@ -122,7 +122,7 @@ send_sasl(struct login *l, const char *mechanism)
 	}
 	wire_bytes(&w, l->scram.out, l->scram.out_len);
 	wire_end(&w);
-	return send_wire(l, &w);
+	return loginmsg_send(l, &w);
 }
 
 /* What binds SCRAM to the server's TLS connection; length 0: there is none. */
@@ -280,6 +280,17 @@ on_auth(struct login *l, const uint8_t *body, size_t len)
 	       FAIL;
 }
 
+/* An older server than we asked for.  What it speaks we do not mind: a key of
+ * either length is kept as it is. */
+static enum result
+on_negotiate(struct login *l, const uint8_t *body, size_t len)
+{
+	if (startup_negotiated(body, len, l->minor, &l->err) == -1)
+		return FAIL;
+	l->minor = PROTOCOL_3_0;
+	return WAIT;
+}
+
 /* The last word on a parameter counts: connect_query may have changed it. */
 static void
 forget_parameter(struct pool_greeting *g, const char *name)
@@ -338,7 +349,7 @@ on_key(struct login *l, const uint8_t *body, size_t len)
 
 	field_init(&f, body, len);
 	l->pid = field_int32(&f);
-	if (f.bad || f.left > SLOT_KEY)
+	if (f.bad || f.left < STARTUP_KEY_MIN || f.left > SLOT_KEY)
 		return err_set(&l->err, "08P01", "server login failed",
 			   "malformed BackendKeyData"),
 		       FAIL;
@@ -374,7 +385,7 @@ on_ready(struct login *l)
 	wire_str(&w, query);
 	wire_end(&w);
 	l->state = LOGIN_QUERY;
-	return send_wire(l, &w);
+	return loginmsg_send(l, &w);
 }
 
 static enum result
@@ -388,8 +399,11 @@ on_message(struct login *l, uint8_t type, const uint8_t *body, size_t len)
 	case 'E':
 		return on_error(l, body, len);
 	case 'N':
-	case 'v':
 		return WAIT;
+	case 'v':
+		if (l->state == LOGIN_AUTH)
+			return on_negotiate(l, body, len);
+		break;
 	case 'S':
 		if (is_in)
 			return on_parameter(l, body, len);
@@ -455,32 +469,6 @@ loginmsg_run(struct login *l)
 			return r;
 	}
 	return WAIT;
-}
-
-enum result
-loginmsg_start(struct login *l)
-{
-	const struct lend *lend = l->b->lend;
-	const struct conf_db *db = lend->db;
-	struct startup_pair more[4];
-	uint8_t bytes[OUT_MAX];
-	struct wire w;
-	size_t n = 0;
-	const struct startup_pair all[] = {
-		{ "client_encoding", db->client_encoding },
-		{ "datestyle", db->datestyle },
-		{ "timezone", db->timezone },
-		{ "application_name", db->application_name },
-	};
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
-		if (all[i].value[0] != '\0')
-			more[n++] = all[i];
-	wire_init(&w, bytes, sizeof(bytes));
-	startup_build(&w, lend->user,
-	    db->dbname[0] ? db->dbname : pool_db_name(lend->row), more, n);
-	l->state = LOGIN_AUTH;
-	return send_wire(l, &w);
 }
 
 void

@@ -88,20 +88,17 @@ say_invalid(struct client *c, const char *text)
 }
 
 void
-admin_welcome(struct client *c)
+admin_welcome(struct client *c, bool is_long_key)
 {
-	uint64_t key = cancelkey_make(c->row);
-	uint8_t secret[4];
+	struct cancelkey key;
 	struct answer a;
 
 	/* a driver that cancels here is not one that guesses keys */
-	atomic_store(&clientrow_at(c->row)->key, key);
+	cancelkey_give(c->row, is_long_key, &key);
 	report_auth_ok(begin(&a));
 	for (size_t i = 0; i < sizeof(greeting) / sizeof(*greeting); i++)
 		report_parameter(&a.w, greeting[i][0], greeting[i][1]);
-	frame_put32(secret, (uint32_t)key);
-	report_key(
-	    &a.w, (int32_t)(uint32_t)(key >> 32), secret, sizeof(secret));
+	report_key(&a.w, (int32_t)key.pid, key.secret, key.len);
 	send_ready(c, &a);
 }
 

@@ -198,7 +198,7 @@ void relay_on_bytes(struct client *c);
 void relay_up(struct client *c, const uint8_t *p, size_t len);
 
 /* admin.c: the console. */
-void admin_welcome(struct client *c);
+void admin_welcome(struct client *c, bool is_long_key);
 void admin_on_bytes(struct client *c);
 /* It may take commands again: go on with what is in hand. */
 void admin_resume(struct client *c);

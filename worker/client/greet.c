@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "conf/compat.h"
 #include "conf/conf.h"
@@ -60,6 +59,7 @@ static void
 proved(struct client *c)
 {
 	struct greet *g = c->greet;
+	bool is_long_key;
 
 	gate_leave(c);
 	if (!g->is_console) {
@@ -72,9 +72,10 @@ proved(struct client *c)
 		return;
 	}
 	deadline_clear(&c->deadline);
+	is_long_key = g->is_long_key;
 	greet_free(c);
 	client_set_state(c, CLIENT_CONSOLE);
-	admin_welcome(c);
+	admin_welcome(c, is_long_key);
 }
 
 /* --- the startup packet ------------------------------------------------------------ */
@@ -128,10 +129,7 @@ take_settings(struct client *c, const struct startup *s, struct err *e)
 			if (startup_options(value, on_option, c, e) == -1)
 				return -1;
 		} else if (strcmp(name, "replication") == 0) {
-			if (strcmp(value, "0") != 0 &&
-			    strcasecmp(value, "off") != 0 &&
-			    strcasecmp(value, "no") != 0 &&
-			    strcasecmp(value, "false") != 0)
+			if (s->replication != STARTUP_NORMAL)
 				return err_set(e, "0A000",
 				    "replication connections are not supported",
 				    "replication connections are not "
@@ -236,6 +234,7 @@ on_session(struct client *c, const struct startup *s)
 		client_close(c, &e);
 		return;
 	}
+	g->is_long_key = startup_minor(s) >= 2;
 	if (startup_is_newer(s)) {
 		wire_init(&w, bytes, sizeof(bytes));
 		startup_negotiate(&w, s);

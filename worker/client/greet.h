@@ -32,6 +32,7 @@ struct greet {
 	char user[STARTUP_USER_MAX + 1];
 	bool was_ssl, was_gss; /* already asked for, and refused */
 	bool is_console;
+	bool is_long_key;         /* of protocol 3.2 */
 	enum hba_method wanted;   /* what the settings ask of it */
 	enum greet_method method; /* and what it is asked for */
 	struct secret secret;     /* what its proof is checked against */

@@ -29,13 +29,11 @@ interrupt_request(
     struct client *c, int32_t pid, const uint8_t *key, size_t key_len)
 {
 	struct msg m = { .type = MSG_CANCEL, .proc = (uint16_t)self.me };
-	uint64_t k = (uint64_t)(uint32_t)pid << 32;
 	uint32_t row, gen;
 	int fd;
 
-	if (key_len == 4)
-		k |= frame_get32(key);
-	if (key_len != 4 || !is_allowed() || !cancelkey_find(k, &row, &gen)) {
+	if (!is_allowed() ||
+	    !cancelkey_find((uint32_t)pid, key, key_len, &row, &gen)) {
 		wrong++;
 		client_close(c, NULL);
 		return;

@@ -62,13 +62,10 @@ fill_from(struct params_edit *e, const struct pool_greeting *text)
 static void
 put_key(struct wire *w, const struct client *c)
 {
-	uint64_t key = cancelkey_make(c->row);
-	uint8_t secret[4];
+	struct cancelkey key;
 
-	/* without randomness the row keeps 0, which matches nothing */
-	atomic_store(&clientrow_at(c->row)->key, key);
-	frame_put32(secret, (uint32_t)key);
-	report_key(w, (int32_t)(uint32_t)(key >> 32), secret, sizeof(secret));
+	cancelkey_give(c->row, c->greet->is_long_key, &key);
+	report_key(w, (int32_t)key.pid, key.secret, key.len);
 }
 
 static void

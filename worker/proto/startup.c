@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/compat.h"
 #include "worker/proto/field.h"
@@ -87,10 +88,46 @@ check_names(const struct startup *s, struct err *e)
 	return 0;
 }
 
+/* Does `value` begin `word`, with at least `min` letters of it? */
+static bool
+is_short_for(const char *value, const char *word, size_t min)
+{
+	size_t n = strlen(value);
+
+	return n >= min && n <= strlen(word) &&
+	    strncasecmp(value, word, n) == 0;
+}
+
+/* As PostgreSQL reads it: "database", or a boolean. */
+static int
+parse_replication(
+    const char *value, enum startup_replication *out, struct err *e)
+{
+	char say[sizeof(e->say)];
+
+	if (strcmp(value, "database") == 0)
+		*out = STARTUP_LOGICAL;
+	else if (is_short_for(value, "true", 1) ||
+	    is_short_for(value, "yes", 1) || is_short_for(value, "on", 2) ||
+	    strcmp(value, "1") == 0)
+		*out = STARTUP_PHYSICAL;
+	else if (is_short_for(value, "false", 1) ||
+	    is_short_for(value, "no", 1) || is_short_for(value, "off", 2) ||
+	    strcmp(value, "0") == 0)
+		*out = STARTUP_NORMAL;
+	else {
+		snprintf(say, sizeof(say),
+		    "invalid value for parameter \"replication\": \"%s\"",
+		    value);
+		return err_set(e, "22023", say, "%s", say);
+	}
+	return 0;
+}
+
 static int
 parse_session(struct field *f, struct startup *out, struct err *e)
 {
-	const char *name, *value;
+	const char *name, *value, *replication = NULL;
 	size_t pos = 0;
 
 	out->kind = STARTUP_SESSION;
@@ -104,12 +141,15 @@ parse_session(struct field *f, struct startup *out, struct err *e)
 		else if (strcmp(name, "options") == 0)
 			out->options = value;
 		else if (strcmp(name, "replication") == 0)
-			out->replication = value;
+			replication = value;
 		else if (strncmp(name, "_pq_.", 5) == 0)
 			out->pq_options++;
 	}
 	if (out->database == NULL || *out->database == '\0')
 		out->database = out->user;
+	if (replication != NULL &&
+	    parse_replication(replication, &out->replication, e) == -1)
+		return -1;
 	return check_names(out, e);
 }
 
@@ -132,8 +172,9 @@ parse_body(struct field *f, struct startup *out, struct err *e)
 		return parse_session(f, out, e);
 	}
 	snprintf(say, sizeof(say),
-	    "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0",
-	    (unsigned)(code >> 16), (unsigned)(code & 0xffff));
+	    "unsupported frontend protocol %u.%u: server supports 3.0 to 3.%u",
+	    (unsigned)(code >> 16), (unsigned)(code & 0xffff),
+	    (unsigned)STARTUP_MINOR);
 	return err_set(e, "0A000", say, "%s", say);
 }
 
@@ -252,10 +293,18 @@ startup_refuse(struct err *e, const char *name, bool in_options)
 	return err_set(e, "08P01", say, "%s", say);
 }
 
+uint16_t
+startup_minor(const struct startup *s)
+{
+	if (s->minor > STARTUP_MINOR)
+		return STARTUP_MINOR;
+	return s->minor == 1 ? 0 : s->minor;
+}
+
 bool
 startup_is_newer(const struct startup *s)
 {
-	return s->minor > 0 || s->pq_options > 0;
+	return s->minor != startup_minor(s) || s->pq_options > 0;
 }
 
 void
@@ -265,7 +314,7 @@ startup_negotiate(struct wire *w, const struct startup *s)
 	size_t pos = 0;
 
 	wire_begin(w, 'v');
-	wire_int32(w, CODE_PROTOCOL3);
+	wire_int32(w, CODE_PROTOCOL3 | startup_minor(s));
 	wire_int32(w, s->pq_options);
 	while (startup_next(s, &pos, &name, &value))
 		if (strncmp(name, "_pq_.", 5) == 0)
@@ -274,11 +323,11 @@ startup_negotiate(struct wire *w, const struct startup *s)
 }
 
 void
-startup_build(struct wire *w, const char *user, const char *database,
-    const struct startup_pair *more, size_t n_more)
+startup_build(struct wire *w, uint16_t minor, const char *user,
+    const char *database, const struct startup_pair *more, size_t n_more)
 {
 	wire_begin(w, 0);
-	wire_int32(w, CODE_PROTOCOL3);
+	wire_int32(w, CODE_PROTOCOL3 | minor);
 	wire_str(w, "user");
 	wire_str(w, user);
 	wire_str(w, "database");
@@ -289,6 +338,29 @@ startup_build(struct wire *w, const char *user, const char *database,
 	}
 	wire_byte(w, 0);
 	wire_end(w);
+}
+
+int
+startup_negotiated(
+    const uint8_t *body, size_t len, uint16_t minor, struct err *e)
+{
+	struct field f;
+	uint32_t version, options;
+
+	field_init(&f, body, len);
+	version = (uint32_t)field_int32(&f);
+	options = (uint32_t)field_int32(&f);
+	if (!field_is_done(&f))
+		return err_set(e, "08P01", "server login failed",
+		    "malformed NegotiateProtocolVersion");
+	if (version >> 16 != CODE_PROTOCOL3 >> 16 ||
+	    (version & 0xffff) >= minor || options != 0)
+		return err_set(e, "08P01", "server login failed",
+		    "server wants protocol %u.%u and knows not %u options: "
+		    "it was asked for 3.%u",
+		    (unsigned)(version >> 16), (unsigned)(version & 0xffff),
+		    (unsigned)options, (unsigned)minor);
+	return 0;
 }
 
 void

@@ -28,12 +28,20 @@
 #define STARTUP_USER_MAX     127
 #define STARTUP_KEY_MIN      4
 #define STARTUP_KEY_MAX      256
+#define STARTUP_MINOR        2 /* of protocol 3, the newest spoken */
 
 enum startup_kind {
 	STARTUP_SSL,
 	STARTUP_GSSENC,
 	STARTUP_CANCEL,
 	STARTUP_SESSION
+};
+
+/* What kind of server process the client asks for. */
+enum startup_replication {
+	STARTUP_NORMAL,
+	STARTUP_LOGICAL, /* a walsender in a database */
+	STARTUP_PHYSICAL /* one of the whole server */
 };
 
 struct startup {
@@ -46,12 +54,12 @@ struct startup {
 	size_t key_len;
 
 	/* STARTUP_SESSION */
-	uint16_t minor;          /* of protocol 3, as asked for */
-	uint16_t pq_options;     /* how many names begin with _pq_. */
-	const char *user;        /* not empty */
-	const char *database;    /* the user's name if none was sent */
-	const char *options;     /* raw; NULL if not sent */
-	const char *replication; /* NULL if not sent */
+	uint16_t minor;       /* of protocol 3, as asked for */
+	uint16_t pq_options;  /* how many names begin with _pq_. */
+	const char *user;     /* not empty */
+	const char *database; /* the user's name if none was sent */
+	const char *options;  /* raw; NULL if not sent */
+	enum startup_replication replication;
 	const uint8_t *params; /* name, value, name, value, ... each with NUL */
 	size_t params_len;
 };
@@ -89,10 +97,17 @@ int startup_options(const char *options,
  */
 int startup_refuse(struct err *e, const char *name, bool in_options);
 
-/* Does the client need NegotiateProtocolVersion before anything else? */
+/*
+ * The minor version that is spoken with a client: what it asks for, as far as
+ * it is known here.  There is no 3.1: who asks for it gets 3.0.
+ */
+uint16_t startup_minor(const struct startup *s);
+
+/* Is that less than it has asked for, be it an option only?  Then it needs
+ * NegotiateProtocolVersion, once, before anything else. */
 bool startup_is_newer(const struct startup *s);
 
-/* NegotiateProtocolVersion: 3.0 it is, and none of the _pq_. options. */
+/* NegotiateProtocolVersion: startup_minor(), and none of the _pq_. options. */
 void startup_negotiate(struct wire *w, const struct startup *s);
 
 struct startup_pair {
@@ -100,9 +115,18 @@ struct startup_pair {
 	const char *value;
 };
 
-/* What a client sends: here, what we send to a server. */
-void startup_build(struct wire *w, const char *user, const char *database,
-    const struct startup_pair *more, size_t n_more);
+/* What a client sends: here, what we send to a server.  `minor` is the
+ * version asked for. */
+void startup_build(struct wire *w, uint16_t minor, const char *user,
+    const char *database, const struct startup_pair *more, size_t n_more);
+
+/*
+ * The body of a server's NegotiateProtocolVersion, which was asked for `minor`
+ * and no option.  -1: `e`: it is malformed, or is no answer to that.
+ */
+int startup_negotiated(
+    const uint8_t *body, size_t len, uint16_t minor, struct err *e);
+
 void startup_build_ssl(struct wire *w);
 void startup_build_cancel(
     struct wire *w, int32_t pid, const uint8_t *key, size_t key_len);
