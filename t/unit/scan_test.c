@@ -66,12 +66,14 @@ feed(const uint8_t *p, size_t len)
 	memcpy(both + held, p, len);
 	buf_fini(&b.in);
 	/* of its own length, so that a sanitizer sees a byte too far */
-	exact = malloc(held + len);
-	memcpy(exact, both, held + len);
-	rc = scan_run(&b, exact, held + len, &sc);
+	exact = malloc(SCAN_ROOM + held + len);
+	memcpy(exact + SCAN_ROOM, both, held + len);
+	rc = scan_run(&b, exact + SCAN_ROOM, held + len, &sc);
 	if (rc == 0) {
-		ck_assert_uint_eq(sc.pass + buf_len(&b.in), held + len);
-		memcpy(passed + npassed, exact, sc.pass);
+		ck_assert(sc.from >= exact);
+		ck_assert(sc.from + sc.pass + buf_len(&b.in) <=
+		    exact + SCAN_ROOM + held + len);
+		memcpy(passed + npassed, sc.from, sc.pass);
 		npassed += sc.pass;
 		sum.readies += sc.readies;
 		sum.idles += sc.idles;
@@ -79,6 +81,8 @@ feed(const uint8_t *p, size_t len)
 		if (sc.has_error && !sum.has_error)
 			sum.error = sc.error;
 		sum.has_error |= sc.has_error;
+		sum.has_own_failed |= sc.has_own_failed;
+		sum.tags |= sc.tags;
 		sum.is_inside = sc.is_inside;
 	}
 	free(exact);
@@ -307,6 +311,233 @@ START_TEST(parameters)
 }
 END_TEST
 
+/* --- messages and answers of our own ------------------------------------- */
+
+static char told[64]; /* what the books were told, a letter each */
+static size_t ntold;
+
+static void
+on_books(struct lessee *l, struct backend *with, enum books what)
+{
+	(void)l;
+	ck_assert_ptr_eq(with, &b);
+	ck_assert_uint_lt(ntold, sizeof(told) - 1);
+	told[ntold++] = "DLG"[what];
+	told[ntold] = '\0';
+}
+
+static struct lessee user = { .on_books = on_books };
+
+/*
+ * What goes to the server, a letter each: the client's as they are, p is its
+ * Parse for the books; 1 to 5 are ours: Parse, Close, Parse that changes no
+ * books, Bind, Execute; 6 and 7 answers of ours: ParseComplete, CloseComplete.
+ */
+static void
+ask(const char *s)
+{
+	struct track *t = &b.track;
+
+	ntold = 0;
+	told[0] = '\0';
+	b.user = &user;
+	for (; *s != '\0'; s++) {
+		if (*s == 'p')
+			ck_assert_int_eq(track_parse(t), 0);
+		else if (*s >= '1' && *s <= '5')
+			ck_assert_int_eq(
+			    track_own(t, (uint8_t) "PCpBE"[*s - '1']), 0);
+		else if (*s >= '6' && *s <= '7')
+			ck_assert_int_eq(
+			    track_fake(t, *s == '6' ? '1' : '3'), 0);
+		else
+			ck_assert_int_eq(track_client(t, (uint8_t)*s), 0);
+	}
+}
+
+/* One message of the server for each letter; Z has its status behind it. */
+static void
+answer(const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if (*s == 'E')
+			say('E', "SERROR\0VERROR\0C42601\0Moops\0", 28);
+		else if (*s == 'C')
+			say('C', "SELECT 1", 9);
+		else if (*s == 'N')
+			say('N', "SNOTICE\0Mx\0", 12);
+		else if (*s == 'Z')
+			say('Z', ++s, 1);
+		else
+			say(*s, "body", *s == 'D' ? 4 : 0);
+	}
+}
+
+static const struct own {
+	const char *asked, *said, *seen, *told;
+	bool has_failed;
+} owns[] = {
+	/* a Parse that the server lacked goes ahead of a Bind */
+	{ "1BES", "12DCZI", "2DCZ", "D", false },
+	/* and in the middle */
+	{ "BE1BES", "2C12CZI", "2C2CZ", "D", false },
+	/* one that it has is not sent */
+	{ "6BES", "2CZI", "12CZ", "D", false },
+	{ "BE6BE7S", "2C2CZI", "2C12C3Z", "DD", false },
+	{ "66677S", "ZI", "11133Z", "DDDDD", false },
+	/* the client's own, entered when it is answered */
+	{ "pBES", "12CZI", "12CZ", "D", false },
+	/* eviction */
+	{ "21BES", "312CZI", "2CZ", "DD", false },
+	/* an error to the client's message skips what is behind it */
+	{ "pB6pE1BES", "1EZI", "1EZ", "DLLL", false },
+	{ "6BpS6BES", "EZI2CZI", "1EZ12CZ", "DLD", false },
+	/* to a Parse of ours: it is the client's Bind that fails */
+	{ "1BES", "EZI", "EZ", "L", false },
+	/* what is set ahead: nothing of it is seen, notices neither */
+	{ "345345Q", "12DCN12CTDCZI", "TDCZ", "", false },
+	{ "345Q", "12E", "E", "", true },
+	/* with a transaction around */
+	{ "Q6BES", "CZT2CZI", "CZ12CZ", "D", false },
+};
+
+static void
+converse(const struct own *o, size_t step)
+{
+	char seen[64];
+	size_t n = 0, at = 0;
+
+	start("");
+	ask(o->asked);
+	answer(o->said);
+	for (size_t i = 0; i < nsaid; i += step)
+		ck_assert_int_eq(
+		    feed(said + i, nsaid - i < step ? nsaid - i : step), 0);
+	while (at < npassed) {
+		seen[n++] = (char)passed[at];
+		at += 1 + frame_get32(passed + at + 1);
+	}
+	ck_assert_uint_eq(at, npassed);
+	seen[n] = '\0';
+	ck_assert_str_eq(seen, o->seen);
+	ck_assert_str_eq(told, o->told);
+	ck_assert_int_eq(sum.has_own_failed, o->has_failed);
+	ck_assert_int_eq(scan_is_boundary(&b), !o->has_failed);
+}
+
+START_TEST(own_messages)
+{
+	for (size_t i = 0; i < sizeof(owns) / sizeof(*owns); i++)
+		for (size_t step = 1; step < 200; step = step * 2 + 1)
+			converse(&owns[i], step);
+}
+END_TEST
+
+/* Without any answer of the server's before it. */
+START_TEST(due_at_once)
+{
+	uint8_t bytes[SCAN_ROOM];
+
+	start("");
+	ask("67B6");
+	ck_assert_uint_eq(scan_due(&b, bytes), 10);
+	ck_assert_int_eq(bytes[0], '1');
+	ck_assert_int_eq(bytes[5], '3');
+	ck_assert_str_eq(told, "DD");
+	ck_assert_uint_eq(scan_due(&b, bytes), 0);
+	ck_assert(!scan_is_boundary(&b));
+}
+END_TEST
+
+/* As many as may wait have room in front of what is scanned. */
+START_TEST(due_many)
+{
+	start("");
+	for (int i = 0; i < TRACK_FAKES; i++)
+		ck_assert_int_eq(track_fake(&b.track, '1'), 0);
+	ck_assert_int_eq(track_fake(&b.track, '1'), -1);
+	ck_assert_int_eq(track_client(&b.track, 'S'), 0);
+	say('Z', "I", 1);
+	ck_assert_int_eq(feed(said, nsaid), 0);
+	ck_assert_uint_eq(npassed, SCAN_ROOM + nsaid);
+	ck_assert(scan_is_boundary(&b));
+}
+END_TEST
+
+/* Nothing of ours where the server might not run it, or not now. */
+START_TEST(own_refused)
+{
+	struct track *t = &b.track;
+
+	start("PBE");
+	answer("E");
+	ck_assert_int_eq(feed(said, nsaid), 0);
+	ck_assert(track_is_skipping(t));
+	ck_assert_int_eq(track_own(t, 'P'), -1);
+	ck_assert_int_eq(track_fake(t, '1'), -1);
+	ck_assert_int_eq(track_parse(t), 0);
+	ck_assert_int_eq(track_client(t, 'S'), 0);
+	ck_assert(!track_is_skipping(t));
+	start("Q");
+	say('G', "\0\0\0", 3);
+	ck_assert_int_eq(feed(said, nsaid), 0);
+	ck_assert(!track_is_sure(t));
+	ck_assert_int_eq(track_own(t, 'P'), -1);
+	ck_assert_int_eq(track_fake(t, '1'), -1);
+}
+END_TEST
+
+static const struct {
+	const char *tag;
+	uint32_t bits;
+} tag_cases[] = {
+	{ "SELECT 1", 0 },
+	{ "SET", SCAN_TAG_SET },
+	{ "SET CONSTRAINTS", 0 },
+	{ "RESET", SCAN_TAG_RESET },
+	{ "DISCARD ALL", SCAN_TAG_DISCARD | SCAN_TAG_ALL_GONE },
+	{ "DISCARD TEMP", SCAN_TAG_DISCARD },
+	{ "DEALLOCATE", SCAN_TAG_DEALLOCATE },
+	{ "DEALLOCATE ALL", SCAN_TAG_DEALLOCATE | SCAN_TAG_ALL_GONE },
+	{ "DECLARE CURSOR", SCAN_TAG_DECLARE },
+	{ "DELETE 3", 0 },
+	{ "DO", SCAN_TAG_DO },
+	{ "DROP TABLE", SCAN_TAG_DROP },
+	{ "PREPARE", SCAN_TAG_PREPARE },
+	{ "PREPARE TRANSACTION", 0 },
+	{ "LISTEN", SCAN_TAG_LISTEN },
+	{ "LOAD", SCAN_TAG_LOAD },
+	{ "LOCK TABLE", 0 },
+	{ "UNLISTEN", SCAN_TAG_UNLISTEN },
+	{ "UPDATE 1", 0 },
+	{ "CREATE TABLE", SCAN_TAG_CREATE },
+	{ "CALL", SCAN_TAG_CALL },
+	{ "CLOSE CURSOR", SCAN_TAG_CLOSE },
+	{ "COMMIT", 0 },
+	{ "COPY 12", 0 },
+	{ "ROLLBACK", SCAN_TAG_ROLLBACK },
+	{ "", 0 },
+	{ "S", 0 },
+};
+
+START_TEST(tags_seen)
+{
+	for (size_t i = 0; i < sizeof(tag_cases) / sizeof(*tag_cases); i++)
+		for (size_t step = 1; step < 100; step += 9) {
+			uint32_t bits = tag_cases[i].bits;
+
+			start("Q");
+			ask("");
+			say('C', tag_cases[i].tag,
+			    strlen(tag_cases[i].tag) + 1);
+			feed_all(step);
+			ck_assert_uint_eq(sum.tags, bits);
+			ck_assert_str_eq(
+			    told, bits & SCAN_TAG_ALL_GONE ? "G" : "");
+		}
+}
+END_TEST
+
 /* Anything at all, in any pieces: an answer, or a refusal. */
 START_TEST(noise)
 {
@@ -344,6 +575,11 @@ main(void)
 		TEST(lengths),
 		TEST(bad_status),
 		TEST(parameters),
+		TEST(own_messages),
+		TEST(due_at_once),
+		TEST(due_many),
+		TEST(own_refused),
+		TEST(tags_seen),
 		TEST(noise),
 		NO_MORE_TESTS,
 	};

@@ -50,6 +50,13 @@ enum backend_state {
 	BACKEND_CLOSING,
 };
 
+/* What the server's answers say of the statements that are prepared there. */
+enum books {
+	BOOKS_DONE, /* the oldest change that was asked for is made */
+	BOOKS_LOST, /* it was skipped, or refused */
+	BOOKS_GONE, /* all of them are dropped; tells of no change asked for */
+};
+
 /* Who uses a backend; embedded in the client. */
 struct lessee {
 	/* The server has sent something: read it. */
@@ -58,6 +65,9 @@ struct lessee {
 	void (*on_drained)(struct lessee *, struct backend *);
 	/* The backend has been closed; do not touch it any more. */
 	void (*on_gone)(struct lessee *, const struct err *);
+	/* Prepared statements: what has become of what was sent to change
+	   them.  Called from within scan_run(): do not close anything here. */
+	void (*on_books)(struct lessee *, struct backend *, enum books);
 };
 
 struct backend {
@@ -78,6 +88,7 @@ struct backend {
 	uint32_t up_remain; /* bytes of a client message still to send */
 	uint32_t cancels;   /* cancel connections in flight */
 	bool is_ready;      /* in that list */
+	bool is_cut;        /* what remains is an answer for us alone */
 	uint8_t state;      /* enum backend_state */
 };
 

@@ -3,9 +3,138 @@
 #include <string.h>
 
 enum {
-	ERROR_HEAD = 1024,   /* of an ErrorResponse are looked at */
-	PARAM_MAX = 8 * 1024 /* longest ParameterStatus that is believed */
+	ERROR_HEAD = 1024,    /* of an ErrorResponse are looked at */
+	TAG_HEAD = 24,        /* of a CommandComplete */
+	PARAM_MAX = 8 * 1024, /* longest ParameterStatus that is believed */
+	FAKE_LEN = 5          /* of an answer that we give */
 };
+
+/* What is passed on: [from, at), all of it seen and kept. */
+struct edit {
+	uint8_t *from, *at;
+};
+
+/* --- tags ------------------------------------------------------------------ */
+
+static const struct tag {
+	const char *text;
+	uint32_t bit;
+	bool is_whole; /* nothing may follow; else a word that begins so */
+} tags[] = {
+	{ "SET", SCAN_TAG_SET, true },
+	{ "RESET", SCAN_TAG_RESET, true },
+	{ "DISCARD ALL", SCAN_TAG_DISCARD | SCAN_TAG_ALL_GONE, true },
+	{ "DISCARD ", SCAN_TAG_DISCARD, false },
+	{ "DEALLOCATE ALL", SCAN_TAG_DEALLOCATE | SCAN_TAG_ALL_GONE, true },
+	{ "DEALLOCATE", SCAN_TAG_DEALLOCATE, true },
+	{ "DECLARE ", SCAN_TAG_DECLARE, false },
+	{ "DROP ", SCAN_TAG_DROP, false },
+	{ "DO", SCAN_TAG_DO, true },
+	{ "PREPARE", SCAN_TAG_PREPARE, true },
+	{ "LISTEN", SCAN_TAG_LISTEN, true },
+	{ "LOAD", SCAN_TAG_LOAD, true },
+	{ "UNLISTEN", SCAN_TAG_UNLISTEN, true },
+	{ "CREATE ", SCAN_TAG_CREATE, false },
+	{ "CALL", SCAN_TAG_CALL, true },
+	{ "CLOSE ", SCAN_TAG_CLOSE, false },
+	{ "ROLLBACK", SCAN_TAG_ROLLBACK, true },
+};
+
+/* Is it one of the tags that nearly all commands have? */
+static inline bool
+is_usual(const uint8_t *tag, size_t have)
+{
+	if (have < 3)
+		return false;
+	switch (tag[0]) {
+	case 'S':
+		return tag[1] == 'E' && tag[2] == 'L';
+	case 'U':
+		return tag[1] == 'P';
+	case 'D':
+		return tag[1] == 'E' && tag[2] == 'L';
+	case 'C':
+		return tag[1] == 'O';
+	case 'B':
+	case 'F':
+	case 'I':
+		return true;
+	default:
+		return false;
+	}
+}
+
+static uint32_t
+tag_bits(const uint8_t *tag, size_t have)
+{
+	if (is_usual(tag, have))
+		return 0;
+	for (size_t i = 0; i < sizeof(tags) / sizeof(*tags); i++) {
+		size_t len = strlen(tags[i].text) + tags[i].is_whole;
+
+		if (have >= len && memcmp(tag, tags[i].text, len) == 0)
+			return tags[i].bit;
+	}
+	return 0;
+}
+
+/* --- what is passed on --------------------------------------------------------- */
+
+/* The next `n` bytes are for us alone: close the gap. */
+static void
+cut(struct edit *e, size_t n)
+{
+	if (e->at > e->from)
+		memmove(e->from + n, e->from, (size_t)(e->at - e->from));
+	e->from += n;
+	e->at += n;
+}
+
+static void
+put_fake(uint8_t *p, uint8_t type)
+{
+	p[0] = type;
+	frame_put32(p + 1, 4);
+}
+
+static void
+tell_books(struct backend *b, enum books what, uint32_t n)
+{
+	while (b->user != NULL && n-- > 0)
+		b->user->on_books(b->user, b, what);
+}
+
+/* The answers of ours whose turn has come. */
+static void
+put_due(struct backend *b, struct edit *e)
+{
+	uint8_t type;
+
+	while ((type = track_due(&b->track)) != 0) {
+		if (e->at > e->from)
+			memmove(e->from - FAKE_LEN, e->from,
+			    (size_t)(e->at - e->from));
+		e->from -= FAKE_LEN;
+		put_fake(e->at - FAKE_LEN, type);
+		tell_books(b, BOOKS_DONE, 1);
+	}
+}
+
+size_t
+scan_due(struct backend *b, uint8_t *p)
+{
+	size_t n = 0;
+	uint8_t type;
+
+	while ((type = track_due(&b->track)) != 0) {
+		put_fake(p + n, type);
+		n += FAKE_LEN;
+		tell_books(b, BOOKS_DONE, 1);
+	}
+	return n;
+}
+
+/* --- the walk -------------------------------------------------------------------- */
 
 /*
  * How many bytes of this message must be in hand before it may be passed on;
@@ -22,6 +151,8 @@ needed(const struct frame *f)
 		return whole <= PARAM_MAX ? whole : 0;
 	case 'E':
 		return whole < ERROR_HEAD ? whole : ERROR_HEAD;
+	case 'C':
+		return whole < TAG_HEAD ? whole : TAG_HEAD;
 	default:
 		return FRAME_HEAD;
 	}
@@ -32,8 +163,16 @@ note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
     struct scan *out)
 {
 	const char *value;
+	uint32_t bits;
 
 	switch (f->type) {
+	case 'C':
+		if (b->track.is_own || (bits = tag_bits(body, have)) == 0)
+			break;
+		out->tags |= bits;
+		if (bits & SCAN_TAG_ALL_GONE)
+			tell_books(b, BOOKS_GONE, 1);
+		break;
 	case 'Z':
 		out->readies++;
 		if (track_tx_status(&b->track) == 'I')
@@ -47,54 +186,85 @@ note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
 		if (!out->has_error)
 			(void)report_parse(body, have, &out->error);
 		out->has_error = true;
+		out->has_own_failed |= b->track.has_failed;
 		break;
 	}
 }
 
-int
-scan_run(struct backend *b, const uint8_t *p, size_t len, struct scan *out)
+/* A message has begun, of which `have` bytes of the body are here. */
+static int
+begin(struct backend *b, const struct frame *f, struct edit *e, size_t have,
+    struct scan *out)
 {
-	const uint8_t *at = p, *end = p + len;
+	const uint8_t *body = e->at + FRAME_HEAD;
+	struct track *t = &b->track;
+
+	if (track_server(t, f->type, body, have) != DONE)
+		return -1;
+	note(b, f, body, have, out);
+	if (t->books_done != 0)
+		tell_books(b, BOOKS_DONE, t->books_done);
+	if (t->books_lost != 0)
+		tell_books(b, BOOKS_LOST, t->books_lost);
+	b->remain = (uint32_t)(f->body - have);
+	b->is_cut = t->is_own;
+	if (t->is_own)
+		cut(e, FRAME_HEAD + have);
+	else
+		e->at += FRAME_HEAD + have;
+	return 0;
+}
+
+/* More of a message that had begun. */
+static void
+go_on(struct backend *b, struct edit *e, size_t left)
+{
+	size_t n = b->remain < left ? b->remain : left;
+
+	b->remain -= (uint32_t)n;
+	if (b->is_cut)
+		cut(e, n);
+	else
+		e->at += n;
+}
+
+int
+scan_run(struct backend *b, uint8_t *p, size_t len, struct scan *out)
+{
+	struct edit e = { .from = p, .at = p };
+	uint8_t *end = p + len;
 
 	memset(out, 0, offsetof(struct scan, error));
-	out->is_inside = b->remain > 0;
-	while (at < end) {
-		size_t left = (size_t)(end - at), need, whole, have;
+	out->is_inside = b->remain > 0 && !b->is_cut;
+	while (e.at < end) {
+		size_t left = (size_t)(end - e.at), need, whole;
 		struct frame f;
+		enum result r;
 
 		if (b->remain > 0) {
-			size_t n = b->remain < left ? b->remain : left;
-
-			b->remain -= (uint32_t)n;
-			at += n;
+			go_on(b, &e, left);
 			continue;
 		}
-		switch (frame_parse(at, left, FRAME_MAX, &f)) {
-		case FAIL:
+		if (b->track.fakes > 0)
+			put_due(b, &e);
+		r = frame_parse(e.at, left, FRAME_MAX, &f);
+		need = r == DONE ? needed(&f) : 0;
+		if (r == FAIL || (r == DONE && need == 0))
 			return -1;
-		case WAIT:
-			out->pass = (size_t)(at - p);
-			return backend_hold(b, at, left);
-		case DONE:
+		if (r == WAIT || left < need) {
+			if (backend_hold(b, e.at, left) == -1)
+				return -1;
 			break;
 		}
-		need = needed(&f);
-		if (need == 0)
-			return -1;
-		if (left < need) {
-			out->pass = (size_t)(at - p);
-			return backend_hold(b, at, left);
-		}
 		whole = FRAME_HEAD + (size_t)f.body;
-		have = (left < whole ? left : whole) - FRAME_HEAD;
-		if (track_server(&b->track, f.type, at + FRAME_HEAD, have) !=
-		    DONE)
+		if (begin(b, &f, &e, (left < whole ? left : whole) - FRAME_HEAD,
+			out) == -1)
 			return -1;
-		note(b, &f, at + FRAME_HEAD, have, out);
-		at += FRAME_HEAD + have;
-		b->remain = (uint32_t)(f.body - have);
 	}
-	out->pass = len;
+	if (b->remain == 0 && b->track.fakes > 0)
+		put_due(b, &e);
+	out->from = e.from;
+	out->pass = (size_t)(e.at - e.from);
 	return 0;
 }
 

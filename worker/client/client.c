@@ -281,6 +281,7 @@ free_client(void *p)
 	struct client *c = p;
 
 	buf_wipe(&c->in);
+	pass_fini(c);
 	buf_fini(&c->out);
 	free(c);
 }

@@ -37,6 +37,7 @@
 #include "worker/io/loop.h"
 #include "worker/proto/frame.h"
 
+struct collect;
 struct gate_pass;
 struct greet;
 struct params;
@@ -66,6 +67,7 @@ struct client {
 	struct gate_pass *pass;     /* only until it is proved */
 	struct tls *tls;            /* NULL: plain */
 	struct params *params;      /* what it wants to be set */
+	struct collect *collect;    /* a message that must be seen whole */
 	struct buf in;              /* read, and not yet passed on */
 	struct buf out;             /* what it did not take yet */
 	struct client *next, *prev; /* all of this worker */
@@ -194,8 +196,13 @@ void want_cancel(struct client *c);
 /* relay.c: what is readable in IDLE, QUEUED, SYNC, LENT. */
 void relay_init(struct client *c);
 void relay_on_bytes(struct client *c);
-/* In LENT: pass on what the client has sent. */
-void relay_up(struct client *c, const uint8_t *p, size_t len);
+/* Part, if client and backend have no more to do with each other. */
+void relay_settle(struct client *c);
+
+/* pass.c: in LENT: pass on what the client has sent. */
+void pass_up(struct client *c, const uint8_t *p, size_t len);
+/* A message that was being collected. */
+void pass_fini(struct client *c);
 
 /* admin.c: the console. */
 void admin_welcome(struct client *c, bool is_long_key);

@@ -6,8 +6,8 @@
  * messages it holds.  Only what a slow peer did not take is copied, and then
  * the other side is not read until it has gone.
  *
- *   client -> server   relay_up()  walks types and lengths, keeps the books
- *   server -> client   down()      scan.c walks; here statistics and hand-back
+ *   client -> server   pass.c  walks types and lengths, keeps the books
+ *   server -> client   down()  scan.c walks; here statistics and hand-back
  *
  * The backend is given back, at a clean boundary, before the client gets its
  * last bytes: whoever has seen the answer finds the books up to date.
@@ -26,148 +26,10 @@
 
 enum { ROUNDS = 8 }; /* reads in a row while the server fills the buffer */
 
-static void settle(struct client *c);
-
 static struct client *
 of_lessee(struct lessee *l)
 {
 	return OUTER_OF(l, struct client, lessee);
-}
-
-/* --- from client to server --------------------------------------------------- */
-
-static void
-count_message(struct client *c, uint8_t type)
-{
-	if (c->query_us == 0)
-		c->query_us = loop_now_us;
-	if (c->xact_us == 0)
-		c->xact_us = loop_now_us;
-	if (type == 'P')
-		count_add(c->lend->count, COUNT_CLIENT_PARSES, 1);
-	else if (type == 'B')
-		count_add(c->lend->count, COUNT_BINDS, 1);
-}
-
-static int
-forward(struct client *c, const uint8_t *from, const uint8_t *to)
-{
-	if (from == to ||
-	    backend_send(c->backend, from, (size_t)(to - from)) == 0)
-		return 0;
-	backend_close(c->backend, "write to server failed");
-	return -1; /* on_gone has closed the client */
-}
-
-/* What becomes of a client's message. */
-enum verdict { PASS, DROP, END };
-
-/*
- * Look at the header of the next message; what stands before it has to go on
- * first if this one does not, since the books say that it has.  `why` is what
- * the client is told at END; NULL: it says goodbye itself.
- */
-static enum verdict
-judge(struct client *c, const struct frame *f, const char **sqlstate,
-    const char **why)
-{
-	struct track *t = &c->backend->track;
-
-	*sqlstate = "08P01";
-	*why = NULL;
-	if (f->type == 'X')
-		return END;
-	if (!frame_is_request(f->type)) {
-		*why = "invalid frontend message type";
-		return END;
-	}
-	if (track_is_stray(t, f->type))
-		return DROP;
-	if (track_client(t, f->type) == -1) {
-		*sqlstate = "54000";
-		*why = "too many requests are outstanding";
-		return END;
-	}
-	count_message(c, f->type);
-	return PASS;
-}
-
-static void
-end(struct client *c, const char *sqlstate, const char *why)
-{
-	if (why == NULL)
-		client_close(c, NULL);
-	else
-		client_fail(c, sqlstate, why);
-}
-
-/* The body of a message that was begun: bytes of [at, at + left) in it. */
-static size_t
-body_bytes(struct client *c, size_t left)
-{
-	uint32_t *rest = c->backend->up_remain > 0 ? &c->backend->up_remain
-						   : &c->drop_remain;
-	size_t n = *rest < left ? *rest : left;
-
-	*rest -= (uint32_t)n;
-	return n;
-}
-
-/*
- * Walk over what a client with a backend has sent, and pass it on.  What is
- * no whole header is kept; a message that nobody may get is dropped.
- */
-void
-relay_up(struct client *c, const uint8_t *p, size_t len)
-{
-	const uint8_t *at = p, *from = p, *stop = p + len;
-	uint32_t max = (uint32_t)self.conf->max_packet_size;
-	const char *sqlstate = "08P01", *why;
-	struct backend *b = c->backend;
-	struct frame f;
-
-	while (at < stop) {
-		size_t left = (size_t)(stop - at);
-		enum verdict v = END;
-		enum result r;
-
-		if (b->up_remain > 0 || c->drop_remain > 0) {
-			bool is_passed = b->up_remain > 0;
-
-			at += body_bytes(c, left);
-			if (!is_passed)
-				from = at;
-			continue;
-		}
-		r = frame_parse(at, left, max, &f);
-		if (r == WAIT) {
-			if (client_hold(c, at, left) == -1)
-				return;
-			break;
-		}
-		why = "invalid message length";
-		if (r == DONE)
-			v = judge(c, &f, &sqlstate, &why);
-		if (v != PASS && forward(c, from, at) == -1)
-			return;
-		if (v == END) {
-			end(c, sqlstate, why);
-			return;
-		}
-		at += FRAME_HEAD;
-		if (v == PASS) {
-			b->up_remain = f.body;
-		} else {
-			c->drop_remain = f.body;
-			from = at;
-		}
-	}
-	if (forward(c, from, at) == -1)
-		return;
-	if (backend_is_full(b))
-		client_rewatch(c);
-	else
-		settle(c);
 }
 
 void
@@ -183,7 +45,7 @@ relay_on_bytes(struct client *c)
 		want_on_bytes(c, p, len);
 		return;
 	case CLIENT_LENT:
-		relay_up(c, p, len);
+		pass_up(c, p, len);
 		return;
 	default:
 		/* QUEUED, SYNC: a little may come ahead, then it must wait */
@@ -236,13 +98,14 @@ hand_back(struct client *c)
  * after each answer, and again when the rest of a message has gone out that
  * the server did not wait for (COPY data after the COPY had failed).
  */
-static void
-settle(struct client *c)
+void
+relay_settle(struct client *c)
 {
 	struct backend *b = c->backend;
 
 	if (c->lend->set.pool_mode == POOL_SESSION || b->up_remain > 0 ||
-	    b->remain > 0 || buf_len(&b->in) > 0 || backend_is_full(b))
+	    b->remain > 0 || buf_len(&b->in) > 0 || c->collect != NULL ||
+	    backend_is_full(b))
 		return;
 	if (track_is_clean(&b->track)) {
 		hand_back(c);
@@ -254,13 +117,32 @@ settle(struct client *c)
 	}
 }
 
+/*
+ * What we set ahead of the client's query was refused, so the server has
+ * skipped the query: it must not run in a state that is not the client's.
+ */
 static void
-down(struct client *c, const uint8_t *p, const struct scan *sc)
+refuse_own(struct client *c, const struct scan *sc)
+{
+	struct err e;
+
+	err_set(&e, sc->error.sqlstate[0] ? sc->error.sqlstate : "08P01",
+	    sc->error.message, "session state refused: %s",
+	    sc->error.message);
+	client_close(c, &e);
+}
+
+static void
+down(struct client *c, const struct scan *sc)
 {
 	if (sc->readies > 0)
 		count_answers(c, sc);
 	if (sc->has_params)
 		want_follow(c);
+	if (sc->has_own_failed) {
+		refuse_own(c, sc);
+		return;
+	}
 	/* not by sc->error: another may have come before it */
 	if (track_is_dying(&c->backend->track))
 		c->is_dying = true;
@@ -270,8 +152,8 @@ down(struct client *c, const uint8_t *p, const struct scan *sc)
 		    "transaction blocks not allowed in statement pooling mode");
 		return;
 	}
-	settle(c);
-	(void)client_send(c, p, sc->pass);
+	relay_settle(c);
+	(void)client_send(c, sc->from, sc->pass);
 }
 
 static void
@@ -300,7 +182,7 @@ on_readable(struct lessee *l, struct backend *b)
 			want_on_synced(c, b, &sc);
 			return;
 		}
-		down(c, p, &sc);
+		down(c, &sc);
 		/* go on only while it is still lent, fast, and has filled the
 		   buffer: then there is surely more */
 		if (c->state != CLIENT_LENT || c->backend != b ||
@@ -317,8 +199,16 @@ on_drained(struct lessee *l, struct backend *b)
 
 	(void)b;
 	if (c->state == CLIENT_LENT)
-		settle(c);
+		relay_settle(c);
 	client_rewatch(c);
+}
+
+static void
+on_books(struct lessee *l, struct backend *b, enum books what)
+{
+	(void)l;
+	(void)b;
+	(void)what;
 }
 
 static void
@@ -340,4 +230,5 @@ relay_init(struct client *c)
 	c->lessee.on_readable = on_readable;
 	c->lessee.on_drained = on_drained;
 	c->lessee.on_gone = on_gone;
+	c->lessee.on_books = on_books;
 }

@@ -94,7 +94,7 @@ static void
 begin(struct client *c)
 {
 	client_set_state(c, CLIENT_LENT);
-	client_unhold(c, relay_up);
+	client_unhold(c, pass_up);
 	client_rewatch(c);
 }
 
@@ -206,7 +206,7 @@ want_on_bytes(struct client *c, const uint8_t *p, size_t len)
 	take(c, b);
 	if (is_in_sync(c)) {
 		client_set_state(c, CLIENT_LENT);
-		relay_up(c, p, len);
+		pass_up(c, p, len);
 		return;
 	}
 	if (client_hold(c, p, len) == 0 && !sync_params(c))

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* A run is one byte: the token above, and how many more of it below. */
-#define RUN_BITS   5
+#define RUN_BITS   4
 #define RUN_MORE   ((1u << RUN_BITS) - 1)
 #define HEAP_FIRST 256u
 
@@ -124,14 +124,14 @@ tokens_unpop(struct tokens *q, uint8_t k)
 }
 
 uint32_t
-tokens_count_not(const struct tokens *q, uint8_t k, uint32_t enough)
+tokens_count(const struct tokens *q, uint16_t set, uint32_t enough)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < q->len && n < enough; i++) {
 		uint8_t run = run_look(q, i);
 
-		if (run >> RUN_BITS != k)
+		if (set >> (run >> RUN_BITS) & 1)
 			n += (run & RUN_MORE) + 1;
 	}
 	return n < enough ? n : enough;

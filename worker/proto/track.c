@@ -5,9 +5,42 @@
 
 #include "worker/proto/report.h"
 
-enum token { NOTHING, QUERY, CALL, SYNC, EXEC, STEP, END };
+enum token {
+	NOTHING,
+	QUERY,
+	CALL,
+	SYNC,
+	EXEC,
+	STEP,
+	END,
+	PARSE,
+	OWN_PARSE,
+	OWN_CLOSE,
+	OWN_STEP,
+	OWN_EXEC,
+	FAKE_PARSE,
+	FAKE_CLOSE
+};
 
-_Static_assert(NOTHING == TOKENS_NONE && END <= TOKENS_TOP, "they fit");
+_Static_assert(NOTHING == TOKENS_NONE, "the queue's own");
+_Static_assert(FAKE_CLOSE <= TOKENS_TOP, "they fit");
+
+#define SET_OF(k) (1u << (k))
+#define FAKES     (SET_OF(FAKE_PARSE) | SET_OF(FAKE_CLOSE))
+#define BOOKED    (SET_OF(PARSE) | SET_OF(OWN_PARSE) | SET_OF(OWN_CLOSE) | FAKES)
+#define OWN                                                         \
+	(SET_OF(OWN_PARSE) | SET_OF(OWN_CLOSE) | SET_OF(OWN_STEP) | \
+	    SET_OF(OWN_EXEC))
+#define STEPS                                               \
+	(SET_OF(STEP) | SET_OF(PARSE) | SET_OF(OWN_PARSE) | \
+	    SET_OF(OWN_CLOSE) | SET_OF(OWN_STEP))
+#define EXECS (SET_OF(EXEC) | SET_OF(OWN_EXEC))
+
+static bool
+is_in(enum token k, unsigned set)
+{
+	return (SET_OF(k) & set) != 0;
+}
 
 /* --- the queue ----------------------------------------------------------- */
 
@@ -29,23 +62,34 @@ push(struct track *t, enum token k)
 	if (tokens_push(&t->queue, k) == -1)
 		return -1;
 	t->owes += wants_ready(k);
+	t->fakes += is_in(k, FAKES);
 	return 0;
 }
 
 static void
 pop(struct track *t)
 {
-	t->owes -= wants_ready(front(t));
+	enum token k = front(t);
+
+	t->owes -= wants_ready(k);
+	t->fakes -= is_in(k, FAKES);
 	tokens_pop(&t->queue);
 }
 
-/* The front is answered; a COPY's end that comes to the front is ignored. */
+/* The front is done with; a COPY's end that comes to the front is ignored. */
 static void
-answer_front(struct track *t)
+advance(struct track *t)
 {
 	pop(t);
 	while (front(t) == END)
 		pop(t);
+}
+
+static void
+answer_front(struct track *t)
+{
+	t->books_done += is_in(front(t), BOOKED);
+	advance(t);
 }
 
 /* --- doubt --------------------------------------------------------------- */
@@ -53,8 +97,9 @@ answer_front(struct track *t)
 static void
 lose(struct track *t)
 {
+	t->books_lost += tokens_count(&t->queue, BOOKED, UINT32_MAX);
 	tokens_clear(&t->queue);
-	t->owes = 0;
+	t->owes = t->fakes = 0;
 	t->doubt = TRACK_LOST;
 	t->copy = TRACK_COPY_NONE;
 	t->early = t->extra = 0;
@@ -99,7 +144,7 @@ void
 track_fini(struct track *t)
 {
 	tokens_clear(&t->queue);
-	t->owes = 0;
+	t->owes = t->fakes = 0;
 }
 
 /* The token of a client's message; -1 if no client may send it. */
@@ -144,7 +189,7 @@ enqueue(struct track *t, enum token k)
 		return -1;
 	if (k == END)
 		return 0;
-	t->open = k == STEP || k == EXEC;
+	t->open = is_in(k, STEPS | EXECS | FAKES);
 	t->late = t->late || (t->doubt == TRACK_DOUBT && !t->skip);
 	return 0;
 }
@@ -168,23 +213,18 @@ client_in_copy(struct track *t, enum token k)
 	return 0;
 }
 
-int
-track_client(struct track *t, uint8_t type)
+/* The client sends what makes the token `k`. */
+static int
+client(struct track *t, enum token k)
 {
-	int k = token_of(type);
-
-	if (k == -1)
-		return -1;
-	if (type == 'X')
-		t->dying = true;
 	if (k == NOTHING || t->doubt == TRACK_LOST)
 		return 0;
 	if (t->copy == TRACK_COPY_IN)
-		return client_in_copy(t, (enum token)k);
+		return client_in_copy(t, k);
 	if (k == END && t->queue.len == 0)
 		return 0;
 	if (!t->skip)
-		return enqueue(t, (enum token)k);
+		return enqueue(t, k);
 	if (k != SYNC) {
 		/* was it skipped, or had an early Sync ended that already? */
 		if (t->doubt == TRACK_DOUBT)
@@ -195,6 +235,56 @@ track_client(struct track *t, uint8_t type)
 		return -1;
 	t->skip = false;
 	return 0;
+}
+
+int
+track_client(struct track *t, uint8_t type)
+{
+	int k = token_of(type);
+
+	if (k == -1)
+		return -1;
+	if (type == 'X')
+		t->dying = true;
+	return client(t, (enum token)k);
+}
+
+int
+track_parse(struct track *t)
+{
+	return client(t, PARSE);
+}
+
+int
+track_own(struct track *t, uint8_t type)
+{
+	enum token k = type == 'P' ? OWN_PARSE
+	    : type == 'C'          ? OWN_CLOSE
+	    : type == 'E'          ? OWN_EXEC
+				   : OWN_STEP;
+
+	if (!track_is_sure(t) || t->skip || t->dying)
+		return -1;
+	return enqueue(t, k);
+}
+
+int
+track_fake(struct track *t, uint8_t answer)
+{
+	if (!track_is_sure(t) || t->skip || t->fakes >= TRACK_FAKES)
+		return -1;
+	return enqueue(t, answer == '1' ? FAKE_PARSE : FAKE_CLOSE);
+}
+
+uint8_t
+track_due(struct track *t)
+{
+	enum token k = front(t);
+
+	if (!is_in(k, FAKES))
+		return 0;
+	advance(t);
+	return k == FAKE_PARSE ? '1' : '3';
 }
 
 /* --- what the server sends ----------------------------------------------- */
@@ -234,6 +324,7 @@ skip_to_sync(struct track *t)
 
 	while (front(t) != NOTHING && front(t) != SYNC) {
 		dropped += front(t) != END;
+		t->books_lost += is_in(front(t), BOOKED);
 		pop(t);
 	}
 	t->skip = front(t) == NOTHING;
@@ -261,7 +352,8 @@ on_error(struct track *t, const uint8_t *body, size_t have)
 		prove(t);
 	t->copy = TRACK_COPY_NONE;
 	t->early = 0;
-	if (k == STEP || k == EXEC)
+	t->has_failed = k == OWN_STEP || k == OWN_EXEC;
+	if (is_in(k, STEPS | EXECS))
 		dropped = skip_to_sync(t);
 	if (early > 0) {
 		t->doubt = TRACK_DOUBT;
@@ -270,7 +362,8 @@ on_error(struct track *t, const uint8_t *body, size_t have)
 	/* the server read it in copy-in, or after the error: answers differ */
 	if (broken ||
 	    (early > 0 &&
-		(dropped > 1 || tokens_count_not(&t->queue, END, 2) > 1)))
+		(dropped > 1 ||
+		    tokens_count(&t->queue, (uint16_t)~SET_OF(END), 2) > 1)))
 		lose(t);
 	return DONE;
 }
@@ -281,22 +374,26 @@ on_complete(struct track *t, uint8_t type)
 {
 	enum token k = front(t);
 
-	if (k != EXEC && (k != QUERY || type == 's'))
+	if (!is_in(k, EXECS) && (k != QUERY || type == 's'))
 		return violation(t);
 	if (t->copy == TRACK_COPY_IN || t->copy == TRACK_COPY_BROKEN)
 		return violation(t);
 	prove(t);
 	t->copy = TRACK_COPY_NONE;
 	t->early = 0;
-	if (k == EXEC)
+	if (k != QUERY)
 		answer_front(t);
 	return DONE;
 }
 
 static enum result
-on_step(struct track *t)
+on_step(struct track *t, uint8_t type)
 {
-	if (front(t) != STEP)
+	enum token k = front(t);
+
+	if (!is_in(k, STEPS) ||
+	    (is_in(k, SET_OF(PARSE) | SET_OF(OWN_PARSE)) && type != '1') ||
+	    (k == OWN_CLOSE && type != '3'))
 		return violation(t);
 	prove(t);
 	answer_front(t);
@@ -381,9 +478,13 @@ on_any(struct track *t, uint8_t type, const uint8_t *body, size_t have)
 enum result
 track_server(struct track *t, uint8_t type, const uint8_t *body, size_t have)
 {
-	enum result rc = on_any(t, type, body, have);
 	enum token k = front(t);
+	enum result rc;
 
+	t->books_done = t->books_lost = 0;
+	t->has_failed = false;
+	t->is_own = is_in(k, OWN) && type != 'E' && type != 'A';
+	rc = on_any(t, type, body, have);
 	if (rc != WAIT)
 		return rc;
 	switch (type) {
@@ -391,13 +492,13 @@ track_server(struct track *t, uint8_t type, const uint8_t *body, size_t have)
 	case '2': /* BindComplete */
 	case '3': /* CloseComplete */
 	case 'n': /* NoData */
-		return on_step(t);
+		return on_step(t, type);
 	case 'T': /* RowDescription */
-		return k == QUERY ? on_part(t, true) : on_step(t);
+		return k == QUERY ? on_part(t, true) : on_step(t, type);
 	case 't': /* ParameterDescription; RowDescription or NoData follows */
 		return on_part(t, k == STEP);
 	case 'D': /* DataRow */
-		return on_part(t, k == QUERY || k == EXEC);
+		return on_part(t, k == QUERY || is_in(k, EXECS));
 	case 'V': /* FunctionCallResponse */
 		return on_part(t, k == CALL);
 	case 'C': /* CommandComplete */
@@ -453,6 +554,18 @@ bool
 track_is_copy_out(const struct track *t)
 {
 	return t->copy == TRACK_COPY_OUT;
+}
+
+bool
+track_is_skipping(const struct track *t)
+{
+	return t->skip;
+}
+
+bool
+track_is_sure(const struct track *t)
+{
+	return t->doubt == TRACK_SURE && t->copy == TRACK_COPY_NONE;
 }
 
 bool

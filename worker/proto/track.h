@@ -17,6 +17,20 @@
  *   END     c f        coming to the front: outside COPY a server ignores it
  *   none    d H        CopyData and Flush are never answered
  *
+ * Among them are messages of our own, which the client knows nothing of: their
+ * answers are not passed on (`is_own`).  And there are answers that we give in
+ * the server's place, because it has what the client asks for already: they
+ * wait in the queue for their turn (track_due()).
+ *
+ *   PARSE                the client's Parse, passed on: ParseComplete
+ *   OWN_PARSE OWN_CLOSE  ours: ParseComplete, CloseComplete
+ *   OWN_STEP OWN_EXEC    ours, as STEP and EXEC
+ *   FAKE_PARSE, _CLOSE   nothing was sent
+ *
+ * All of these but OWN_STEP and OWN_EXEC change which statements are prepared:
+ * `books_done` and `books_lost` tell, in the order of sending, how many have
+ * been answered, or skipped by an error.
+ *
  * An ErrorResponse to a STEP or an EXEC makes the server skip to the next
  * Sync: the tokens up to it go, and if it has not been sent yet, whatever is
  * sent before it makes no token (`skip`).
@@ -59,6 +73,8 @@ enum track_copy {
 	TRACK_COPY_OUT
 };
 
+enum { TRACK_FAKES = 1000 }; /* what scan.c has room for */
+
 enum track_doubt { TRACK_SURE, TRACK_DOUBT, TRACK_LOST };
 
 struct track {
@@ -66,16 +82,21 @@ struct track {
 	uint32_t owes;       /* tokens that ReadyForQuery takes away */
 	uint32_t early; /* Syncs that this COPY swallows, if it goes well */
 	uint32_t extra; /* in DOUBT: ReadyForQuery that may come on top */
-	uint8_t status; /* of the last ReadyForQuery; 0 before the first */
-	uint8_t copy;   /* enum track_copy */
-	uint8_t doubt;  /* enum track_doubt */
-	bool open;      /* extended messages were sent, and no Sync since */
-	bool skip;      /* the server skips to a Sync that is not sent yet */
-	bool late;      /* in DOUBT: more was sent after what is surely owed */
-	bool dying;     /* FATAL was said, or Terminate sent */
+	uint32_t fakes; /* of the queue */
+	uint32_t books_lost; /* set by the last message of the server */
+	uint32_t books_done; /* the same; never both */
+	uint8_t status;      /* of the last ReadyForQuery; 0 before the first */
+	uint8_t copy;        /* enum track_copy */
+	uint8_t doubt;       /* enum track_doubt */
+	bool open;       /* extended messages were sent, and no Sync since */
+	bool skip;       /* the server skips to a Sync that is not sent yet */
+	bool late;       /* in DOUBT: more was sent after what is surely owed */
+	bool dying;      /* FATAL was said, or Terminate sent */
+	bool is_own;     /* the server's last message was for us alone */
+	bool has_failed; /* and it was an error to an OWN_STEP or OWN_EXEC */
 };
 
-_Static_assert(sizeof(struct track) <= 96, "embedded in every backend");
+_Static_assert(sizeof(struct track) <= 112, "embedded in every backend");
 
 /*
  * `status` is 0 for a connection that still has to log in, whose first
@@ -90,6 +111,29 @@ void track_fini(struct track *t);
  * TOKENS_MAX; nothing has changed then, and the message must not be sent.
  */
 int track_client(struct track *t, uint8_t type);
+
+/* The same of a Parse whose answer changes the books of statements. */
+int track_parse(struct track *t);
+
+/*
+ * A message of our own, which no Sync of ours may follow: 'P' or 'C', which
+ * change the books of statements, 'p' (a Parse that does not), 'B' or 'E'.
+ * -1 as above, and while the server would not run it surely and now: in COPY,
+ * in doubt, skipping to a Sync.
+ */
+int track_own(struct track *t, uint8_t type);
+
+/*
+ * An answer that we give in the server's place: '1' or '3'.  -1 as above; at
+ * most TRACK_FAKES wait at a time.
+ */
+int track_fake(struct track *t, uint8_t answer);
+
+/*
+ * The answer of ours whose turn has come, which must be given before anything
+ * that the server says from now on; 0: none.  Changes the books as done.
+ */
+uint8_t track_due(struct track *t);
 
 /*
  * The server has sent a message.  `body` holds its first `have` bytes: all of
@@ -114,6 +158,12 @@ bool track_is_copy_out(const struct track *t);
 
 /* The server has said FATAL: it is about to close. */
 bool track_is_dying(const struct track *t);
+
+/* It ignores all that is sent before a Sync that has not been sent yet. */
+bool track_is_skipping(const struct track *t);
+
+/* No COPY and no doubt: messages of our own can be told from the client's. */
+bool track_is_sure(const struct track *t);
 
 /* ReadyForQuery messages that will surely come; 0 once it is LOST. */
 uint32_t track_owes(const struct track *t);

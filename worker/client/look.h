@@ -1,0 +1,39 @@
+/*
+ * look.h - what a client's message asks of us before the server gets it.
+ *
+ * In transaction and statement mode some messages cannot be passed as they
+ * are: they name statements, or they touch what belongs to the session.
+ * relay.c shows each message that may to the modules that care, which answer:
+ *
+ *   PASS   pass it as it is; relay.c enters it in the books
+ *   MORE   too little of it is in hand: show it again with more bytes; for
+ *          what stands near its beginning (LOOK_MORE_MAX bytes at most)
+ *   WHOLE  collect all of it in memory of its own, then show it again
+ *   TOOK   done: what the server shall get is in upstream.h, the books are
+ *          kept; the first `used` bytes of the body are thereby spent, the
+ *          rest of it, if any, is passed as it is
+ *   END    close the client: `sqlstate` and `why` are what it is told
+ */
+#ifndef WORKER_CLIENT_LOOK_H
+#define WORKER_CLIENT_LOOK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "worker/proto/frame.h"
+
+struct client;
+
+enum { LOOK_MORE_MAX = 48 * 1024 };
+
+enum look { LOOK_PASS, LOOK_MORE, LOOK_WHOLE, LOOK_TOOK, LOOK_END };
+
+struct look_at {
+	struct frame f;
+	const uint8_t *body;
+	size_t have; /* bytes of the body that are in hand */
+	uint32_t used;
+	const char *sqlstate, *why;
+};
+
+#endif
