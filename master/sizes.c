@@ -1,12 +1,14 @@
 #include "master/sizes.h"
 
 #include "conf/users.h"
+#include "shm/stmts.h"
 
 enum {
 	SIZES_ROWS_MAX = 65536, /* pools, databases, users */
 	SIZES_CLIENT_BITS = 24, /* of a client row's number in a cancel key */
 	SIZES_UNLIMITED_POOL = 64, /* what a pool without limit counts as */
 	SIZES_GENEROUS = 8,        /* several users a database, and growth */
+	SIZES_STMTS = 512,         /* prepared statements of a backend */
 };
 
 static uint64_t
@@ -71,6 +73,9 @@ sizes_of(const struct conf *c, uint64_t hard, struct sizes *out)
 	/* consoles come on top of max_client_conn, and a reload may raise it */
 	s->clients = (uint32_t)at_most(
 	    2 * clients + 256, ((uint64_t)1 << SIZES_CLIENT_BITS) / workers);
+	/* what is under way comes on top, and a reload may raise it */
+	s->stmts = (uint32_t)at_least(SIZES_STMTS,
+	    at_most(2 * (uint64_t)c->max_prepared_statements, STMTS_MAX));
 	out->descriptors = base + s->slots;
 	out->min_descriptors = base + out->min_slots;
 }

@@ -12,6 +12,7 @@
 #include "shm/queue.h"
 #include "shm/segment.h"
 #include "shm/slot.h"
+#include "shm/stmts.h"
 
 enum { LOCK_ROUNDS = 2000 }; /* tries of limits_try(): milliseconds in all */
 
@@ -78,12 +79,17 @@ check_owner(struct look *l, uint32_t i, uint64_t word)
 static void
 check_idle(struct look *l, uint32_t i, const struct slot *s)
 {
+	const char *fault;
+
 	if (atomic_load(&s->client) != 0)
 		found(l, "slot", i, "idle, but linked to client",
 		    atomic_load(&s->client));
 	if (atomic_load(&s->cancels) != 0)
 		found(l, "slot", i, "idle with cancels in flight",
 		    atomic_load(&s->cancels));
+	fault = stmts_check(i, slot_gen(slot_look(s)), true);
+	if (fault != NULL)
+		found(l, "slot", i, fault, stmts_count(i));
 }
 
 static void

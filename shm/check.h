@@ -5,7 +5,8 @@
  * that were reaped have been repaired:
  *
  *   - every slot's state and owner exist; FREE and IDLE slots have no user
- *     (IDLE ones `strict` only: a claim may come in between two looks);
+ *     (IDLE ones `strict` only: a claim may come in between two looks), and
+ *     the statements of an IDLE one are whole, with nothing under way;
  *   - LOGIN, ACTIVE, GRANTED, RESERVED, CLOSING name a process whose number is
  *     a worker's (or CLOSING nobody's, while no worker lives);
  *   - no slot is owned by a process that is `gone`, but for a grant that its

@@ -11,6 +11,7 @@
 #include "shm/pool.h"
 #include "shm/proc.h"
 #include "shm/slot.h"
+#include "shm/stmts.h"
 
 /*
  * Wishes that not every system knows, and nothing depends on: no swap set
@@ -70,6 +71,7 @@ lay_out(struct layout *l, struct segment_tables *t)
 	t->procs = place(l, t->nprocs, sizeof(struct proc));
 	t->slots = place(l, t->nslots, sizeof(struct slot));
 	t->infos = place(l, t->nslots, sizeof(struct slot_row));
+	t->stmts = place(l, t->nslots, stmts_size(t->nstmts));
 	t->have = place(l, workers * t->nslots, sizeof(*t->have));
 	t->pools = place(l, t->npools, sizeof(struct pool));
 	t->dbs = place(l, t->ndbs, sizeof(struct party));
@@ -112,6 +114,7 @@ round_sizes(struct segment_tables *t, const struct segment_sizes *s)
 	t->nslots = (uint32_t)round_up(at_least_one(s->slots), 8);
 	if (t->nslots > SEG_MAX_SLOTS)
 		t->nslots = SEG_MAX_SLOTS;
+	t->nstmts = stmts_capacity(s->stmts);
 	t->npools = (uint32_t)round_up(at_least_one(s->pools), 16);
 	t->ndbs = at_least_one(s->dbs);
 	t->nusers = at_least_one(s->users);
@@ -138,7 +141,7 @@ int
 segment_make(const struct segment_sizes *sizes, struct err *e)
 {
 	struct layout l = { NULL, 0 };
-	unsigned char secrets[96];
+	unsigned char secrets[128];
 	void *at;
 
 	if (!is_sane(sizes))
@@ -168,6 +171,7 @@ segment_make(const struct segment_sizes *sizes, struct err *e)
 	memcpy(seg->cancel_secret, secrets, 32);
 	memcpy(seg->mock_secret, secrets + 32, 32);
 	memcpy(seg->ticket_secret, secrets + 64, 32);
+	memcpy(seg->stmt_secret, secrets + 96, 32);
 	compat_bzero(secrets, sizeof(secrets));
 	for (uint32_t i = 0; i < segtab.nslots; i++)
 		atomic_store(&segtab.slots[i].hold,

@@ -36,6 +36,7 @@ struct segment_sizes {
 	uint32_t dbs;
 	uint32_t users;
 	uint32_t clients; /* client rows for each worker */
+	uint32_t stmts;   /* prepared statements of each backend */
 };
 
 struct segment {
@@ -49,6 +50,7 @@ struct segment {
 	uint8_t cancel_secret[32]; /* random; keys of cancelkey.c */
 	uint8_t mock_secret[32];   /* random; salts of unknown users */
 	uint8_t ticket_secret[32]; /* random; TLS sessions to be resumed */
+	uint8_t stmt_secret[32];   /* random; names of prepared statements */
 
 	/* Written by the supervisor. */
 	_Atomic uint64_t conf_number; /* newest configuration published */
@@ -90,10 +92,12 @@ struct count_row;
  */
 struct segment_tables {
 	uint32_t nworkers, nprocs, nslots, npools, ndbs, nusers, nclients;
+	uint32_t nstmts;
 	uint32_t nwords; /* workers, rounded up to whole cache lines of words */
 	struct proc *procs;
 	struct slot *slots;
 	struct slot_row *infos;
+	unsigned char *stmts;   /* [slot], sets of nstmts (stmts.h) */
 	_Atomic uint64_t *have; /* [worker][slot] */
 	struct pool *pools;
 	struct party *dbs, *users;

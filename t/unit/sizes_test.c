@@ -44,6 +44,11 @@ START_TEST(generous_where_it_fits)
 	ck_assert_uint_ge(s.segment.clients, 100);
 	ck_assert_uint_eq(s.descriptors, s.min_descriptors + SIZES_SLOTS - 60);
 	ck_assert_uint_ge(s.min_descriptors, 100 + 60 + SIZES_MISC);
+	/* a reload may switch prepared statements on, and raise them */
+	ck_assert_uint_ge(s.segment.stmts, 512);
+	conf.max_prepared_statements = 1000;
+	sizes_of(&conf, 1 << 20, &s);
+	ck_assert_uint_eq(s.segment.stmts, 2000);
 }
 END_TEST
 
