@@ -17,6 +17,7 @@ struct users {
 	size_t count, room;
 	uint32_t *table; /* index + 1 into v, or 0; open addressing */
 	size_t mask;     /* its size, a power of two, minus 1 */
+	unsigned kinds;  /* that anybody has, a bit each */
 	struct arena arena;
 };
 
@@ -177,6 +178,7 @@ add(struct users *u, const struct user *user)
 	if (*at == 0)
 		*at = (uint32_t)++u->count;
 	u->v[*at - 1] = *user;
+	u->kinds |= 1u << user->kind;
 	return true;
 }
 
@@ -189,6 +191,12 @@ users_find(const struct users *u, const char *name)
 		return NULL;
 	at = *place(u, name);
 	return at == 0 ? NULL : &u->v[at - 1];
+}
+
+bool
+users_has(const struct users *u, enum user_kind kind)
+{
+	return u != NULL && (u->kinds & 1u << kind) != 0;
 }
 
 size_t

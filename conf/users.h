@@ -10,6 +10,7 @@
 #ifndef CONF_USERS_H
 #define CONF_USERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "conf/faults.h"
@@ -55,6 +56,9 @@ void users_free(struct users *u); /* wipes; NULL is allowed */
  * By name, through a hash; NULL: unknown.  `u` may be NULL: it knows nobody.
  */
 const struct user *users_find(const struct users *u, const char *name);
+
+/* Is there anybody with a secret of this kind? */
+bool users_has(const struct users *u, enum user_kind kind);
 
 /* All of them, by index, in no order that means anything. */
 size_t users_count(const struct users *u);

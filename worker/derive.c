@@ -34,7 +34,7 @@ struct derive_job {
 };
 
 static struct derive_job *jobs;
-static uint64_t uses, slices;
+static uint64_t uses, slices, work;
 static uint8_t tag_key[TAG];
 static bool has_tag_key;
 
@@ -230,17 +230,26 @@ derive_turn(void)
 	struct derive_job *job;
 	uint64_t end_us;
 	enum result r;
+	uint32_t from;
 
 	if (jobs == NULL)
 		return false;
 	end_us = clock_now_us() + SLICE_US;
 	job = job_next();
+	from = job->work.done;
 	do
 		r = scram_derive_run(&job->work, STEP);
 	while (r == WAIT && clock_now_us() < end_us);
+	work += job->work.done - from;
 	if (r != WAIT)
 		job_end(job, r == DONE);
 	return jobs != NULL;
+}
+
+uint64_t
+derive_work(void)
+{
+	return work;
 }
 
 void

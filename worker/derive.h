@@ -21,6 +21,7 @@
 #define WORKER_DERIVE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "worker/proto/scram.h"
 
@@ -48,6 +49,9 @@ void derive_cancel(struct derive *d);
 
 /* Once a turn.  True: there is more to do, do not sleep. */
 bool derive_turn(void);
+
+/* Iterations that were done here, ever: how much work it was. */
+uint64_t derive_work(void);
 
 /* Forget all keys (at the end; nobody waits any more). */
 void derive_fini(void);

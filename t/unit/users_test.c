@@ -56,6 +56,11 @@ START_TEST(grammar)
 	ck_assert_str_eq(users_find(u, "adjacent")->secret, "z");
 	ck_assert_str_eq(users_find(u, "last")->secret, "");
 	ck_assert_int_eq(users_find(u, "last")->kind, USER_NONE);
+	ck_assert(users_has(u, USER_PLAIN));
+	ck_assert(users_has(u, USER_NONE));
+	ck_assert(!users_has(u, USER_MD5));
+	ck_assert(!users_has(u, USER_SCRAM));
+	ck_assert(!users_has(NULL, USER_PLAIN));
 	ck_assert_ptr_null(users_find(u, "no"));
 	ck_assert_ptr_null(users_find(u, ""));
 	ck_assert_ptr_null(users_find(u, "ONE"));

@@ -17,6 +17,14 @@
 #include "worker/client/proof.h"
 #include "worker/self.h"
 
+/* Where all have verifiers, nobody is asked for less. */
+static bool
+is_all_scram(void)
+{
+	return secret_is_usual(USER_SCRAM) && !secret_is_usual(USER_PLAIN) &&
+	    !secret_is_usual(USER_MD5);
+}
+
 /* What this user is asked for, by the method and the kind of secret. */
 static enum greet_method
 method_for(const struct greet *g)
@@ -29,7 +37,10 @@ method_for(const struct greet *g)
 	case HBA_PASSWORD:
 		return GREET_PLAIN;
 	case HBA_MD5:
-		return g->secret.kind == USER_SCRAM ? GREET_SCRAM : GREET_MD5;
+		return g->secret.kind == USER_SCRAM ||
+			(g->secret.kind == USER_NONE && is_all_scram())
+		    ? GREET_SCRAM
+		    : GREET_MD5;
 	default:
 		return GREET_SCRAM;
 	}

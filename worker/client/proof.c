@@ -5,7 +5,10 @@
  * nobody learns names here.
  *
  * Where keys must be derived first (derive.h), a client is asked at once, and
- * its last message waits for them.
+ * its last message waits for them.  Whose proof takes none of that waits as
+ * long before it is refused, where there are others: keys are derived for
+ * nothing, at the same moment, by the same slices, and kept or forgotten as
+ * theirs are.  Whoever is right waits for nothing.
  */
 #include "worker/client/proof.h"
 
@@ -36,6 +39,8 @@ struct proof {
 	struct scram_keys want; /* a password in clear: what it must fit */
 	bool is_busy;           /* the client's last message waits */
 	bool has_keys;          /* the client's, in scram.keys */
+	bool is_mock;           /* keys that nobody needs are derived */
+	struct err why;         /* a refusal that waits for them */
 	size_t held_len;
 	uint8_t held[SCRAM_IN_MAX]; /* that message, of SCRAM */
 };
@@ -93,6 +98,32 @@ proof_failed(const struct greet *g, struct err *e)
 	return err_set(e, "28P01", say, "%s", say);
 }
 
+/* The salt and the rounds that nobody of this name would have. */
+static int
+nobody(const struct greet *g, struct scram_keys *out)
+{
+	if (scram_keys_mock(
+		out, seg->mock_secret, sizeof(seg->mock_secret), g->user) == -1)
+		return -1;
+	out->iterations = (uint32_t)self.conf->scram_iterations;
+	return 0;
+}
+
+/* The work that a secret in plain text takes, for who has none. */
+static int
+mimic_plain(struct proof *p, const struct scram_keys *salted)
+{
+	struct scram_keys k = *salted;
+	enum result r;
+
+	if (!secret_is_usual(USER_PLAIN))
+		return 0;
+	p->is_mock = true;
+	r = derive_start(&p->derive, "nobody", &k);
+	scram_keys_wipe(&k);
+	return r == FAIL ? -1 : 0;
+}
+
 /*
  * What the user has to prove: the keys of nobody, if there is no such user or
  * no secret that fits.  A plain-text secret gets the salt and the rounds that
@@ -103,23 +134,20 @@ static int
 keys_for(struct greet *g, struct scram_keys *out)
 {
 	const struct secret *s = &g->secret;
-	struct scram_keys nobody;
+	struct scram_keys none;
 
-	if (scram_keys_mock(&nobody, seg->mock_secret, sizeof(seg->mock_secret),
-		g->user) == -1)
+	if (nobody(g, &none) == -1)
 		return -1;
-	nobody.iterations = (uint32_t)self.conf->scram_iterations;
 	g->is_verifier =
 	    s->kind == USER_SCRAM && scram_keys_parse(out, s->text) == 0;
-	if (g->is_verifier)
-		return 0;
-	*out = nobody;
+	if (!g->is_verifier)
+		*out = none;
 	if (s->kind == USER_PLAIN)
 		return derive_start(&g->proof->derive, s->text, out) == FAIL
 		    ? -1
 		    : 0;
-	g->is_unknown = true;
-	return 0;
+	g->is_unknown = !g->is_verifier;
+	return mimic_plain(g->proof, &none);
 }
 
 _Static_assert(SCRAM_BINDING_MAX >= TLS_HASH_MAX, "any certificate's hash");
@@ -231,6 +259,27 @@ check_derived(
 	return r;
 }
 
+/* A wrong password that no verifier was needed for costs as much. */
+static enum result
+refuse_password(
+    struct client *c, struct greet *g, const char *said, struct err *e)
+{
+	struct scram_keys k;
+	struct proof *p;
+
+	if (g->method != GREET_PLAIN || !secret_is_usual(USER_SCRAM))
+		return refuse(g, e);
+	if (proof_make(c, g, e) == -1)
+		return FAIL;
+	p = g->proof;
+	p->is_mock = p->derive.is_guess = true;
+	proof_failed(g, &p->why);
+	p->is_busy =
+	    nobody(g, &k) == 0 && derive_start(&p->derive, said, &k) == WAIT;
+	scram_keys_wipe(&k);
+	return p->is_busy ? WAIT : refuse(g, e);
+}
+
 static enum result
 on_password(struct client *c, struct greet *g, struct field *f, struct err *e)
 {
@@ -252,7 +301,8 @@ on_password(struct client *c, struct greet *g, struct field *f, struct err *e)
 		is_right = digest_md5_check(s->text, g->user, g->salt, said);
 	else
 		is_right = digest_plain_check(s->text, g->user, said);
-	return is_right && !g->is_unknown ? DONE : refuse(g, e);
+	return is_right && !g->is_unknown ? DONE
+					  : refuse_password(c, g, said, e);
 }
 
 static enum result
@@ -278,6 +328,30 @@ run_scram(struct client *c, struct greet *g, const uint8_t *p, size_t len,
 	return client_send_wire(c, &w) == -1 ? WAIT : r;
 }
 
+/* The last message, while keys are derived: it waits for them, or its refusal
+ * does. */
+static enum result
+hold_scram(struct client *c, struct greet *g, struct field *f, struct err *e)
+{
+	struct proof *p = g->proof;
+	enum result r = WAIT;
+
+	if (!p->is_mock) {
+		memcpy(p->held, f->p, f->left);
+		p->held_len = f->left;
+	} else {
+		r = run_scram(c, g, f->p, f->left, e);
+		if (r != FAIL) {
+			if (r == DONE)
+				derive_cancel(&p->derive);
+			return r;
+		}
+		p->why = *e;
+	}
+	p->is_busy = true;
+	return WAIT;
+}
+
 static enum result
 on_scram(struct client *c, struct greet *g, struct field *f, struct err *e)
 {
@@ -295,10 +369,7 @@ on_scram(struct client *c, struct greet *g, struct field *f, struct err *e)
 		if (scram_server_choose(&p->scram, mechanism, e) == -1)
 			return FAIL;
 	} else if (p->derive.job != NULL && f->left <= sizeof(p->held)) {
-		memcpy(p->held, f->p, f->left);
-		p->held_len = f->left;
-		p->is_busy = true;
-		return WAIT;
+		return hold_scram(c, g, f, e);
 	}
 	return run_scram(c, g, f->p, f->left, e);
 }
@@ -320,11 +391,13 @@ on_derived(struct derive *d, const struct scram_keys *k)
 		greet_checked(c, FAIL, &e);
 		return;
 	}
-	if (p->greet->method == GREET_SCRAM)
+	if (p->greet->method == GREET_SCRAM && !p->is_mock)
 		scram_server_rekey(&p->scram, k);
 	if (!was_busy)
 		return;
-	if (p->greet->method == GREET_SCRAM)
+	if (p->is_mock)
+		e = p->why;
+	else if (p->greet->method == GREET_SCRAM)
 		r = run_scram(c, p->greet, p->held, p->held_len, &e);
 	else
 		r = compare_keys(p, k, &e);

@@ -9,6 +9,8 @@
 #include "worker/io/outer.h"
 #include "worker/self.h"
 
+static unsigned kinds_asked; /* that auth_query has said, a bit each */
+
 /* There is such a user, and this is the secret. */
 static int
 take(struct secret *s, const char *text, enum user_kind kind, struct err *e)
@@ -23,6 +25,15 @@ take(struct secret *s, const char *text, enum user_kind kind, struct err *e)
 	return 0;
 }
 
+static int
+learn(struct secret *s, const char *text, struct err *e)
+{
+	enum user_kind kind = users_kind(text);
+
+	kinds_asked |= 1u << kind;
+	return take(s, text, kind, e);
+}
+
 static void
 on_answer(struct asksecret *a, const struct asksecret_answer *got)
 {
@@ -31,8 +42,7 @@ on_answer(struct asksecret *a, const struct asksecret_answer *got)
 
 	if (got->status != ASK_WELL)
 		auth_found(s->client, &got->err);
-	else if (got->is_known &&
-	    take(s, got->secret, users_kind(got->secret), &e) == -1)
+	else if (got->is_known && learn(s, got->secret, &e) == -1)
 		auth_found(s->client, &e);
 	else
 		auth_found(s->client, NULL);
@@ -57,6 +67,13 @@ secret_find(struct client *c, struct greet *g, struct err *e)
 	if (r == WAIT)
 		client_set_state(c, CLIENT_AUTH);
 	return r;
+}
+
+bool
+secret_is_usual(enum user_kind kind)
+{
+	return users_has(self.conf->users, kind) ||
+	    (kinds_asked & 1u << kind) != 0;
 }
 
 bool

@@ -33,6 +33,12 @@ struct secret {
  */
 enum result secret_find(struct client *c, struct greet *g, struct err *e);
 
+/*
+ * Has anybody such a secret, as far as is known here: in auth_file, or by what
+ * auth_query has said?  Who does not exist is treated like those who do.
+ */
+bool secret_is_usual(enum user_kind kind);
+
 /* It is being looked up: whatever the client sends waits. */
 bool secret_is_asked_for(const struct secret *s);
 
