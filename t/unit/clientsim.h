@@ -114,7 +114,7 @@ sim_start(struct sim *s, const char *user, const char *database)
 	struct wire w;
 
 	wire_init(&w, bytes, sizeof(bytes));
-	startup_build(&w, user, database, NULL, 0);
+	startup_build(&w, 0, user, database, NULL, 0);
 	sim_send(s, bytes, w.len);
 }
 
