@@ -16,6 +16,8 @@
 	"wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 #define MD5 "md5a3556571e93b0d20722ba62be61e8c2d"
 
+static bool is_slow; /* the client, before its last message */
+
 enum { ROUNDS = 4096, WORK = ROUNDS - 1 /* the first is no slice's */ };
 
 static const char mixed[] = "\"plain\" \"secret\"\n\"plain2\" \"secret\"\n"
@@ -109,6 +111,8 @@ scram(struct sim *s, const char *user, const char *password, const char *tail)
 	    0);
 	ck_assert_int_eq(scram_client_rekey(&sc, &k, &e), WAIT);
 	snprintf(last, sizeof(last), "%.*s%s", (int)sc.out_len, sc.out, tail);
+	while (is_slow && derive_turn())
+		continue;
 	say(s, NULL, last, strlen(last));
 	scram_client_fini(&sc);
 }
@@ -228,6 +232,34 @@ START_TEST(right_waits_for_nothing)
 }
 END_TEST
 
+/* The keys are there before the client's last word. */
+START_TEST(slow_clients)
+{
+	static const char *const right[] = { "plain", "secret", "verifier",
+		"pencil" };
+	struct sim s;
+
+	set_up("scram-sha-256", mixed);
+	is_slow = true;
+	for (int i = 0; i < 5; i++) {
+		uint64_t before = derive_work();
+
+		scram(&s, all[i], "wrong", "");
+		ck_assert_uint_eq(derive_work() - before, WORK);
+		ck_assert_uint_eq(finish(&s, wrong(all[i])), 0);
+	}
+	derive_fini();
+	for (int i = 0; i < 4; i += 2) {
+		scram(&s, right[i], right[i + 1], "");
+		ck_assert_int_eq(s.c->state, CLIENT_CONSOLE);
+		ck_assert_uint_eq(finish(&s, NULL), 0);
+	}
+	/* not even by the secret that stands for none */
+	scram(&s, "nobody", "nobody", "");
+	ck_assert_uint_eq(finish(&s, wrong("nobody")), 0);
+}
+END_TEST
+
 /* Where nobody costs anything, nobody does. */
 START_TEST(verifiers_alone)
 {
@@ -317,6 +349,7 @@ main(void)
 		TEST(malformed_costs_the_same),
 		TEST(scram_is_shared_alike),
 		TEST(right_waits_for_nothing),
+		TEST(slow_clients),
 		TEST(verifiers_alone),
 		TEST(md5_is_asked_of_all),
 		TEST(plain_costs_the_same),

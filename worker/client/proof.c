@@ -341,11 +341,8 @@ hold_scram(struct client *c, struct greet *g, struct field *f, struct err *e)
 		p->held_len = f->left;
 	} else {
 		r = run_scram(c, g, f->p, f->left, e);
-		if (r != FAIL) {
-			if (r == DONE)
-				derive_cancel(&p->derive);
+		if (r != FAIL)
 			return r;
-		}
 		p->why = *e;
 	}
 	p->is_busy = true;
