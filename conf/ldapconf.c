@@ -8,6 +8,7 @@
 #include <strings.h>
 #include "conf/compat.h"
 #include "conf/hba.h"
+#include "conf/value.h"
 
 static const char user_mark[] = "$username";
 
@@ -93,18 +94,6 @@ take_port(struct ldapconf *l, const char *value, char why[LDAPCONF_WHY])
 
 /* --- ldapurl -------------------------------------------------------------- */
 
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* %XX in place; false: torn, or a zero byte. */
 static bool
 decode(char *s)
@@ -113,10 +102,10 @@ decode(char *s)
 
 	for (; *s != '\0'; s++) {
 		if (*s == '%') {
-			int high = hex(s[1]);
-			int low = high == -1 ? -1 : hex(s[2]);
+			int high = value_digit(s[1]);
+			int low = high > 15 ? high : value_digit(s[2]);
 
-			if (low == -1 || high * 16 + low == 0)
+			if (low > 15 || high + low == 0)
 				return false;
 			*to++ = (char)(high * 16 + low);
 			s += 2;

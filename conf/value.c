@@ -8,9 +8,8 @@
 
 #define TIME_MAX_MS ((int64_t)10 * 1000 * 1000 * 1000 * 1000) /* 300 years */
 
-/* What a digit counts in any base; 99 when it is none. */
-static int
-digit(char c)
+int
+value_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -18,7 +17,7 @@ digit(char c)
 		return c - 'a' + 10;
 	if (c >= 'A' && c <= 'F')
 		return c - 'A' + 10;
-	return 99;
+	return VALUE_NO_DIGIT;
 }
 
 /*
@@ -31,8 +30,8 @@ scan(const char *s, int base, int64_t max, int64_t *out, const char **end)
 	int64_t n = 0;
 	const char *p = s;
 
-	for (; digit(*p) < base; p++) {
-		int d = digit(*p);
+	for (; value_digit(*p) < base; p++) {
+		int d = value_digit(*p);
 
 		if (n > (max - d) / base)
 			return -1;

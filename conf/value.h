@@ -17,6 +17,10 @@ struct value_choice {
 	int value;
 };
 
+/* What a digit counts in any base up to 16; VALUE_NO_DIGIT: it is none. */
+#define VALUE_NO_DIGIT 99
+int value_digit(char c);
+
 /* Decimal, 0x hexadecimal or 0 octal; refused outside of [min, max]. */
 int value_int(const char *text, int64_t min, int64_t max, int64_t *out);
 
