@@ -53,6 +53,8 @@ static const char *const points[] = {
 	"pool.greeting.written",
 	"pool.join.found",
 	"pool.join.joined",
+	"pool.keys.locked",
+	"pool.keys.written",
 	"pool.login.drop",
 	"pool.make.filled",
 	"pool.make.parties",

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf/compat.h"
+#include "shm/crash.h"
 #include "shm/pool.h"
 #include "shm/seqcopy.h"
 #include "shm/trylock.h"
@@ -17,8 +18,11 @@ pool_keys_write(struct pool *p, uint32_t me, const struct pool_keys *k)
 	compat_bzero(&old, sizeof(old));
 	if (is_same || !trylock_take(&p->keys_lock, me))
 		return;
+	/* The old keys, or none, and a lock that repair frees. */
+	CRASH_POINT("pool.keys.locked");
 	seqcopy_write(&p->keys_seq, p->keys, k, sizeof(*k));
 	/* Whole keys and a lock that repair frees. */
+	CRASH_POINT("pool.keys.written");
 	trylock_drop(&p->keys_lock, me);
 }
 

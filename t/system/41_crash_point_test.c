@@ -22,6 +22,8 @@
 #define WORKERS 3
 #define POOL    4
 
+#define SCRAM_USER "user=scram_u password='" PG_PASSWORD "'"
+
 static char points[128][64];
 static int npoints;
 
@@ -56,13 +58,30 @@ static const char *
 order_for(int i)
 {
 	static const char *const rare[] = { "pool.make", "pool.failure",
-		"pool.greeting", "pool.party", "pool.reclaim", "open.failed" };
+		"pool.greeting", "pool.keys", "pool.party", "pool.reclaim",
+		"open.failed" };
 
 	for (size_t k = 0; k < sizeof(rare) / sizeof(*rare); k++)
 		if (!strncmp(points[i], rare[k], strlen(rare[k])))
 			return text("POOLER_CRASH=%s:1", points[i]);
 	return text(
 	    "POOLER_CRASH=%s:%d:%d", points[i], i % 2 ? 5 : 1, i % WORKERS);
+}
+
+/* One user proves himself by SCRAM, so that his keys stand in the segment. */
+static void
+demand_scram(struct pooler *p)
+{
+	const char *file = text("%s/hba", p->dir);
+
+	spew(file,
+	    "host all scram_u all scram-sha-256\n"
+	    "host all all all trust\nlocal all all trust\n");
+	spawn_own(file);
+	pooler_set(p, "auth_type = hba\nauth_hba_file = %s/hba", p->dir);
+	pooler_auth(p, "scram_u",
+	    pg_ask(pg,
+		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
 }
 
 static struct pooler *
@@ -82,6 +101,7 @@ start(int point)
 	pooler_workers(p, WORKERS);
 	pooler_db(
 	    p, "refused = host=127.0.0.1 port=%d dbname=no_such_db", pg->port);
+	demand_scram(p);
 	pooler_set(p, "default_pool_size = %d\nmax_client_conn = 200", POOL);
 	pooler_set(p, "server_lifetime = 0.3\nserver_login_retry = 0.1");
 	pooler_set(p, "max_db_connections = %d\nreserve_pool_size = 1", POOL);
@@ -120,6 +140,7 @@ stir(struct pooler *p)
 	PGconn *c = PQconnectdb(pooler_at(p, "dbname=refused"));
 
 	PQfinish(c);
+	PQfinish(PQconnectdb(pooler_at(p, SCRAM_USER)));
 	kill(p->pid, SIGHUP);
 }
 
@@ -150,6 +171,9 @@ whole(struct pooler *p)
 
 	UNTIL(
 	    10000, pg_backends(pg, "datname = 'app' AND state <> 'idle'") == 0);
+	c[0] = pooler_conn(p, SCRAM_USER);
+	ck_assert_int_eq(sql_num(c[0], "SELECT 1"), 1);
+	PQfinish(c[0]);
 	for (int i = 0; i < POOL; i++) {
 		c[i] = pooler_conn(p, "");
 		sql_send(c[i], "BEGIN");
