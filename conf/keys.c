@@ -119,6 +119,9 @@ const struct conf_key keys_global[] = {
 	{ COUNT(max_prepared_statements, "200"), LATER,
 	    .doc = "Prepared statements kept on a server for clients in "
 		   "transaction and statement mode. 0: none." },
+	{ COUNT(max_statement_memory, "268435456"), LATER,
+	    .doc = "Bytes that a worker keeps of what clients have prepared; "
+		   "each may have a quarter of them." },
 	{ INT(scram_iterations, 1, INT_MAX, "4096"),
 	    .doc = "Rounds of hashing when a SCRAM secret is made from a "
 		   "plain password." },

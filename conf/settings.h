@@ -148,6 +148,7 @@ struct conf {
 	const char *job_name;
 	int stats_period; /* seconds */
 	int max_prepared_statements;
+	int max_statement_memory;
 	int scram_iterations;
 	int workers; /* never 0 once loaded */
 	int64_t worker_stuck_timeout_ms;

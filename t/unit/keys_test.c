@@ -201,9 +201,11 @@ START_TEST(as_in_pgbouncer)
 		    want[i].name);
 	}
 	/* and ours */
-	ck_assert_uint_eq(keys_n_global, n + 5);
+	ck_assert_uint_eq(keys_n_global, n + 6);
 	ck_assert_str_eq(
 	    keys_find(KEY_GLOBAL, "max_client_logins")->dflt, "1000");
+	ck_assert_str_eq(
+	    keys_find(KEY_GLOBAL, "max_statement_memory")->dflt, "268435456");
 	ck_assert_str_eq(
 	    keys_find(KEY_GLOBAL, "server_tls_negotiation")->dflt, "postgres");
 	ck_assert_str_eq(keys_find(KEY_GLOBAL, "server_protocol")->dflt, "3.0");
