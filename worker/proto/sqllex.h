@@ -80,15 +80,16 @@ bool sqllex_is_string(const struct sqllex_token *t);
 /*
  * The value of an identifier: folded to lower case (ASCII) unless it was
  * quoted, without its quotes, cut off at 63 bytes as the server does.
- * The length, or -1: no identifier, empty, a U&"" with an escape or, too long,
- * with bytes that may be cut off elsewhere.  `to` is ended in each case.
+ * The length, or -1: no identifier, empty, U&"" (whose escape character stands
+ * behind it), or so long that where it is cut depends on the encoding.
+ * `to` is then not to be read.
  */
 int sqllex_name(const struct sqllex_token *t, char to[SQLLEX_NAME]);
 
 /*
  * The value of a string constant in at most `size` bytes, ended by NUL.
  * The length, or -1: no such constant, no room, or an escape that cannot be
- * told (U&'\...', or \u beyond ASCII, which depends on the encoding).
+ * told (any U&'', \v, and \u beyond ASCII).  `to` is then not to be read.
  */
 int sqllex_value(const struct sqllex_token *t, char *to, size_t size);
 
