@@ -23,9 +23,9 @@ enum section {
 	SECTION_UNKNOWN
 };
 
-/* Where a setting was last given; line 0: nowhere. */
+/* Where a setting was last given. */
 struct spot {
-	const char *file;
+	const char *file; /* NULL: nowhere; "": in a pin */
 	unsigned line;
 };
 
@@ -249,7 +249,7 @@ on_tls_fault(void *arg, const char *key, const char *why)
 	struct loading *l = arg;
 	const struct spot *at = spot_of(l, key);
 
-	if (at->line == 0)
+	if (at->file == NULL)
 		at = spot_of(l,
 		    key[0] == 'c' ? "client_tls_sslmode"
 				  : "server_tls_sslmode");
@@ -259,7 +259,9 @@ on_tls_fault(void *arg, const char *key, const char *why)
 static void
 load_tls(struct loading *l)
 {
-	const struct tlsconf_ear ear = { .tell = on_tls_fault, .arg = l };
+	const struct tlsconf_ear ear = {
+		.tell = on_tls_fault, .arg = l, .halves = &l->faults->halves
+	};
 
 	tlsconf_load(l->c, l->files, &ear);
 }
@@ -370,7 +372,7 @@ load_rules(struct loading *l)
 		check_rule(l, hba_at(c->hba, i));
 }
 
-/* --- load, reload, free ------------------------------------------------- */
+/* --- load and free ----------------------------------------------------- */
 
 void
 conf_free(struct conf *c)
@@ -424,60 +426,4 @@ conf_load(const struct conf_files *files, struct conf_faults *faults)
 		return l.c;
 	conf_free(l.c);
 	return NULL;
-}
-
-/*
- * Root read these; the user that we have become may not.  What they held then
- * is what they hold for us.
- */
-static void
-keep_tls_files(const struct conf *running, struct conf_files *files,
-    struct conf_faults *faults)
-{
-	const struct {
-		const char *path;
-		const struct conf_bytes *b;
-	} v[] = { { running->client_tls_key_file, &running->client_tls_key },
-		{ running->client_tls_cert_file, &running->client_tls_cert },
-		{ running->client_tls_ca_file, &running->client_tls_ca },
-		{ running->server_tls_key_file, &running->server_tls_key },
-		{ running->server_tls_cert_file, &running->server_tls_cert },
-		{ running->server_tls_ca_file, &running->server_tls_ca } };
-
-	for (size_t i = 0; i < sizeof(v) / sizeof(*v); i++)
-		if (v[i].b->p != NULL &&
-		    conf_files_keep(files, v[i].path, v[i].b->p, v[i].b->len))
-			conf_faults_warn(faults, v[i].path, 0,
-			    "this user may not read it; what it held at start "
-			    "stays in force");
-}
-
-struct conf *
-conf_reload(const struct conf *running, struct conf_files *files,
-    struct conf_faults *faults)
-{
-	struct err e = { .log = "" };
-	char buf[32];
-
-	for (size_t i = 0; i < keys_n_global; i++) {
-		const struct conf_key *key = &keys_global[i];
-		const char *value = keys_show(key, running, buf);
-		int rc = 0;
-
-		if (value == NULL)
-			value = "";
-		if (key->when == KEY_START)
-			rc = conf_files_pin(
-			    files, CONF_PIN_KEEP, key->name, value, &e);
-		else if (key->dflt == NULL)
-			rc = conf_files_pin(
-			    files, CONF_PIN_UNSET, key->name, value, &e);
-		if (rc == -1) {
-			conf_faults_add(faults, NULL, 0, "%s", e.log);
-			return NULL;
-		}
-	}
-	conf_files_read_named(files);
-	keep_tls_files(running, files, faults);
-	return conf_load(files, faults);
 }

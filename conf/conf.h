@@ -34,6 +34,21 @@ conf_load(const struct conf_files *files, struct conf_faults *faults);
 struct conf *conf_reload(const struct conf *running, struct conf_files *files,
     struct conf_faults *faults);
 
+/* A setting of [pgbouncer], and what it is to be. */
+struct conf_setting {
+	const char *key; /* as the table of settings has it */
+	const char *value;
+};
+
+/*
+ * The same with `n` settings changed: `files` are those of what runs, as its
+ * snapshot has them, and keep their bytes but for the files that have to do
+ * with these settings (conf_files_set()), which are read anew.  The
+ * settings are pinned.  A key that is unknown or needs a restart is a fault.
+ */
+struct conf *conf_set(struct conf_files *files, const struct conf_setting *v,
+    size_t n, struct conf_faults *faults);
+
 void conf_free(struct conf *c); /* wipes; NULL is allowed */
 
 /* Log one WARNING that names all settings which are not yet in effect. */

@@ -24,6 +24,7 @@ struct conf_faults {
 	struct conf_fault *v;
 	size_t count;  /* faults and warnings, in the order of the file */
 	size_t faults; /* those that refuse */
+	size_t halves; /* of these: a certificate and a key that are no pair */
 };
 
 #define CONF_FAULTS_MAX 1000 /* the rest is counted, not kept */

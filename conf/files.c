@@ -254,6 +254,142 @@ conf_files_read_named(struct conf_files *files)
 	}
 }
 
+/* --- what is to be read anew -------------------------------------------- */
+
+struct marks {
+	const struct conf_files *files;
+	bool drop[CONF_FILES_MAX]; /* by index */
+};
+
+static bool
+is_rules(const char *key)
+{
+	for (size_t i = 0; i < sizeof(naming_rules) / sizeof(*naming_rules);
+	     i++)
+		if (strcmp(key, naming_rules[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Is what `name` names to be read anew when `key` changes? */
+static bool
+is_kin(const char *key, const char *name)
+{
+	static const char *const sides[] = { "client_tls", "server_tls" };
+
+	for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++)
+		if (strncmp(key, sides[i], strlen(sides[i])) == 0)
+			return strncmp(name, sides[i], strlen(sides[i])) == 0;
+	return strcmp(key, name) == 0;
+}
+
+/* The main file and its includes are never dropped. */
+static bool
+find_and_keep(void *arg, const char *name, struct lex_text *text)
+{
+	struct marks *m = arg;
+	const struct conf_file *f = conf_files_find(m->files, name);
+
+	if (f == NULL)
+		return false;
+	m->drop[f - m->files->v] = false;
+	text->name = f->name;
+	text->bytes = f->bytes;
+	text->len = f->len;
+	return true;
+}
+
+static void
+keep_main(struct marks *m)
+{
+	struct lex_text text;
+	struct lex_event ev;
+	struct lex l;
+
+	if (!find_and_keep(m, m->files->v[0].name, &text))
+		return;
+	lex_init(&l, &text, find_and_keep, m);
+	do
+		lex_next(&l, &ev);
+	while (ev.kind != LEX_END);
+	lex_fini(&l);
+}
+
+/* Were we root when we read it, and may not any more? */
+static bool
+is_refused(const char *path)
+{
+	return access(path, R_OK) == -1 && (errno == EACCES || errno == EPERM);
+}
+
+/* Mark what is to be read anew, as the settings name it now. */
+static void
+mark_kin(struct conf_files *files, const char *key, struct marks *m)
+{
+	bool all = is_rules(key);
+	char path[NAME_MAX_BYTES];
+	const struct conf_file *f;
+
+	m->files = files;
+	/* a rule file is known by being no other */
+	for (size_t i = 0; i < files->count; i++)
+		m->drop[i] = all;
+	for (size_t i = 0; i < sizeof(naming) / sizeof(*naming); i++) {
+		if (!all && !is_kin(key, naming[i]))
+			continue;
+		find_named(files, naming[i], path, sizeof(path));
+		f = conf_files_find(files, path);
+		if (f != NULL)
+			m->drop[f - files->v] = !all;
+	}
+	keep_main(m);
+}
+
+/*
+ * Drop what was named or is.  How many are kept all the same: they are needed
+ * and nobody could read them again.
+ */
+static size_t
+drop_marked(
+    struct conf_files *files, const struct marks *was, const struct marks *is)
+{
+	size_t kept = 0, refused = 0;
+
+	for (size_t i = 0; i < files->count; i++) {
+		struct conf_file *f = &files->v[i];
+		bool is_needed = is->drop[i] && is_refused(f->name);
+
+		refused += is_needed;
+		if (is_needed || (!was->drop[i] && !is->drop[i])) {
+			files->v[kept++] = *f;
+			continue;
+		}
+		files->bytes -= f->len;
+		free(f->name);
+		wipe(f->bytes, f->len);
+	}
+	files->count = kept;
+	return refused;
+}
+
+int
+conf_files_set(struct conf_files *files, const char *key, const char *value,
+    size_t *refused, struct err *e)
+{
+	struct marks was, is;
+
+	*refused = 0;
+	if (files->count == 0)
+		return err_set(e, STATE, say, "there are no files");
+	mark_kin(files, key, &was);
+	if (conf_files_pin(files, CONF_PIN_SET, key, value, e) == -1)
+		return -1;
+	mark_kin(files, key, &is);
+	*refused = drop_marked(files, &was, &is);
+	conf_files_read_named(files);
+	return 0;
+}
+
 int
 conf_files_put(struct conf_files *files, const char *name, const char *bytes,
     size_t len, struct err *e)
@@ -273,8 +409,7 @@ conf_files_keep(
 {
 	struct conf_file *f;
 
-	if (conf_files_find(files, path) != NULL || access(path, R_OK) == 0 ||
-	    (errno != EACCES && errno != EPERM))
+	if (conf_files_find(files, path) != NULL || !is_refused(path))
 		return false;
 	f = add_file(files, path, len, NULL);
 	if (f == NULL)

@@ -89,6 +89,16 @@ int conf_files_pin(struct conf_files *files, enum conf_pin_how how,
     const char *key, const char *value, struct err *e);
 
 /*
+ * Pin `key` (CONF_PIN_SET), and read anew the files that have to do with it:
+ * what it named and what it names; with a key of one side's TLS all of that
+ * side, with one of the rules all of these.  The rest keeps its bytes.
+ * `refused`: how many of them were read as root and cannot be read again;
+ * what they held holds on.
+ */
+int conf_files_set(struct conf_files *files, const char *key, const char *value,
+    size_t *refused, struct err *e);
+
+/*
  * Write all to the start of `fd`, and the other way round.  The position of
  * `fd` is neither used nor moved: its duplicates share it.  Restore trusts no
  * length that it reads; after -1 `files` is empty.

@@ -22,6 +22,9 @@ struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 struct tlsconf_ear {
 	void (*tell)(void *arg, const char *key, const char *why);
 	void *arg;
+	/* counts what another value of the key or the certificate would mend:
+	 * each is good, but they are no pair; may be NULL */
+	size_t *halves;
 };
 
 /*

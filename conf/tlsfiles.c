@@ -91,6 +91,14 @@ set_certs(struct tlsconf_side *s, SSL_CTX *x, const char *name,
 		tlsconf_tell(s, name, "\"%.100s\" holds no certificate", file);
 }
 
+/* What was just told is wrong with the pair, not with the one or the other. */
+static void
+count_half(struct tlsconf_side *s)
+{
+	if (s->ear->halves != NULL)
+		++*s->ear->halves;
+}
+
 static void
 set_key(struct tlsconf_side *s, SSL_CTX *x)
 {
@@ -105,17 +113,28 @@ set_key(struct tlsconf_side *s, SSL_CTX *x)
 		    "\"%.100s\" holds no private key that can be read (one "
 		    "with a pass phrase cannot): %s",
 		    s->key_file, tlsconf_reason());
-	else if (cert != NULL && X509_check_private_key(cert, key) != 1)
+	else if (cert != NULL && X509_check_private_key(cert, key) != 1) {
 		tlsconf_tell(s, "key_file",
 		    "the key in \"%.100s\" does not fit the certificate",
 		    s->key_file);
-	else if (SSL_CTX_use_PrivateKey(x, key) != 1)
+		count_half(s);
+	} else if (SSL_CTX_use_PrivateKey(x, key) != 1)
 		tlsconf_tell(s, "key_file",
 		    "the key in \"%.100s\" is not usable: %s", s->key_file,
 		    tlsconf_reason());
 	ERR_clear_error();
 	EVP_PKEY_free(key);
 	BIO_free(bio);
+}
+
+/* `name` is empty, and must not be. */
+static void
+tell_missing(struct tlsconf_side *s, const char *name, const char *why)
+{
+	tlsconf_tell(s, name, "%s", why);
+	/* clients are not served without: that is nobody's first half */
+	if (s->which == TLS_SERVERS)
+		count_half(s);
 }
 
 /* Which files must be there, and what is in them. */
@@ -128,13 +147,13 @@ tlsconf_set_files(struct tlsconf_side *s, SSL_CTX *x)
 	if (s->cert.p != NULL)
 		set_certs(s, x, "cert_file", s->cert_file, &s->cert, take_own);
 	else if (s->cert_file[0] == '\0' && (must || s->key_file[0] != '\0'))
-		tlsconf_tell(s, "cert_file", "%s",
+		tell_missing(s, "cert_file",
 		    must ? "clients over TLS need a certificate"
 			 : "a key needs its certificate");
 	if (s->key.p != NULL)
 		set_key(s, x);
 	else if (s->key_file[0] == '\0' && (must || s->cert_file[0] != '\0'))
-		tlsconf_tell(s, "key_file", "a certificate needs its key");
+		tell_missing(s, "key_file", "a certificate needs its key");
 	if (s->ca.p != NULL)
 		set_certs(s, x, "ca_file", s->ca_file, &s->ca, take_authority);
 	else if (s->ca_file[0] == '\0' && s->sslmode >= SSLMODE_VERIFY_CA)

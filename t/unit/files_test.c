@@ -268,6 +268,168 @@ START_TEST(kept_when_refused)
 }
 END_TEST
 
+/* --- one setting changes -------------------------------------------------- */
+
+static const char *
+bytes_of(const char *name)
+{
+	const struct conf_file *f = conf_files_find(&files, name);
+
+	return f == NULL ? "(none)" : f->bytes;
+}
+
+static void
+set(const char *key, const char *value)
+{
+	size_t refused = 77;
+
+	ck_assert_int_eq(conf_files_set(&files, key, value, &refused, &e), 0);
+	ck_assert_uint_eq(refused, 0);
+}
+
+/* Everything is there, was read, and has changed on the disk. */
+static void
+read_and_change(void)
+{
+	static const char *const names[] = { "ck", "ck2", "cc", "sk", "users",
+		"users2", "hba", "hba2", "more", "ident" };
+
+	put("main.ini",
+	    "%include a.ini\n[pooler]\nclient_tls_key_file = ck\n"
+	    "client_tls_cert_file = cc\nserver_tls_key_file = sk\n"
+	    "auth_file = users\nauth_hba_file = hba\n"
+	    "auth_ident_file = ident\n");
+	put("a.ini", "[pgbouncer]\nlogfile = 1\n");
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		put(names[i], "#old");
+	put("hba", "#old\ninclude more\n");
+	ck_assert_int_eq(conf_files_read(&files, "main.ini", &e), 0);
+	ck_assert_uint_eq(files.count, 9);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		put(names[i], "#new");
+	put("hba2", "#new\ninclude more\n");
+	put("main.ini", "[pooler]\nauth_file = ck2\n");
+	put("a.ini", "");
+}
+
+/* `v`: what each of these holds now, in this order. */
+static void
+expect(const char *const v[6])
+{
+	static const char *const names[] = { "ck", "cc", "sk", "users", "more",
+		"ident" };
+
+	for (size_t i = 0; i < 6; i++)
+		ck_assert_msg(strcmp(bytes_of(names[i]), v[i]) == 0, "%s: %s",
+		    names[i], bytes_of(names[i]));
+	/* never these: they are for a reload */
+	ck_assert_ptr_eq(conf_files_find(&files, "main.ini"), &files.v[0]);
+	ck_assert_ptr_nonnull(strstr(files.v[0].bytes, "auth_file = users"));
+	ck_assert_ptr_nonnull(strstr(bytes_of("a.ini"), "logfile"));
+}
+
+#define O "#old"
+#define N "#new"
+
+START_TEST(set_reads_what_it_must)
+{
+	static const char *const none[] = { O, O, O, O, O, O },
+				 *const tls[] = { N, N, O, O, O, O },
+				 *const users[] = { N, N, O, "(none)", O, O },
+				 *const rules[] = { N, N, O, "(none)", N, N };
+
+	read_and_change();
+	set("pool_mode", "session");
+	expect(none);
+	ck_assert_uint_eq(files.count, 9);
+	set("client_tls_sslmode", "require");
+	expect(tls);
+	set("auth_file", "users2");
+	expect(users);
+	ck_assert_str_eq(bytes_of("users2"), N);
+	ck_assert_uint_eq(files.count, 9);
+	set("auth_hba_file", "hba2");
+	expect(rules);
+	ck_assert_ptr_nonnull(strstr(bytes_of("hba2"), N));
+	ck_assert_str_eq(bytes_of("hba"), "(none)");
+	ck_assert_uint_eq(files.count, 9);
+	/* the bytes are still counted right */
+	set("auth_file", "");
+	ck_assert_str_eq(bytes_of("users2"), "(none)");
+	ck_assert_uint_eq(files.n_pins, 4);
+}
+END_TEST
+
+START_TEST(set_names_another_file)
+{
+	size_t sum = 0;
+
+	read_and_change();
+	set("client_tls_key_file", "ck2");
+	ck_assert_str_eq(bytes_of("ck2"), N);
+	ck_assert_str_eq(bytes_of("ck"), "(none)");
+	ck_assert_str_eq(bytes_of("cc"), N);
+	ck_assert_str_eq(bytes_of("sk"), O);
+	/* what is gone, is missing; what others need, is not */
+	set("client_tls_key_file", "gone");
+	ck_assert_str_eq(bytes_of("ck2"), "(none)");
+	set("client_tls_key_file", "sk");
+	set("client_tls_key_file", "ck");
+	ck_assert_str_eq(bytes_of("sk"), N);
+	/* nobody makes us forget the main file */
+	set("auth_file", "main.ini");
+	set("auth_file", "a.ini");
+	set("auth_file", "users");
+	ck_assert_str_eq(files.v[0].name, "main.ini");
+	ck_assert_ptr_nonnull(conf_files_find(&files, "a.ini"));
+	ck_assert_uint_eq(files.n_pins, 2);
+	for (size_t i = 0; i < files.count; i++)
+		sum += files.v[i].len;
+	ck_assert_uint_eq(files.bytes, sum);
+}
+END_TEST
+
+/* What root has read holds on; what is not needed does not. */
+static int
+set_refused(void)
+{
+	size_t refused;
+
+	if (conf_files_set(
+		&files, "client_tls_sslmode", "allow", &refused, &e) == -1 ||
+	    refused != 1 || strcmp(bytes_of("ck"), O) != 0 ||
+	    strcmp(bytes_of("cc"), N) != 0)
+		return 1;
+	if (conf_files_set(
+		&files, "client_tls_key_file", "ck2", &refused, &e) == -1 ||
+	    refused != 0 || strcmp(bytes_of("ck"), "(none)") != 0)
+		return 2;
+	return 0;
+}
+
+START_TEST(set_keeps_when_refused)
+{
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		puts("files: set_keeps_when_refused needs root: not run");
+		return;
+	}
+	read_and_change();
+	ck_assert_int_eq(chmod("ck", 0600), 0);
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(setuid(65534) == 0 ? set_refused() : 9);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+#undef O
+#undef N
+
 int
 main(void)
 {
@@ -289,6 +451,9 @@ main(void)
 	tcase_add_test(tc, pinned_auth_file);
 	tcase_add_test(tc, tls_files);
 	tcase_add_test(tc, kept_when_refused);
+	tcase_add_test(tc, set_reads_what_it_must);
+	tcase_add_test(tc, set_names_another_file);
+	tcase_add_test(tc, set_keeps_when_refused);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
