@@ -41,7 +41,7 @@ static const struct child_kind kinds[] = {
 };
 
 struct arguments {
-	struct reload_source source;
+	struct candidate_source source;
 	bool is_daemon;
 	bool is_quiet;
 	bool is_reboot;
@@ -184,19 +184,17 @@ die(const struct conf *c, const struct daemon_user *user, const struct err *e)
 }
 
 static struct conf *
-load(const struct arguments *a)
+load(const struct arguments *a, struct conf_files *files)
 {
 	struct conf_faults faults;
-	struct conf_files files;
 	struct conf *c;
 
 	conf_faults_init(&faults);
-	c = reload_read(&a->source, &files, &faults);
+	c = candidate_read(&a->source, files, &faults);
 	conf_faults_log(&faults);
 	if (c == NULL && !a->is_check)
 		fatal("configuration %s: %zu faults", a->source.path,
 		    faults.faults);
-	conf_files_free(&files);
 	conf_faults_free(&faults);
 	return c;
 }
@@ -204,8 +202,10 @@ load(const struct arguments *a)
 static int
 check_only(const struct arguments *a)
 {
-	struct conf *c = load(a);
+	struct conf_files files;
+	struct conf *c = load(a, &files);
 
+	conf_files_free(&files);
 	if (c == NULL)
 		return 1;
 	conf_free(c);
@@ -285,6 +285,7 @@ main(int argc, char **argv)
 	struct arguments a = { .is_daemon = false };
 	struct supervisor_start start = { .kinds = kinds };
 	struct daemon_user user;
+	struct conf_files files;
 	struct limits limits;
 	struct sizes sizes;
 	struct conf *c;
@@ -297,7 +298,7 @@ main(int argc, char **argv)
 	log_verbose(a.source.verbose);
 	if (a.is_check)
 		return check_only(&a);
-	c = load(&a);
+	c = load(&a, &files);
 	if (a.is_reboot)
 		log_error(NULL,
 		    "-R (take over from a running pooler) is "
@@ -311,6 +312,7 @@ main(int argc, char **argv)
 		fatal("out of memory");
 	start.source = &a.source;
 	start.conf = c;
+	start.files = &files;
 	start.sizes = &sizes.segment;
 	conf_warn_later(c);
 	log_info(NULL,

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/compat.h"
+#include "conf/keys.h"
 #include "conf/log.h"
 #include "conf/tlsconf.h"
 #include "master/children.h"
@@ -16,65 +16,31 @@
 
 enum { RELOAD_ANSWERS = 64 };
 
+/* Who asked for a change. */
+struct asked {
+	uint32_t asker; /* a worker, or PROC_NOBODY */
+	uint32_t set_len;
+	uint64_t id;
+	uint8_t set[MSG_SET_KEY + MSG_SET_VALUE]; /* the text of MSG_SET */
+};
+
 /* Somebody waits to hear that all workers act on configuration `number`. */
 struct answer {
-	uint32_t asker;
+	struct asked by;
 	pid_t pid; /* of the asker: its replacement has asked nothing */
-	uint64_t id;
 	uint64_t number;
 	uint64_t until_ms;
 };
 
-static struct reload_source source;
+static struct candidate_source source;
 static struct conf *running;
 static uint64_t number;   /* of `running` */
 static struct conf *next; /* checked, not yet published; or NULL */
 static int next_fd = -1;  /* its snapshot */
-static int shot_fd = -1;  /* the snapshot of `running`; -1: as at start */
+static bool is_reloading; /* in `next` is what a reload has read */
+static int shot_fd = -1;  /* the snapshot of `running`; -1: there is none */
 static struct answer answers[RELOAD_ANSWERS];
 static uint32_t nanswers;
-
-static int
-pin(struct conf_files *files, const struct reload_source *s, struct err *e)
-{
-	char verbose[16];
-
-	snprintf(verbose, sizeof(verbose), "%d", s->verbose);
-	if (conf_files_pin(files, CONF_PIN_SET, "conffile", s->path, e) == -1 ||
-	    (s->user != NULL &&
-		conf_files_pin(files, CONF_PIN_SET, "user", s->user, e) ==
-		    -1) ||
-	    (s->verbose > 0 &&
-		conf_files_pin(files, CONF_PIN_SET, "verbose", verbose, e) ==
-		    -1))
-		return -1;
-	return 0;
-}
-
-/* As reload_read(); `was` is what runs, or NULL at start. */
-static struct conf *
-read_after(const struct conf *was, const struct reload_source *s,
-    struct conf_files *files, struct conf_faults *faults)
-{
-	struct err e;
-
-	conf_files_init(files);
-	if (conf_files_read(files, s->path, &e) == -1 ||
-	    pin(files, s, &e) == -1) {
-		conf_faults_add(
-		    faults, s->path, 0, "%s", e.log[0] != '\0' ? e.log : e.say);
-		return NULL;
-	}
-	return was == NULL ? conf_load(files, faults)
-			   : conf_reload(was, files, faults);
-}
-
-struct conf *
-reload_read(const struct reload_source *s, struct conf_files *files,
-    struct conf_faults *faults)
-{
-	return read_after(NULL, s, files, faults);
-}
 
 const struct conf *
 reload_conf(void)
@@ -238,25 +204,32 @@ publish(void)
 	children_send_all(&reopen, -1);
 	bell_ring_all();
 	warn_of_size(running);
-	log_info(NULL, "reload done");
+	log_info(NULL, is_reloading ? "reload done" : "SET done");
+	is_reloading = false;
 	return true;
 }
 
 void
-reload_start(const struct reload_source *s, struct conf *first)
+reload_start(const struct candidate_source *s, struct conf *first,
+    struct conf_files *files)
 {
+	struct candidate_why why;
+
 	source = *s;
 	running = first;
 	number = 1;
 	/* nobody else runs yet: the lock is free */
 	(void)define_dbs(first);
 	atomic_store(&seg->conf_number, number);
+	shot_fd = candidate_snapshot(files, &why);
+	conf_files_free(files);
 }
 
 void
 reload_fini(void)
 {
 	forget_next();
+	candidate_fini();
 	close_fd(&shot_fd);
 	conf_free(running);
 	running = NULL;
@@ -275,7 +248,7 @@ reload_check(void)
 {
 	struct msg conf = { .type = MSG_CONF, .arg = number };
 
-	if (shot_fd == -1)
+	if (shot_fd == -1 || number == 1)
 		return;
 	for (uint32_t n = 0; n < seg->nprocs; n++)
 		if (children_pid(n) != 0 &&
@@ -285,39 +258,46 @@ reload_check(void)
 
 /* --- answers --- */
 
+/* To SET a text is what the client is to know, if all is well. */
 static void
-answer(uint32_t asker, uint64_t id, const char *fault)
+answer(const struct asked *by, enum msg_done status, const char *text)
 {
-	struct msg m = { .type = MSG_DONE, .proc = (uint16_t)asker, .id = id };
-	size_t len = fault == NULL ? 0 : strlen(fault);
+	struct msg m = { .type = MSG_DONE,
+		.proc = (uint16_t)by->asker,
+		.id = by->id,
+		.status = status };
+	size_t len = text == NULL ? 0 : strlen(text);
 
-	if (asker == PROC_NOBODY)
+	if (by->asker == PROC_NOBODY)
 		return;
-	if (len > sizeof(m.text))
-		len = sizeof(m.text);
+	if (status == MSG_DONE_WELL) {
+		m.len = by->set_len;
+		memcpy(m.text, by->set, by->set_len);
+	}
+	if (len > sizeof(m.text) - m.len)
+		len = sizeof(m.text) - m.len;
 	if (len > 0)
-		memcpy(m.text, fault, len);
-	m.len = (uint32_t)len;
-	m.status = m.arg = fault != NULL;
-	(void)children_send(asker, &m, -1);
+		memcpy(m.text + m.len, text, len);
+	m.len += (uint32_t)len;
+	(void)children_send(by->asker, &m, -1);
 }
 
 static void
-answer_later(uint32_t asker, uint64_t id, uint64_t now_ms)
+answer_later(const struct asked *by, uint64_t now_ms)
 {
-	if (asker == PROC_NOBODY)
+	struct answer *a = &answers[nanswers];
+
+	if (by->asker == PROC_NOBODY)
 		return;
 	if (nanswers == RELOAD_ANSWERS) {
-		answer(asker, id, "too many reloads at once");
+		answer(by, MSG_DONE_REFUSED, "too many reloads at once");
 		return;
 	}
-	answers[nanswers++] = (struct answer){
-		.asker = asker,
-		.pid = children_pid(asker),
-		.id = id,
-		.number = number + 1,
-		.until_ms = now_ms + RELOAD_ANSWER_MS,
-	};
+	a->by = *by;
+	a->pid = children_pid(by->asker);
+	a->number = number + 1;
+	a->until_ms = now_ms + RELOAD_ANSWER_MS;
+	nanswers++;
 }
 
 /* The configuration that the slowest living child acts on. */
@@ -344,12 +324,12 @@ run_answers(uint64_t now_ms)
 	for (uint32_t i = 0; i < nanswers; i++) {
 		struct answer a = answers[i];
 
-		if (a.pid != children_pid(a.asker))
+		if (a.pid != children_pid(a.by.asker))
 			continue;
 		if (a.number <= least)
-			answer(a.asker, a.id, NULL);
+			answer(&a.by, MSG_DONE_WELL, NULL);
 		else if (now_ms >= a.until_ms)
-			answer(a.asker, a.id,
+			answer(&a.by, MSG_DONE_REFUSED,
 			    "a worker does not act on "
 			    "the new configuration yet");
 		else
@@ -360,87 +340,101 @@ run_answers(uint64_t now_ms)
 
 /* --- the request --- */
 
-/* The first fault, as the console shows it. */
+/* What a further change begins with: it must not undo one that waits. */
+static const struct conf *
+base(void)
+{
+	return next != NULL ? next : running;
+}
+
 static void
-first_fault(const struct conf_faults *f, char text[MSG_TEXT])
+put_next(const struct candidate *c, bool is_reload)
 {
-	snprintf(text, MSG_TEXT, "the configuration is not valid");
-	for (size_t i = 0; i < f->count; i++) {
-		const struct conf_fault *v = &f->v[i];
-
-		if (v->is_warning)
-			continue;
-		if (v->line == 0)
-			snprintf(text, MSG_TEXT, "%s: %s", v->file, v->text);
-		else
-			snprintf(text, MSG_TEXT, "%s:%u: %s", v->file, v->line,
-			    v->text);
-		return;
-	}
-}
-
-/* The snapshot of `files`, or -1 with `why`. */
-static int
-snapshot(const struct conf_files *files, char why[MSG_TEXT])
-{
-	struct err e;
-	int fd = compat_memfd("pooler-conf");
-
-	if (fd == -1) {
-		snprintf(why, MSG_TEXT, "no file for the snapshot: %s",
-		    strerror(errno));
-	} else if (conf_files_save(files, fd, &e) == -1) {
-		snprintf(why, MSG_TEXT, "%s", e.log);
-		close(fd);
-		fd = -1;
-	}
-	if (fd == -1)
-		log_error(NULL, "%s", why);
-	return fd;
-}
-
-/* Read and check; then `next` and its snapshot are there, or -1 with `why`. */
-static int
-prepare(char why[MSG_TEXT])
-{
-	struct conf_faults faults;
-	struct conf_files files;
-	struct conf *fresh;
-	int fd = -1;
-
-	conf_faults_init(&faults);
-	fresh = read_after(running, &source, &files, &faults);
-	conf_faults_log(&faults);
-	if (fresh == NULL)
-		first_fault(&faults, why);
-	else
-		fd = snapshot(&files, why);
-	conf_files_free(&files);
-	conf_faults_free(&faults);
-	if (fd == -1) {
-		conf_free(fresh);
-		return -1;
-	}
 	forget_next();
-	next = fresh;
-	next_fd = fd;
-	return 0;
+	next = c->conf;
+	next_fd = c->fd;
+	is_reloading = is_reloading || is_reload;
 }
 
 void
 reload_now(uint32_t asker, uint64_t id, uint64_t now_ms)
 {
-	char why[MSG_TEXT];
+	struct asked by = { .asker = asker, .id = id };
+	struct candidate fresh;
+	struct candidate_why why;
 
-	log_info(NULL, "reload: reading %s", source.path);
-	if (prepare(why) == -1) {
+	log_info(NULL, "reload: reading %s", base()->conffile);
+	if (candidate_reload(&source, base(), &fresh, &why) == -1) {
 		log_error(NULL,
 		    "reload failed: "
 		    "the running configuration stays");
-		answer(asker, id, why);
+		answer(&by, why.status, why.text);
 		return;
 	}
-	answer_later(asker, id, now_ms);
+	put_next(&fresh, true);
+	answer_later(&by, now_ms);
+	(void)reload_run(now_ms);
+}
+
+/* The two texts of MSG_SET; false: they are not whole. */
+static bool
+is_set(const struct msg *m, struct conf_setting *out)
+{
+	const char *text = (const char *)m->text;
+	const char *end = memchr(text, '\0', m->len);
+
+	if (m->len > MSG_SET_KEY + MSG_SET_VALUE || end == NULL)
+		return false;
+	out->key = text;
+	out->value = end + 1;
+	return memchr(out->value, '\0', m->len - (size_t)(out->value - text)) ==
+	    text + m->len - 1;
+}
+
+/* May it be set?  If not, `why` says what the client is told. */
+static bool
+is_settable(const struct conf_setting *set, struct candidate_why *why)
+{
+	const struct conf_key *key = keys_find(KEY_GLOBAL, set->key);
+
+	if (key == NULL) {
+		why->status = MSG_DONE_UNKNOWN;
+		snprintf(why->text, sizeof(why->text), "unknown setting \"%s\"",
+		    set->key);
+	} else if (key->when == KEY_START) {
+		why->status = MSG_DONE_WELL;
+		snprintf(why->text, sizeof(why->text),
+		    "%s: a change needs a restart; SET is ignored", set->key);
+	} else {
+		return true;
+	}
+	log_info(NULL, "%s", why->text);
+	return false;
+}
+
+void
+reload_set(uint32_t asker, const struct msg *m, uint64_t now_ms)
+{
+	struct asked by = { .asker = asker, .id = m->id };
+	struct candidate_why why = { .status = MSG_DONE_REFUSED,
+		.text = "SET is torn" };
+	struct conf_setting set;
+	struct candidate fresh;
+
+	if (!is_set(m, &set)) {
+		answer(&by, why.status, why.text);
+		return;
+	}
+	by.set_len = m->len;
+	memcpy(by.set, m->text, m->len);
+	if (!is_settable(&set, &why) ||
+	    candidate_set(
+		next != NULL ? next_fd : shot_fd, &set, &fresh, &why) == -1) {
+		answer(&by, why.status, why.text);
+		return;
+	}
+	put_next(&fresh, false);
+	answer_later(&by, now_ms);
 	(void)reload_run(now_ms);
 }
 

@@ -87,7 +87,7 @@ on_shutdown(uint32_t from, const struct msg *m, uint64_t now_ms)
 	if (!is_known || (stop_is_asked() && m->arg != SEG_NOW)) {
 		static const char why[] = "pooler is shutting down";
 
-		done.arg = done.status = 1;
+		done.status = MSG_DONE_REFUSED;
 		done.len = sizeof(why) - 1;
 		memcpy(done.text, why, sizeof(why) - 1);
 		(void)children_send(from, &done, -1);
@@ -123,6 +123,10 @@ on_message(uint32_t n, const struct msg *m, int fd)
 			break;
 		case MSG_RELOAD:
 			reload_now(n, m->id, now_ms);
+			is_reloading = true;
+			break;
+		case MSG_SET:
+			reload_set(n, m, now_ms);
 			is_reloading = true;
 			break;
 		case MSG_SHUTDOWN:
@@ -197,7 +201,7 @@ supervisor_open(const struct supervisor_start *start, struct err *e)
 	if (fdstore_init(children_send, e) == -1 ||
 	    children_init(start->kinds, &hooks, e) == -1)
 		return -1;
-	reload_start(start->source, start->conf);
+	reload_start(start->source, start->conf, start->files);
 	compat_title("supervisor");
 	signal_start();
 	children_start(clock_now_ms());

@@ -16,8 +16,9 @@
 
 struct supervisor_start {
 	const struct child_kind *kinds; /* one row per enum proc_kind */
-	const struct reload_source *source;
-	struct conf *conf; /* becomes the supervisor's */
+	const struct candidate_source *source;
+	struct conf *conf;        /* becomes the supervisor's */
+	struct conf_files *files; /* its bytes; freed here */
 	const struct segment_sizes *sizes;
 };
 

@@ -211,6 +211,7 @@ is_type(uint16_t type)
 	case MSG_CANCEL:
 	case MSG_RELOAD:
 	case MSG_SHUTDOWN:
+	case MSG_SET:
 	case MSG_FD:
 	case MSG_FD_DROP:
 	case MSG_FD_ADOPT:

@@ -20,13 +20,15 @@ enum msg_type {
 	MSG_CANCEL,   /* +fd: the requester; to the worker of a client row */
 	MSG_RELOAD,   /* by a console client; answered by MSG_DONE */
 	MSG_SHUTDOWN, /* arg: enum segment_stopping; answered by MSG_DONE */
+	MSG_SET,      /* text: a setting, its value; answered by MSG_DONE */
 
 	/* supervisor -> worker */
 	MSG_FD = 32,  /* +fd: the descriptor of a shared slot */
 	MSG_FD_DROP,  /* close your duplicate of slot, generation */
 	MSG_FD_ADOPT, /* +fd: slot is CLOSING(you): cancel, close, read */
 	MSG_CONF,     /* +fd: snapshot number `arg` of the configuration */
-	MSG_DONE,     /* to MSG_RELOAD, MSG_SHUTDOWN: arg 0, or failed */
+	MSG_DONE,     /* status: enum msg_done; to MSG_SET, well: its text, and
+			 perhaps what the client is to know */
 
 	/* worker -> supervisor -> resolver, and back */
 	MSG_RESOLVE = 64, /* text: a host name; arg: port */
@@ -57,6 +59,19 @@ struct msg {
 	uint32_t len;
 	uint32_t status; /* answers: 0 is well */
 	uint8_t text[MSG_TEXT];
+};
+
+/* Of MSG_SET; with the NUL that each has behind it. */
+enum { MSG_SET_KEY = 128, MSG_SET_VALUE = 1024 };
+
+/* What became of MSG_RELOAD, MSG_SHUTDOWN, MSG_SET; if not well, `text` says
+ * why. */
+enum msg_done {
+	MSG_DONE_WELL,
+	MSG_DONE_REFUSED, /* not now, or not as things are */
+	MSG_DONE_VALUE,   /* that value will not do */
+	MSG_DONE_UNKNOWN, /* there is no such setting */
+	MSG_DONES
 };
 
 /* What an answer to MSG_SECRET says. */

@@ -70,6 +70,12 @@ START_TEST(test_invalid)
 		"set = 1",
 		"set a = 'b",
 		"set a = b c",
+		"set a = 'b' 'c'",
+		"set a = b; reload",
+		"set a = b = c",
+		"set a := b",
+		"set a = (b)",
+		"set a, b = c",
 		"pause",
 		"reload --",
 		"/* show */ pools",
@@ -87,20 +93,30 @@ START_TEST(test_set)
 {
 	static const char *const texts[] = {
 		"SET Key=Value",
-		"set key = value;",
-		"set key to value",
-		"set \"key\" TO 'value'",
+		"set key = Value;",
+		"set key to Value",
+		"set \"key\" TO 'Value'",
+		"set key \t=\n\"Value\" ;",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		ck_assert_int_eq(parse(texts[i]), COMMAND_SET);
 		ck_assert_str_eq(cmd.arg, "key");
-		ck_assert_str_eq(cmd.value, "value");
+		/* as it stands there: case counts in a path */
+		ck_assert_str_eq(cmd.value, "Value");
 		ck_assert(!cmd.is_open);
 	}
 	ck_assert_int_eq(parse("set key = 'it''s'"), COMMAND_SET);
 	ck_assert_str_eq(cmd.value, "it's");
 	ck_assert_int_eq(parse("set key ="), COMMAND_SET);
+	ck_assert_str_eq(cmd.value, "");
+	ck_assert_int_eq(parse("set key = ''"), COMMAND_SET);
+	ck_assert_str_eq(cmd.value, "");
+	ck_assert_int_eq(parse("set key = /a/B-1.pem"), COMMAND_SET);
+	ck_assert_str_eq(cmd.value, "/a/B-1.pem");
+	ck_assert_int_eq(parse("set key to a,b,*:+@"), COMMAND_SET);
+	ck_assert_str_eq(cmd.value, "a,b,*:+@");
+	ck_assert_int_eq(parse("set key to"), COMMAND_SET);
 	ck_assert_str_eq(cmd.value, "");
 }
 END_TEST
@@ -156,6 +172,25 @@ START_TEST(test_long)
 }
 END_TEST
 
+START_TEST(test_long_value)
+{
+	char text[COMMAND_VALUE + 64];
+
+	for (size_t n = COMMAND_VALUE - 3; n < COMMAND_VALUE + 3; n++)
+		for (int quoted = 0; quoted < 2; quoted++) {
+			memset(text, 0, sizeof(text));
+			strcpy(text, quoted ? "set k = '" : "set k = ");
+			memset(text + strlen(text), 'a', n);
+			if (quoted)
+				text[strlen(text)] = '\'';
+			ck_assert_int_eq(parse(text),
+			    n < COMMAND_VALUE ? COMMAND_SET : COMMAND_INVALID);
+			if (n < COMMAND_VALUE)
+				ck_assert_uint_eq(strlen(cmd.value), n);
+		}
+}
+END_TEST
+
 /* Noise in a buffer of its exact size: no read beyond its end. */
 START_TEST(test_noise)
 {
@@ -195,6 +230,7 @@ main(void)
 	tcase_add_test(t, test_fake);
 	tcase_add_test(t, test_rights);
 	tcase_add_test(t, test_long);
+	tcase_add_test(t, test_long_value);
 	tcase_add_test(t, test_noise);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

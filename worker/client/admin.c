@@ -2,7 +2,7 @@
  * admin.c - the console: what a client says there, and what is done.
  *
  * Only the simple protocol, one command a message.  A command is carried out
- * at once, or the supervisor is asked (RELOAD, SHUTDOWN) and the client is
+ * at once, or the supervisor is asked (RELOAD, SET, SHUTDOWN) and the client is
  * not read until the answer has come.  A client that does not take its
  * answers is not read either: nobody can make this process hold more than one
  * table for each console.
@@ -23,9 +23,16 @@
 
 enum {
 	MESSAGE_MAX = 16 * 1024,
-	ANSWER_MAX = 2048,
-	QUOTE_MAX = 256, /* bytes of a wrong command that come back */
+	ANSWER_MAX = 4096,
+	ANSWER_TEXT = 1536, /* of what the supervisor says, with its NUL */
+	QUOTE_MAX = 256,    /* bytes of a wrong command that come back */
 };
+
+_Static_assert((int)COMMAND_WORD <= (int)MSG_SET_KEY &&
+	(int)COMMAND_VALUE <= (int)MSG_SET_VALUE,
+    "a command fits its message");
+_Static_assert(
+    (int)MSG_SET_VALUE <= (int)ANSWER_TEXT, "a value comes back whole");
 
 /* As a server of PgBouncer's says it: tools look at the version's tail. */
 static const char *const greeting[][2] = {
@@ -105,18 +112,19 @@ admin_welcome(struct client *c, bool is_long_key)
 /* --- the supervisor ------------------------------------------------------- */
 
 /* Goes along in the question's id, since the answer brings nothing else. */
-enum question { ASK_RELOAD, ASK_STOP, ASK_STOP_NOW, ASK_BITS = 2 };
+enum question { ASK_RELOAD, ASK_STOP, ASK_STOP_NOW, ASK_SET, ASK_BITS = 2 };
 
+/* `name`: the command as the log has it. */
 static void
-ask(struct client *c, enum question what, const struct msg *question)
+ask(struct client *c, enum question what, const char *name,
+    const struct msg *question)
 {
 	struct msg m = *question;
 	struct clientrow_info info;
 	struct log_who who;
 
 	client_who(c, &who);
-	log_info(&who, "%s command issued",
-	    what == ASK_RELOAD ? "RELOAD" : "SHUTDOWN");
+	log_info(&who, "%s command issued", name);
 	if (!clientrow_info_look(c->row, &info)) {
 		say_error(c, "XX000", "this connection has no id");
 		return;
@@ -140,15 +148,54 @@ asker(uint64_t id)
 	return NULL;
 }
 
+/* What of an answer's text begins at `at`, as a string. */
+static void
+text_of(const struct msg *m, size_t at, char out[ANSWER_TEXT])
+{
+	size_t len = m->len <= MSG_TEXT && at < m->len ? m->len - at : 0;
+
+	if (len >= ANSWER_TEXT)
+		len = ANSWER_TEXT - 1;
+	memcpy(out, m->text + at, len);
+	out[len] = '\0';
+}
+
 static void
 say_fault(struct client *c, const struct msg *m)
 {
-	char text[MSG_TEXT + 1];
-	size_t len = m->len < MSG_TEXT ? m->len : MSG_TEXT;
+	static const char *const sqlstates[] = {
+		[MSG_DONE_WELL] = "00000",
+		[MSG_DONE_REFUSED] = "55000",
+		[MSG_DONE_VALUE] = "22023",
+		[MSG_DONE_UNKNOWN] = "42704",
+	};
+	char text[ANSWER_TEXT];
 
-	memcpy(text, m->text, len);
-	text[len] = '\0';
-	say_error(c, "55000", len > 0 ? text : "the supervisor refused");
+	text_of(m, 0, text);
+	say_error(c, sqlstates[m->status < MSG_DONES ? m->status : 1],
+	    text[0] != '\0' ? text : "the supervisor refused");
+}
+
+/* The setting and its value come back, and perhaps a word about them. */
+static void
+say_set(struct client *c, const struct msg *m)
+{
+	char key[ANSWER_TEXT], value[ANSWER_TEXT], notice[ANSWER_TEXT];
+	char tag[sizeof("SET =") + MSG_SET_KEY + MSG_SET_VALUE];
+	struct answer a;
+	size_t at = 0;
+
+	begin(&a);
+	text_of(m, at, key);
+	at += strlen(key) + 1;
+	text_of(m, at, value);
+	at += strlen(value) + 1;
+	text_of(m, at, notice);
+	if (notice[0] != '\0')
+		report_notice(&a.w, "WARNING", "01000", notice);
+	snprintf(tag, sizeof(tag), "SET %s=%s", key, value);
+	report_complete(&a.w, tag);
+	send_ready(c, &a);
 }
 
 void
@@ -159,11 +206,13 @@ admin_on_done(const struct msg *m)
 
 	if (c == NULL)
 		return; /* it has left meanwhile */
-	if (m->arg == 0 && what == ASK_STOP_NOW)
+	if (m->status == MSG_DONE_WELL && what == ASK_STOP_NOW)
 		return; /* the end of the connection is the answer */
 	c->is_asking = false;
-	if (m->arg != 0)
+	if (m->status != MSG_DONE_WELL)
 		say_fault(c, m);
+	else if (what == ASK_SET)
+		say_set(c, m);
 	else
 		say_complete(c, what == ASK_RELOAD ? "RELOAD" : "SHUTDOWN");
 	if (c->state != CLIENT_CONSOLE)
@@ -230,7 +279,21 @@ do_shutdown(struct client *c, const char *text, const struct command *cmd)
 		say_invalid(c, text);
 		return;
 	}
-	ask(c, m.arg == SEG_NOW ? ASK_STOP_NOW : ASK_STOP, &m);
+	ask(c, m.arg == SEG_NOW ? ASK_STOP_NOW : ASK_STOP, "SHUTDOWN", &m);
+}
+
+static void
+do_set(struct client *c, const struct command *cmd)
+{
+	struct msg m = { .type = MSG_SET };
+	size_t key = strlen(cmd->arg) + 1, value = strlen(cmd->value) + 1;
+	char name[sizeof("SET ") + COMMAND_WORD];
+
+	memcpy(m.text, cmd->arg, key);
+	memcpy(m.text + key, cmd->value, value);
+	m.len = (uint32_t)(key + value);
+	snprintf(name, sizeof(name), "SET %s", cmd->arg);
+	ask(c, ASK_SET, name, &m);
 }
 
 static void
@@ -267,12 +330,10 @@ do_command(struct client *c, const char *text)
 		do_fake_set(c);
 		return;
 	case COMMAND_SET:
-		say_error(c, "0A000",
-		    "SET is not supported: "
-		    "change the configuration file and RELOAD");
+		do_set(c, &cmd);
 		return;
 	case COMMAND_RELOAD:
-		ask(c, ASK_RELOAD, &reload);
+		ask(c, ASK_RELOAD, "RELOAD", &reload);
 		return;
 	case COMMAND_SHUTDOWN:
 		do_shutdown(c, text, &cmd);

@@ -71,7 +71,7 @@ skip_space(const char *p)
 
 /* "a""b" or 'a''b', without the quotes; NULL: no end, or too long. */
 static const char *
-take_quoted(const char *p, char out[COMMAND_WORD])
+take_quoted(const char *p, char *out, size_t size)
 {
 	char quote = *p++;
 	size_t n = 0;
@@ -81,7 +81,7 @@ take_quoted(const char *p, char out[COMMAND_WORD])
 			p++;
 		else if (*p == quote)
 			break;
-		if (*p == '\0' || n + 1 == COMMAND_WORD)
+		if (*p == '\0' || n + 1 == size)
 			return NULL;
 		out[n++] = *p;
 	}
@@ -104,14 +104,43 @@ take_bare(const char *p, char out[COMMAND_WORD])
 	return n == 0 ? NULL : p;
 }
 
+/* A value's case counts: it may be a path. */
+static const char *
+take_bare_value(const char *p, char out[COMMAND_VALUE])
+{
+	size_t n = 0;
+
+	for (; is_word(*p) || (*p != '\0' && strchr("/,:*+@", *p) != NULL);
+	     p++) {
+		if (n + 1 == COMMAND_VALUE)
+			return NULL;
+		out[n++] = *p;
+	}
+	out[n] = '\0';
+	return n == 0 ? NULL : p;
+}
+
 /* The word at `p`, and the space behind it; NULL: there is none. */
 static const char *
-take(const char *p, bool is_value, char out[COMMAND_WORD])
+take(const char *p, char out[COMMAND_WORD])
 {
-	if (*p == '"' || (is_value && *p == '\''))
-		p = take_quoted(p, out);
+	if (*p == '"')
+		p = take_quoted(p, out, COMMAND_WORD);
 	else
 		p = take_bare(p, out);
+	if (p == NULL)
+		out[0] = '\0';
+	return p == NULL ? NULL : skip_space(p);
+}
+
+/* The same for a value, which may stand in '', too. */
+static const char *
+take_word_value(const char *p, char out[COMMAND_VALUE])
+{
+	if (*p == '"' || *p == '\'')
+		p = take_quoted(p, out, COMMAND_VALUE);
+	else
+		p = take_bare_value(p, out);
 	if (p == NULL)
 		out[0] = '\0';
 	return p == NULL ? NULL : skip_space(p);
@@ -136,12 +165,12 @@ take_value(const char *p, struct command *out)
 	if (*p == '=') {
 		p = skip_space(p + 1);
 	} else {
-		p = take(p, false, word);
+		p = take(p, word);
 		if (p == NULL || strcmp(word, "to") != 0)
 			return NULL;
 	}
 	/* "SET key =" empties it */
-	return is_end(p) ? p : take(p, true, out->value);
+	return is_end(p) ? p : take_word_value(p, out->value);
 }
 
 static bool
@@ -150,7 +179,7 @@ is_shape(const struct shape *s, const char *p, struct command *out)
 	int n = 0;
 
 	while (n < s->most && !is_end(p)) {
-		p = take(p, false, out->arg);
+		p = take(p, out->arg);
 		if (p == NULL)
 			return false;
 		n++;
@@ -175,7 +204,7 @@ command_parse(const char *text, struct command *out)
 		out->is_open = true;
 		return;
 	}
-	if (!is_word(*p) || (p = take(p, false, word)) == NULL)
+	if (!is_word(*p) || (p = take(p, word)) == NULL)
 		return;
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
 		const struct shape *s = &shapes[i];

@@ -2,7 +2,8 @@
  * command.h - one command of the console: what it is, and who may give it.
  *
  * A command is a word and at most one argument ("SHOW pools"), or "SET key =
- * value".  Words are taken in any case; one semicolon may stand at the end.
+ * value", "SET key TO value"; a value needs quotes unless it is made of what
+ * stands in names, numbers, lists and paths.  Words are taken in any case; one semicolon may stand at the end.
  * What is not a whole command of the table is COMMAND_INVALID, and nothing of
  * it is done: so two commands in one text are none.
  *
@@ -21,18 +22,19 @@ enum command_kind {
 	COMMAND_EMPTY,
 	COMMAND_SHOW, /* arg: of what */
 	COMMAND_FAKE, /* SET of what a driver sets; has no effect */
-	COMMAND_SET,  /* arg: the key */
+	COMMAND_SET,  /* arg: the key; value */
 	COMMAND_RELOAD,
 	COMMAND_SHUTDOWN, /* arg: "" or when */
 };
 
-enum { COMMAND_WORD = 128 }; /* bytes of an argument with its NUL */
+/* bytes of an argument, of a value, with the NUL */
+enum { COMMAND_WORD = 128, COMMAND_VALUE = 1024 };
 
 struct command {
 	enum command_kind kind;
 	bool is_open;           /* everybody may: no admin is needed */
 	char arg[COMMAND_WORD]; /* in lower case, unless it was quoted */
-	char value[COMMAND_WORD];
+	char value[COMMAND_VALUE];
 };
 
 void command_parse(const char *text, struct command *out);

@@ -250,6 +250,7 @@ show_help(struct show *s)
 	    "\n\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS"
 	    "\n\tSHOW WORKERS|LISTS|STATE|VERSION"
 	    "\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
+	    "\n\tSET key = value"
 	    "\n\tRELOAD"
 	    "\n\tSHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]");
 	wire_byte(&s->w, 0);
