@@ -43,10 +43,11 @@ enum slot_state {
 };
 
 enum slot_flags {
-	SLOT_PINNED = 1, /* only its owner can read its bytes */
-	SLOT_SHARED = 2, /* logged in; every worker may have its descriptor */
-	SLOT_USED = 4,   /* has served a client since its login */
-	SLOT_DIRTY = 8,  /* to be closed, not lent, when it comes free */
+	SLOT_PINNED = 1,   /* only its owner can read its bytes */
+	SLOT_SHARED = 2,   /* logged in; every worker may have its descriptor */
+	SLOT_USED = 4,     /* has served a client since its login */
+	SLOT_DIRTY = 8,    /* to be closed, not lent, when it comes free */
+	SLOT_LISTENS = 16, /* for clients that LISTEN */
 };
 
 struct slot {

@@ -32,6 +32,7 @@
 #include "worker/client/client.h"
 #include "worker/client/gate.h"
 #include "worker/client/interrupt.h"
+#include "worker/client/listener.h"
 #include "worker/derive.h"
 #include "worker/io/accept.h"
 #include "worker/self.h"
@@ -364,6 +365,16 @@ set_up(struct child_start *start, struct err *e)
 }
 
 static void
+end_listeners(void)
+{
+	struct lend *l;
+	uint32_t i = 0;
+
+	while ((l = lend_next(&i)) != NULL)
+		listener_fini(l);
+}
+
+static void
 tear_down(void)
 {
 	accept_close();
@@ -373,6 +384,7 @@ tear_down(void)
 	ask_close(); /* nobody asks any more */
 	asksecret_close();
 	depart_fini();
+	end_listeners();
 	lend_fini();
 	client_fini();
 	gate_fini();

@@ -89,6 +89,7 @@ struct backend {
 	uint32_t cancels;   /* cancel connections in flight */
 	bool is_ready;      /* in that list */
 	bool is_cut;        /* what remains is an answer for us alone */
+	bool is_muted;      /* its notifications are told by another */
 	uint8_t state;      /* enum backend_state */
 };
 

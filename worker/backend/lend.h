@@ -40,6 +40,8 @@ struct waiter {
 	void (*on_error)(struct waiter *, const struct err *);
 };
 
+struct listener;
+
 struct lend {
 	uint32_t pool;
 	uint32_t gen; /* of the pool's row; 0: view is empty */
@@ -65,10 +67,11 @@ struct lend {
 	uint32_t nstack, cap;
 
 	struct lend *next_hot;
-	struct deadline timer; /* the next thing that waiting needs */
-	uint64_t failure_seen; /* number of the failure last told */
-	uint32_t next_host;    /* round robin over a host list */
-	char *secret;          /* what a client of this worker has proved
+	struct deadline timer;     /* the next thing that waiting needs */
+	uint64_t failure_seen;     /* number of the failure last told */
+	uint32_t next_host;        /* round robin over a host list */
+	struct listener *listener; /* client/listener.c's; NULL: none */
+	char *secret;              /* what a client of this worker has proved
 	                          to have, for logins; NULL: none; wiped */
 };
 

@@ -207,8 +207,8 @@ begin(struct backend *b, const struct frame *f, struct edit *e, size_t have,
 	if (t->books_lost != 0)
 		tell_books(b, BOOKS_LOST, t->books_lost);
 	b->remain = (uint32_t)(f->body - have);
-	b->is_cut = t->is_own;
-	if (t->is_own)
+	b->is_cut = t->is_own || (f->type == 'A' && b->is_muted);
+	if (b->is_cut)
 		cut(e, FRAME_HEAD + have);
 	else
 		e->at += FRAME_HEAD + have;

@@ -97,7 +97,7 @@ client_unhold(
 int
 client_hold(struct client *c, const uint8_t *p, size_t len)
 {
-	if (buf_put(&c->in, p, len) == 0)
+	if (len == 0 || buf_put(&c->in, p, len) == 0)
 		return 0;
 	client_fail(c, "53200", "out of memory");
 	return -1;

@@ -16,6 +16,7 @@
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
 #include "worker/client/gate.h"
+#include "worker/client/listener.h"
 #include "worker/io/outer.h"
 #include "worker/io/stream.h"
 #include "worker/io/tune.h"
@@ -293,6 +294,8 @@ let_go(struct client *c)
 	gate_leave(c);
 	loop_remove(&c->watch);
 	deadline_clear(&c->deadline);
+	if (c->ears != NULL)
+		listener_leave(c);
 	lend_forget(&c->waiter);
 	greet_free(c);
 	part(c);

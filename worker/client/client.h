@@ -38,6 +38,7 @@
 #include "worker/proto/frame.h"
 
 struct collect;
+struct ears;
 struct gate_pass;
 struct greet;
 struct params;
@@ -68,6 +69,7 @@ struct client {
 	struct tls *tls;            /* NULL: plain */
 	struct params *params;      /* what it wants to be set */
 	struct collect *collect;    /* a message that must be seen whole */
+	struct ears *ears;          /* where it listens; NULL: nowhere */
 	struct buf in;              /* read, and not yet passed on */
 	struct buf out;             /* what it did not take yet */
 	struct client *next, *prev; /* all of this worker */
@@ -80,7 +82,8 @@ struct client {
 	bool is_admin;        /* console: may do everything */
 	bool is_unix;
 	bool is_dying;  /* its server has said FATAL: say no more */
-	bool is_asking; /* console: waits for the supervisor */
+	bool is_asking; /* waits for the supervisor (console), or for the
+	                   listener: is not read */
 };
 
 /* A socket that accept.c took; owns `fd`. */
@@ -201,6 +204,8 @@ void relay_settle(struct client *c);
 
 /* pass.c: in LENT: pass on what the client has sent. */
 void pass_up(struct client *c, const uint8_t *p, size_t len);
+/* What had to wait (LOOK_WAIT) need not any more. */
+void pass_resume(struct client *c);
 /* A message that was being collected. */
 void pass_fini(struct client *c);
 

@@ -12,6 +12,8 @@
  *   TOOK   done: what the server shall get is in upstream.h, the books are
  *          kept; the first `used` bytes of the body are thereby spent, the
  *          rest of it, if any, is passed as it is
+ *   WAIT   not yet: the callee has stopped the client's being read, and will
+ *          have this message shown again when the time has come
  *   END    close the client: `sqlstate` and `why` are what it is told
  */
 #ifndef WORKER_CLIENT_LOOK_H
@@ -26,7 +28,7 @@ struct client;
 
 enum { LOOK_MORE_MAX = 48 * 1024 };
 
-enum look { LOOK_PASS, LOOK_MORE, LOOK_WHOLE, LOOK_TOOK, LOOK_END };
+enum look { LOOK_PASS, LOOK_MORE, LOOK_WHOLE, LOOK_TOOK, LOOK_WAIT, LOOK_END };
 
 struct look_at {
 	struct frame f;

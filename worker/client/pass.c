@@ -15,6 +15,7 @@
 #include "shm/count.h"
 #include "worker/backend/scan.h"
 #include "worker/client/client.h"
+#include "worker/client/listener.h"
 #include "worker/client/look.h"
 #include "worker/client/upstream.h"
 #include "worker/self.h"
@@ -36,7 +37,7 @@ count_message(struct client *c, uint8_t type)
  * What becomes of a client's message.  END: the client is closed; `why` in
  * struct look_at is what it is told, NULL: it says goodbye itself.
  */
-enum verdict { PASS, DROP, TOOK, MORE, WHOLE, END };
+enum verdict { PASS, DROP, TOOK, MORE, WHOLE, STOP, END };
 
 static enum verdict
 refuse(struct look_at *m, const char *sqlstate, const char *why)
@@ -75,6 +76,8 @@ judge(struct client *c, struct look_at *m)
 		    : refuse(m, "54000", "message names something too long");
 	case LOOK_WHOLE:
 		return WHOLE;
+	case LOOK_WAIT:
+		return STOP;
 	case LOOK_TOOK:
 		count_message(c, m->f.type);
 		return TOOK;
@@ -158,6 +161,8 @@ collected(struct client *c)
 	m.f = (struct frame){ .type = k->bytes[0], .body = (uint32_t)m.have };
 	v = judge(c, &m);
 	assert(v != MORE && v != WHOLE);
+	if (v == STOP)
+		return 0; /* it is whole, and stays */
 	if (v == PASS)
 		upstream_put(c, k->bytes, k->size);
 	else if (v == TOOK)
@@ -169,6 +174,12 @@ collected(struct client *c)
 	if (upstream_flush(c) == 0)
 		end(c, &m);
 	return -1;
+}
+
+static bool
+is_collected(const struct client *c)
+{
+	return c->collect != NULL && c->collect->have == c->collect->size;
 }
 
 /* Bytes of the message that is being collected: how many, or -1: closed. */
@@ -188,7 +199,7 @@ collect(struct client *c, const uint8_t *p, size_t left)
 	k = c->collect;
 	memcpy(k->bytes + k->have, p, n);
 	k->have += (uint32_t)n;
-	if (k->have == k->size && collected(c) == -1)
+	if (is_collected(c) && collected(c) == -1)
 		return -1;
 	return (ssize_t)n;
 }
@@ -279,6 +290,7 @@ walk_message(struct client *c, struct walk *w, const struct frame *f)
 		refuse(&m, "53200", "out of memory");
 		break;
 	case MORE:
+	case STOP:
 		return WAIT;
 	case END:
 		break;
@@ -298,7 +310,9 @@ walk(struct client *c, struct walk *w)
 	struct frame f;
 	enum result r;
 
-	while (w->at < w->stop) {
+	if (is_collected(c) && collected(c) == -1)
+		return false;
+	while (w->at < w->stop && !is_collected(c)) {
 		if (c->backend->up_remain > 0 || c->drop_remain > 0 ||
 		    c->collect != NULL) {
 			if (walk_on(c, w) == -1)
@@ -316,11 +330,10 @@ walk(struct client *c, struct walk *w)
 		if (r == FAIL)
 			return false;
 		if (r == WAIT)
-			return upstream_flush(c) == 0 &&
-			    client_hold(c, w->at, (size_t)(w->stop - w->at)) ==
-			    0;
+			break;
 	}
-	return upstream_flush(c) == 0;
+	return upstream_flush(c) == 0 &&
+	    client_hold(c, w->at, (size_t)(w->stop - w->at)) == 0;
 }
 
 /*
@@ -342,4 +355,16 @@ pass_up(struct client *c, const uint8_t *p, size_t len)
 		client_rewatch(c);
 	else
 		relay_settle(c);
+	if (c->ears != NULL)
+		listener_deliver(c);
+}
+
+void
+pass_resume(struct client *c)
+{
+	struct buf stash = c->in;
+
+	memset(&c->in, 0, sizeof(c->in));
+	pass_up(c, stash.p + stash.from, buf_len(&stash));
+	buf_wipe(&stash);
 }

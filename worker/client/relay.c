@@ -21,6 +21,7 @@
 #include "shm/count.h"
 #include "shm/crash.h"
 #include "worker/backend/scan.h"
+#include "worker/client/listener.h"
 #include "worker/io/outer.h"
 #include "worker/self.h"
 
@@ -127,8 +128,7 @@ refuse_own(struct client *c, const struct scan *sc)
 	struct err e;
 
 	err_set(&e, sc->error.sqlstate[0] ? sc->error.sqlstate : "08P01",
-	    sc->error.message, "session state refused: %s",
-	    sc->error.message);
+	    sc->error.message, "session state refused: %s", sc->error.message);
 	client_close(c, &e);
 }
 
@@ -153,7 +153,8 @@ down(struct client *c, const struct scan *sc)
 		return;
 	}
 	relay_settle(c);
-	(void)client_send(c, sc->from, sc->pass);
+	if (client_send(c, sc->from, sc->pass) == 0 && c->ears != NULL)
+		listener_deliver(c);
 }
 
 static void
@@ -200,6 +201,8 @@ on_drained(struct lessee *l, struct backend *b)
 	(void)b;
 	if (c->state == CLIENT_LENT)
 		relay_settle(c);
+	if (c->ears != NULL)
+		listener_deliver(c);
 	client_rewatch(c);
 }
 

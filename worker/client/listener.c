@@ -1,0 +1,582 @@
+/*
+ * listener.c - the connection that listens, and its channels.
+ *
+ *   OFF -> QUEUED -> READY <-> ASKED       OFF: nobody listens, no backend
+ *    ^       `--------`--------'           QUEUED: waits for one
+ *    `-- all channels have gone            ASKED: LISTEN and UNLISTEN run
+ *
+ * A channel has ears, one for each client that listens or is about to.  What
+ * the server has been told follows: one Query at a time, for all that changed.
+ */
+#include "worker/client/listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/compat.h"
+#include "shm/segment.h"
+#include "worker/backend/scan.h"
+#include "worker/client/ear.h"
+#include "worker/io/outer.h"
+#include "worker/self.h"
+
+enum {
+	BATCH = 16 * 1024, /* bytes of LISTEN and UNLISTEN in one Query */
+	/* the longest message that a listening server has for us: channel,
+	   payload (8000 bytes), or an error */
+	NOTE_MAX = 32 * 1024,
+};
+
+enum listener_state { OFF, QUEUED, READY, ASKED };
+
+struct listener {
+	struct lend *lend;
+	struct waiter waiter;
+	struct lessee lessee;
+	struct backend *backend; /* in READY, ASKED */
+	struct channel *first;
+	struct deadline broken; /* it could not be sent to */
+	struct buf in;          /* a message that is not complete */
+	uint8_t state;          /* enum listener_state */
+	bool has_failed;        /* in ASKED: the server has refused */
+	uint32_t busy;  /* channels are being gone through: none may go */
+	struct err err; /* why it was refused; or why there is no backend */
+};
+
+/* --- channels -------------------------------------------------------------- */
+
+static struct channel *
+channel_find(const struct listener *l, const char *name)
+{
+	for (struct channel *ch = l->first; ch != NULL; ch = ch->next)
+		if (strcmp(ch->name, name) == 0)
+			return ch;
+	return NULL;
+}
+
+static struct channel *
+channel_get(struct listener *l, const char *name)
+{
+	struct channel *ch = channel_find(l, name);
+
+	if (ch != NULL)
+		return ch;
+	ch = calloc(1, sizeof(*ch));
+	if (ch == NULL)
+		return NULL;
+	compat_strlcpy(ch->name, name, sizeof(ch->name));
+	ch->listener = l;
+	ch->next = l->first;
+	l->first = ch;
+	return ch;
+}
+
+/* Those that nobody wants and the server knows nothing of. */
+static void
+sweep(struct listener *l)
+{
+	struct channel **at = &l->first, *ch;
+
+	if (l->busy > 0)
+		return; /* it will be done then */
+	while ((ch = *at) != NULL) {
+		if (ch->ears != NULL || ch->is_heard || ch->is_asked) {
+			at = &ch->next;
+			continue;
+		}
+		*at = ch->next;
+		free(ch);
+	}
+}
+
+/* --- those who wait -------------------------------------------------------- */
+
+/* Their channel is heard, or (with l->err) will not be. */
+static void
+resume(struct channel *ch)
+{
+	struct ear *e = ch->ears;
+
+	while (e != NULL) {
+		struct client *c = e->client;
+
+		if (!e->is_waiting) {
+			e = e->next;
+			continue;
+		}
+		e->is_waiting = false;
+		c->is_asking = false;
+		if (c->state == CLIENT_LENT)
+			pass_resume(c);
+		else if (c->state == CLIENT_IDLE)
+			want_resume(c);
+		client_rewatch(c);
+		/* it may have taken others with it */
+		e = ch->ears;
+	}
+}
+
+static void
+refuse(struct listener *l, const struct err *err)
+{
+	struct channel *ch;
+
+	l->err = *err;
+	l->busy++;
+	for (ch = l->first; ch != NULL; ch = ch->next)
+		if (!ch->is_heard)
+			ch->is_refused = true;
+	for (ch = l->first; ch != NULL; ch = ch->next)
+		if (ch->is_refused)
+			resume(ch);
+	l->busy--;
+	sweep(l);
+}
+
+/* --- the backend ----------------------------------------------------------- */
+
+static void
+put_command(struct wire *w, const struct channel *ch)
+{
+	const char *verb = ch->ears != NULL ? "LISTEN \"" : "UNLISTEN \"";
+
+	wire_bytes(w, verb, strlen(verb));
+	for (const char *p = ch->name; *p != '\0'; p++) {
+		if (*p == '"')
+			wire_byte(w, '"');
+		wire_byte(w, (uint8_t)*p);
+	}
+	wire_bytes(w, "\";", 2);
+}
+
+/* Nobody listens any more: it is like any other again. */
+static void
+give_back(struct listener *l)
+{
+	struct backend *b = l->backend;
+
+	l->backend = NULL;
+	l->state = OFF;
+	buf_fini(&l->in);
+	atomic_fetch_and(&slot_at(b->slot)->flags, ~(uint32_t)SLOT_LISTENS);
+	backend_give(b);
+}
+
+/* What the server has been told differs from what is wanted: tell it. */
+static void
+ask(struct listener *l)
+{
+	uint8_t bytes[BATCH + 4 * LISTENER_NAME];
+	struct channel *ch;
+	struct wire w;
+	bool is_any = false;
+
+	if (l->state != READY || l->busy > 0)
+		return;
+	wire_init(&w, bytes, sizeof(bytes));
+	wire_begin(&w, 'Q');
+	for (ch = l->first; ch != NULL && w.len < BATCH; ch = ch->next)
+		if ((ch->ears != NULL && !ch->is_refused) != ch->is_heard) {
+			put_command(&w, ch);
+			ch->is_asked = is_any = true;
+		}
+	wire_byte(&w, '\0');
+	wire_end(&w);
+	if (!is_any) {
+		if (l->first == NULL)
+			give_back(l);
+		return;
+	}
+	l->state = ASKED;
+	l->has_failed = false;
+	if (track_client(&l->backend->track, 'Q') == -1 ||
+	    backend_send(l->backend, bytes, w.len) == -1)
+		deadline_set(&l->broken, loop_now_us);
+}
+
+/* Not from within ask(): that may be on behalf of a client in the middle of
+ * its bytes, which would be closed with all the others. */
+static void
+on_broken(struct deadline *d)
+{
+	struct listener *l = OUTER_OF(d, struct listener, broken);
+
+	if (l->backend != NULL)
+		backend_close(l->backend, "write to server failed");
+}
+
+/* The answer to what was asked has come. */
+static void
+answered(struct listener *l)
+{
+	bool has_failed = l->has_failed;
+
+	l->state = READY;
+	for (struct channel *ch = l->first; ch != NULL; ch = ch->next) {
+		if (!ch->is_asked)
+			continue;
+		ch->is_asked = false;
+		if (has_failed)
+			ch->is_refused = !ch->is_heard;
+		else
+			ch->is_heard = !ch->is_heard;
+	}
+	for (struct channel *ch = l->first; ch != NULL; ch = ch->next)
+		if (ch->is_heard || ch->is_refused)
+			resume(ch);
+}
+
+/* --- what the server says -------------------------------------------------- */
+
+static void
+on_note(struct listener *l, const uint8_t *frame, size_t len)
+{
+	const uint8_t *name = frame + FRAME_HEAD + 4;
+	size_t room = len - FRAME_HEAD;
+	struct channel *ch;
+
+	if (room < 5 || memchr(name, '\0', room - 4) == NULL)
+		return; /* not what a server sends */
+	ch = channel_find(l, (const char *)name);
+	for (struct ear *e = ch == NULL ? NULL : ch->ears, *next; e != NULL;
+	     e = next) {
+		next = e->next;
+		ear_tell(e, frame, len);
+	}
+}
+
+static void
+on_message(struct listener *l, const uint8_t *frame, size_t len)
+{
+	struct report r;
+
+	switch (frame[0]) {
+	case 'A':
+		on_note(l, frame, len);
+		break;
+	case 'E':
+		report_parse(frame + FRAME_HEAD, len - FRAME_HEAD, &r);
+		err_set(&l->err, r.sqlstate[0] ? r.sqlstate : "08P01",
+		    r.message, "listener: %s", r.message);
+		l->has_failed = true;
+		break;
+	case 'Z':
+		answered(l);
+		break;
+	}
+}
+
+/* Whole messages in l->in; false: no server sends such a one. */
+static bool
+read_messages(struct listener *l)
+{
+	struct frame f;
+
+	for (;;) {
+		const uint8_t *p = l->in.p + l->in.from;
+		size_t have = buf_len(&l->in), whole;
+		uint8_t message[NOTE_MAX];
+
+		switch (frame_parse(p, have, NOTE_MAX - FRAME_HEAD, &f)) {
+		case FAIL:
+			return false;
+		case WAIT:
+			return true;
+		case DONE:
+			break;
+		}
+		whole = FRAME_HEAD + (size_t)f.body;
+		if (have < whole)
+			return true;
+		/* the buffer may go with its last byte */
+		memcpy(message, p, whole);
+		l->in.from += (uint32_t)whole;
+		if (buf_len(&l->in) == 0)
+			buf_fini(&l->in);
+		on_message(l, message, whole);
+	}
+}
+
+static struct listener *
+of_lessee(struct lessee *lessee)
+{
+	return OUTER_OF(lessee, struct listener, lessee);
+}
+
+/* NULL, or why the connection has to be closed. */
+static const char *
+receive(struct listener *l)
+{
+	struct scan sc;
+	uint8_t *p;
+	size_t len;
+	ssize_t n = backend_recv(l->backend, &p, &len);
+
+	if (n == -1 && buf_is_later(errno))
+		return NULL;
+	if (n <= 0)
+		return "server closed the connection unexpectedly";
+	if (scan_run(l->backend, p, len, &sc) == -1 ||
+	    buf_put(&l->in, sc.from, sc.pass) == -1 || !read_messages(l))
+		return "server broke the protocol";
+	return NULL;
+}
+
+static void
+on_readable(struct lessee *lessee, struct backend *b)
+{
+	struct listener *l = of_lessee(lessee);
+	const char *why;
+
+	l->busy++;
+	why = receive(l);
+	l->busy--;
+	if (why != NULL) {
+		backend_close(b, "%s", why);
+		return;
+	}
+	sweep(l);
+	ask(l);
+}
+
+static void
+on_drained(struct lessee *lessee, struct backend *b)
+{
+	(void)lessee;
+	(void)b;
+}
+
+/* What was said in between is lost; whoever listened has to know it. */
+static void
+on_gone(struct lessee *lessee, const struct err *gone)
+{
+	struct listener *l = of_lessee(lessee);
+	struct err e;
+
+	err_set(&e, "57P01", "the server connection that listened is lost",
+	    "listening connection lost: %s", gone->log);
+	l->backend = NULL;
+	l->state = OFF;
+	buf_fini(&l->in);
+	deadline_clear(&l->broken);
+	l->busy++;
+	for (struct channel *ch = l->first; ch != NULL; ch = ch->next) {
+		ch->is_heard = ch->is_asked = false;
+		while (ch->ears != NULL)
+			client_close(ch->ears->client, &e);
+	}
+	l->busy--;
+	sweep(l);
+}
+
+static void
+on_books(struct lessee *lessee, struct backend *b, enum books what)
+{
+	(void)lessee;
+	(void)b;
+	(void)what;
+}
+
+/* --- to get one ------------------------------------------------------------ */
+
+/*
+ * With all places of a pool listening nobody could work.  Two workers may
+ * look at once: each has raised its flag before it looks.
+ */
+static bool
+leaves_room(const struct lend *lend)
+{
+	uint32_t used = atomic_load(&seg->slots_used), n = 0;
+
+	for (uint32_t i = 0; i < used; i++) {
+		const struct slot *s = slot_at(i);
+
+		n += slot_state(slot_look(s)) == SLOT_ACTIVE &&
+		    (atomic_load(&s->flags) & SLOT_LISTENS) != 0 &&
+		    atomic_load(&s->pool) == lend->pool;
+	}
+	return n < atomic_load(&lend->row->size);
+}
+
+/* -1: it may not listen; *e. */
+static int
+have(struct listener *l, struct backend *b, struct err *e)
+{
+	l->backend = b;
+	l->state = READY;
+	backend_lend(b, &l->lessee);
+	atomic_fetch_or(&slot_at(b->slot)->flags, SLOT_LISTENS);
+	if (leaves_room(l->lend)) {
+		ask(l);
+		return 0;
+	}
+	give_back(l);
+	return err_set(e, "53300",
+	    "no server connection of the pool is left to listen",
+	    "LISTEN needs a larger pool");
+}
+
+static void
+on_ready(struct waiter *w, struct backend *b)
+{
+	struct listener *l = OUTER_OF(w, struct listener, waiter);
+	struct err e;
+
+	if (have(l, b, &e) == -1)
+		refuse(l, &e);
+}
+
+static void
+on_error(struct waiter *w, const struct err *e)
+{
+	struct listener *l = OUTER_OF(w, struct listener, waiter);
+
+	l->state = OFF;
+	refuse(l, e);
+}
+
+static struct listener *
+listener_of(struct lend *lend)
+{
+	struct listener *l = lend->listener;
+
+	if (l != NULL)
+		return l;
+	l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return NULL;
+	l->lend = lend;
+	deadline_init(&l->broken, on_broken);
+	l->waiter.on_ready = on_ready;
+	l->waiter.on_error = on_error;
+	l->lessee.on_readable = on_readable;
+	l->lessee.on_drained = on_drained;
+	l->lessee.on_gone = on_gone;
+	l->lessee.on_books = on_books;
+	lend->listener = l;
+	return l;
+}
+
+/* See that it comes to be heard.  -1: *e. */
+static int
+begin(struct listener *l, struct err *e)
+{
+	struct backend *b;
+	bool has_failed;
+
+	if (l->state == READY)
+		ask(l);
+	if (l->state != OFF)
+		return 0;
+	b = lend_take(l->lend, &l->waiter, &has_failed, e);
+	if (b == NULL && has_failed)
+		return -1;
+	l->state = QUEUED;
+	return b == NULL ? 0 : have(l, b, e);
+}
+
+/* --- for clients ------------------------------------------------------------- */
+
+static enum result
+out_of_memory(struct err *e)
+{
+	err_set(e, "53200", "out of memory", "out of memory for LISTEN");
+	return FAIL;
+}
+
+enum result
+listener_hear(struct client *c, const char *channel, struct err *e)
+{
+	struct listener *l = listener_of(c->lend);
+	struct channel *ch = l == NULL ? NULL : channel_get(l, channel);
+	struct ear *ear = ch == NULL ? NULL : ear_get(c, ch);
+
+	if (ear == NULL) {
+		if (l != NULL)
+			sweep(l);
+		return out_of_memory(e);
+	}
+	if (ch->is_heard)
+		return DONE;
+	if (ch->is_refused) {
+		*e = l->err;
+		ch->is_refused = false;
+		ear_free(ear);
+		sweep(l);
+		return FAIL;
+	}
+	if (begin(l, e) == -1) {
+		ear_free(ear);
+		sweep(l);
+		return FAIL;
+	}
+	ear->is_waiting = c->is_asking = true;
+	return WAIT;
+}
+
+/* Some of its ears have gone. */
+static void
+less(struct listener *l)
+{
+	sweep(l);
+	if (l->state == QUEUED && l->first == NULL) {
+		lend_forget(&l->waiter);
+		l->state = OFF;
+	}
+	ask(l);
+}
+
+int
+listener_settle(struct client *c, const char *const *channels, uint32_t n,
+    bool is_all, struct err *e)
+{
+	struct listener *l = c->lend->listener;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!ear_confirm(c, channels[i]))
+			return err_set(e, "08006",
+			    "LISTEN could not be followed",
+			    "it listens to a channel unforeseen");
+	ear_forget(c, channels, n, is_all);
+	if (l != NULL)
+		less(l);
+	listener_deliver(c);
+	return 0;
+}
+
+const char *
+listener_names(const struct client *c, uint32_t i)
+{
+	return ear_name(c, i);
+}
+
+void
+listener_deliver(struct client *c)
+{
+	ear_deliver(c);
+}
+
+void
+listener_leave(struct client *c)
+{
+	struct listener *l = c->lend == NULL ? NULL : c->lend->listener;
+
+	ear_fini(c);
+	if (l != NULL)
+		less(l);
+}
+
+void
+listener_fini(struct lend *lend)
+{
+	struct listener *l = lend->listener;
+
+	if (l == NULL)
+		return;
+	lend_forget(&l->waiter);
+	deadline_clear(&l->broken);
+	buf_fini(&l->in);
+	free(l);
+	lend->listener = NULL;
+}
