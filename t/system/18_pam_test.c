@@ -6,9 +6,12 @@
  * Where there is no pam_wrapper, only a service that does not exist is tried.
  */
 #include <glob.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "t/lib/pooler.h"
@@ -179,6 +182,21 @@ START_TEST(only_the_password_is_told)
 }
 END_TEST
 
+/* The name of 127.0.0.1 here; the address where it has none. */
+static const char *
+name_of_localhost(void)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	char name[256];
+
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (getnameinfo((struct sockaddr *)&in, sizeof(in), name, sizeof(name),
+		NULL, 0, NI_NAMEREQD) != 0)
+		return "127.0.0.1";
+	return text("%s", name);
+}
+
+/* By address, or by name. */
 START_TEST(modules_know_who_comes_from_where)
 {
 	struct pooler *p = configure();
@@ -193,10 +211,15 @@ START_TEST(modules_know_who_comes_from_where)
 	spawn_own(p->dir);
 	service(p, "pgbouncer", "",
 	    text("auth required pam_exec.so quiet %s\n", script));
+	spew(text("%s/hba", p->dir),
+	    text("host all all all pam pam_use_hostname=%d\n", _i));
+	pooler_set(p, "auth_type = hba\nauth_hba_file = %s/hba", p->dir);
 	pooler_start(p);
 	let_in(p, "joe", "it's joe");
 	pooler_stop(p);
-	ck_assert(file_has(note, "pgbouncer joe 127.0.0.1\n"));
+	ck_assert(file_has(note,
+	    text("pgbouncer joe %s\n",
+		_i == 0 ? "127.0.0.1" : name_of_localhost())));
 }
 END_TEST
 
@@ -298,7 +321,8 @@ main(void)
 		tcase_add_test(tc, right_and_wrong);
 		tcase_add_test(tc, the_account_counts);
 		tcase_add_test(tc, only_the_password_is_told);
-		tcase_add_test(tc, modules_know_who_comes_from_where);
+		tcase_add_loop_test(
+		    tc, modules_know_who_comes_from_where, 0, 2);
 		tcase_add_test(
 		    tc, a_module_that_hangs_costs_its_own_client_alone);
 		tcase_add_test(tc, the_server_gets_the_password);
