@@ -235,6 +235,7 @@ static const struct {
 	{ "WITH x AS (SELECT 1) SELECT * INTO LOCAL TEMPORARY TABLE t FROM x",
 	    "PLAIN +temp" },
 	{ "SELECT 1INTO TEMP t", "PLAIN +temp" },
+	{ "SELECT a on commit drop", "PLAIN" },
 	{ "INSERT INTO temp VALUES (1)", "PLAIN" },
 	{ "SELECT temp, temporary FROM temp", "PLAIN" },
 	{ "CREATE TABLE t (temp int)", "PLAIN" },

@@ -18,7 +18,8 @@ static const char *const sqlgen_pieces[] = { " ", " ", " ", "\n", "(", ")", ";",
 	"advisory", "_lock", "pg_advisory_lock", "pg_try_advisory_lock",
 	"currval", "lastVal", "dblink_connect", "execute",
 	"pg_copy_physical_replication_slot", "prepared", "and chain",
-	"savepoint", "x", "conflict", "timestamp", "::", "\t" };
+	"savepoint", "on commit drop", "x", "conflict", "timestamp",
+	"::", "\t" };
 
 #define SQLGEN_COUNT(table) (sizeof(table) / sizeof(*(table)))
 

@@ -1,7 +1,7 @@
 /*
  * sql_impl.h - what the files of the SQL classifier share; see sql.h.
  *
- * sql.c cuts a text into statements and looks at every token, sqlkind.c at a
+ * sqlwalk.c cuts a text into statements and looks at every token, sqlkind.c at a
  * statement's first words, sqlset.c at those of SET and RESET, sqlconfig.c into
  * calls of set_config().  They read through sqlhead.c.  sqlplain.c, the quick
  * test, stands alone; so does the lexer, sqllex.c with sqlvalue.c.

@@ -51,17 +51,42 @@ is_at(const struct rest *r, size_t i, char c)
 	return (size_t)(r->end - r->p) > i && r->p[i] == c;
 }
 
-static bool
-is_op(char c)
-{
-	return c != '\0' && strchr("~!@#^&|`?+-*/%<>=", c) != NULL;
-}
-
 /* What an operator must hold to end in + or -. */
 static bool
 is_wild(char c)
 {
-	return c != '\0' && strchr("~!@#^&|`?%", c) != NULL;
+	switch (c) {
+	case '~':
+	case '!':
+	case '@':
+	case '#':
+	case '^':
+	case '&':
+	case '|':
+	case '`':
+	case '?':
+	case '%':
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool
+is_op(char c)
+{
+	switch (c) {
+	case '+':
+	case '-':
+	case '*':
+	case '/':
+	case '<':
+	case '>':
+	case '=':
+		return true;
+	default:
+		return is_wild(c);
+	}
 }
 
 static void
@@ -144,9 +169,8 @@ skip_quoted(struct rest *r, char quote, bool has_escapes)
 	while (r->p < r->end) {
 		char c = *r->p++;
 
-		if (c == '\\' && has_escapes && r->p < r->end)
-			r->p++;
-		else if (c == quote && is_at(r, 0, quote))
+		if ((c == '\\' && has_escapes && r->p < r->end) ||
+		    (c == quote && is_at(r, 0, quote)))
 			r->p++;
 		else if (c == quote)
 			return true;
@@ -327,7 +351,7 @@ sqllex_init(struct sqllex *l, const char *text, size_t len, unsigned flags)
 	const char *nul = len > 0 ? memchr(text, '\0', len) : NULL;
 
 	l->p = text;
-	l->end = nul != NULL ? nul : text + len;
+	l->end = nul != NULL ? nul : len > 0 ? text + len : text;
 	l->flags = flags;
 }
 

@@ -94,6 +94,8 @@ is_word_around(const char *text, size_t len, size_t i)
 	for (size_t k = 0; k < sizeof(words) / sizeof(*words); k++) {
 		size_t at = words[k].at, n = words[k].len;
 
+		if (((text[i] ^ words[k].word[at]) & ~0x20) != 0)
+			continue;
 		if (at <= i && n - at <= len - i &&
 		    strncasecmp(text + i - at, words[k].word, n) == 0)
 			return true;

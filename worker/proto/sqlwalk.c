@@ -1,9 +1,7 @@
-/* sql.c - where a statement ends, and what its tokens tell; see sql.h. */
-#include "worker/proto/sql.h"
+/* sqlwalk.c - where a statement ends, and what its tokens tell; see sql.h. */
+#include "worker/proto/sql_impl.h"
 
 #include <string.h>
-
-#include "worker/proto/sql_impl.h"
 
 /* How far "CREATE [OR REPLACE] FUNCTION | PROCEDURE" has been read. */
 enum routine {
@@ -65,11 +63,13 @@ static bool
 is_temp_schema(const struct sqllex_token *t)
 {
 	static const char name[] = "pg_temp";
-	size_t skip = t->type == SQLLEX_QUOTED, len = sizeof(name) - 1;
-	struct sqllex_token start = { SQLLEX_IDENT, t->p + skip, len };
+	struct sqllex_token start = { SQLLEX_IDENT, t->p, sizeof(name) - 1 };
 
-	return sqllex_is_ident(t) && t->len >= len + 2 * skip &&
-	    sqllex_is_word(&start, name);
+	if (!sqllex_is_ident(t) || t->len < sizeof(name) + 1)
+		return sqllex_is_word(t, name);
+	if (t->type == SQLLEX_QUOTED)
+		start.p++;
+	return sqllex_is_word(&start, name);
 }
 
 /* At TEMP: of CREATE ... TEMP or SELECT INTO TEMP, not INSERT INTO temp. */
@@ -248,6 +248,8 @@ sql_next(struct sql_walk *w, struct sql_stmt *out)
 		s.prev.p = w->lex.end;
 		s.prev.len = 0;
 	}
+	if ((s.flags & SQL_F_TEMP) == 0)
+		s.flags &= ~(unsigned)SQL_F_ON_COMMIT_DROP;
 	out->flags = s.flags;
 	out->text.p = start;
 	out->text.len = (size_t)(s.prev.p + s.prev.len - start);
