@@ -377,6 +377,28 @@ START_TEST(leaves_and_comes_back)
 }
 END_TEST
 
+/* Who shows no life takes no clients, however few it has. */
+START_TEST(the_lifeless_do_not_count)
+{
+	struct proc *other = proc_at(1);
+
+	open_here();
+	atomic_store(&other->state, PROC_RUNNING);
+	atomic_store(&proc_at(0)->clients, 100);
+	atomic_store(&other->alive_ms, clock_now_ms() - 2000);
+	run_for(20, 99);
+	ck_assert(accept_is_in());
+	/* a moment ago it was well */
+	atomic_store(&other->alive_ms, clock_now_ms() - 1000);
+	run_for(20, 99);
+	ck_assert(!accept_is_in());
+	atomic_store(&other->alive_ms, clock_now_ms() - 2000);
+	run_for(20, 99);
+	ck_assert(accept_is_in());
+	close_here();
+}
+END_TEST
+
 START_TEST(a_pause_holds)
 {
 	open_here();
@@ -460,6 +482,7 @@ main(void)
 	tcase_add_test(t, a_new_worker_catches_up);
 	tcase_add_test(t, nobody_waits_for_a_stopped_worker);
 	tcase_add_test(t, leaves_and_comes_back);
+	tcase_add_test(t, the_lifeless_do_not_count);
 	tcase_add_test(t, a_pause_holds);
 	tcase_add_test(t, rests_without_descriptors);
 	tcase_add_test(t, may_be_closed_by_its_own_callback);

@@ -310,6 +310,40 @@ START_TEST(heir_is_told_until_it_has_it)
 }
 END_TEST
 
+/* It is no heir any more: it died before it was told, or its backend's end has
+ * been seen.  Whoever has the slot now is none of its business. */
+START_TEST(stale_heir_is_not_told)
+{
+	static const struct {
+		enum slot_state state;
+		uint32_t owner;
+		uint64_t gen;
+	} now[] = {
+		{ SLOT_CLOSING, 2, 7 }, /* another was named */
+		{ SLOT_FREE, 0, 7 },
+		{ SLOT_LOGIN, 1, 8 },   /* the place has a new backend */
+		{ SLOT_CLOSING, 1, 8 }, /* which ends as well */
+	};
+
+	for (size_t i = 0; i < sizeof(now) / sizeof(*now); i++) {
+		(void)add(5, 7);
+		set_slot(5, SLOT_CLOSING, 1, 7);
+		is_refusing = true;
+		fdstore_adopt(5, 7, 1, now_ms);
+		is_refusing = false;
+		set_slot(5, now[i].state, now[i].owner, now[i].gen);
+		ck_assert(!fdstore_run(now_ms));
+		ck_assert_uint_eq(sent_to(1, MSG_FD_ADOPT), 0);
+		/* and is forgotten, should the word ever be the same again */
+		set_slot(5, SLOT_CLOSING, 1, 7);
+		fdstore_lost(0);
+		(void)fdstore_run(now_ms);
+		ck_assert_uint_eq(sent_to(1, MSG_FD_ADOPT), 0);
+		fdstore_gone(5, 7, 0);
+	}
+}
+END_TEST
+
 START_TEST(heir_that_has_it_is_told_once)
 {
 	(void)add(5, 7);
@@ -341,6 +375,7 @@ main(void)
 	tcase_add_test(tc, rescan_closes_the_stale);
 	tcase_add_test(tc, replacement_inherits_the_shared);
 	tcase_add_test(tc, heir_is_told_until_it_has_it);
+	tcase_add_test(tc, stale_heir_is_not_told);
 	tcase_add_test(tc, heir_that_has_it_is_told_once);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_ENV);
