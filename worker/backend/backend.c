@@ -14,9 +14,7 @@
 
 #include "conf/clock.h"
 #include "shm/crash.h"
-#include "shm/proc.h"
 #include "shm/segment.h"
-#include "worker/backend/cancel.h"
 #include "worker/backend/depart.h"
 #include "worker/backend/fdcache.h"
 #include "worker/backend/lend.h"
@@ -189,9 +187,13 @@ backend_cancel_ends(struct backend *b)
 {
 	b->cancels--;
 	atomic_store(&slot_at(b->slot)->cancels, b->cancels);
-	if (b->cancels > 0 || b->state != BACKEND_HELD)
+	if (b->cancels > 0)
 		return;
-	if (scan_is_boundary(b))
+	if (b->state == BACKEND_CLEANING)
+		clean_on_progress(b);
+	else if (b->state != BACKEND_HELD)
+		return;
+	else if (scan_is_boundary(b))
 		hand_on(b);
 	else
 		backend_close(b, "server sent half a message while idle");
@@ -380,22 +382,33 @@ on_writable(struct backend *b)
 	loop_want(&b->watch, b->watch.want & ~(unsigned)LOOP_WRITE);
 	if (b->user != NULL)
 		b->user->on_drained(b->user, b);
+	else if (b->state == BACKEND_CLEANING)
+		clean_on_progress(b);
+}
+
+/* What may be written first; false: it is not what it was any more. */
+static bool
+on_room(struct backend *b, unsigned *events)
+{
+	uint8_t state = b->state;
+
+	if (!(*events & LOOP_WRITE))
+		return true;
+	if (!backend_is_full(b)) {
+		/* TLS had to write before it could read on */
+		loop_want(&b->watch, b->watch.want & ~(unsigned)LOOP_WRITE);
+		*events |= LOOP_READ;
+		return true;
+	}
+	on_writable(b);
+	return b->state == state;
 }
 
 static void
 on_event_lent(struct backend *b, unsigned events)
 {
-	if (events & LOOP_WRITE && !backend_is_full(b)) {
-		/* TLS had to write before it could read on */
-		loop_want(&b->watch, b->watch.want & ~(unsigned)LOOP_WRITE);
-		events |= LOOP_READ;
-	} else if (events & LOOP_WRITE) {
-		uint64_t gen = b->gen;
-
-		on_writable(b);
-		if (b->gen != gen || b->state != BACKEND_LENT)
-			return;
-	}
+	if (!on_room(b, &events))
+		return;
 	if (b->watch.want & LOOP_READ) {
 		if (events & (LOOP_READ | LOOP_HANGUP))
 			b->user->on_readable(b->user, b);
@@ -426,6 +439,10 @@ on_event(struct watch *w, unsigned events)
 	case BACKEND_LENT:
 		on_event_lent(b, events);
 		return;
+	case BACKEND_CLEANING:
+		if (on_room(b, &events) && events & (LOOP_READ | LOOP_HANGUP))
+			clean_on_readable(b);
+		return;
 	case BACKEND_RESET:
 	case BACKEND_HELD:
 		if (events & LOOP_WRITE && backend_is_full(b))
@@ -445,6 +462,9 @@ on_deadline(struct deadline *d)
 	struct backend *b = OUTER_OF(d, struct backend, deadline);
 
 	switch ((enum backend_state)b->state) {
+	case BACKEND_CLEANING:
+		clean_on_deadline(b);
+		return;
 	case BACKEND_RESET:
 		backend_close(b, "reset query took too long");
 		return;

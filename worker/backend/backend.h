@@ -5,11 +5,12 @@
  * holds, whoever uses the slot now: the slot's word (shm/slot.h) tells that.
  * While the word names us, `state` says what for:
  *
- *   CACHED -> HELD -> LENT -> [RESET] -> HELD -> CACHED
+ *   CACHED -> HELD -> LENT -> [CLEANING] -> [RESET] -> HELD -> CACHED
  *   LOGIN  ---^          any but CACHED -> CLOSING -> gone
  *
  *   LOGIN    not yet a backend            RESET    server_reset_query runs
  *   LENT     serves b->user               CLOSING  half-closed, read to its end
+ *   CLEANING its user has gone in the middle (clean.h)
  *   HELD     ours, nobody's: just claimed, until a cancel is over, or until
  *            the turn ends, when one of our own waiters gets it
  *   CACHED   not ours: idle, or somebody else's; the descriptor is known
@@ -30,6 +31,7 @@
 #include "conf/err.h"
 #include "conf/log.h"
 #include "shm/slot.h"
+#include "worker/backend/clean.h"
 #include "worker/io/buf.h"
 #include "worker/io/deadline.h"
 #include "worker/io/loop.h"
@@ -45,6 +47,7 @@ enum backend_state {
 	BACKEND_CACHED,
 	BACKEND_LOGIN,
 	BACKEND_LENT,
+	BACKEND_CLEANING,
 	BACKEND_RESET,
 	BACKEND_HELD,
 	BACKEND_CLOSING,
@@ -82,6 +85,7 @@ struct backend {
 	struct backend *next_ready; /* lend.c: served when the turn ends */
 	struct deadline deadline;
 	struct track track;
+	struct clean clean; /* in CLEANING */
 	struct buf in;      /* held back until its message is whole */
 	struct buf out;     /* what the server did not take yet */
 	uint32_t remain;    /* bytes of a server message still to pass */

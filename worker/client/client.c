@@ -222,9 +222,12 @@ on_deadline(struct deadline *d)
 
 /* --- the door out ------------------------------------------------------------------------ */
 
-/* The backend stays clean for others, or it goes with its client. */
+/*
+ * The backend goes to others, once it is clean.  `is_lost`: the client has not
+ * said goodbye.  While parameters are being set nothing of the client's runs.
+ */
 static void
-part(struct client *c)
+part(struct client *c, bool is_lost)
 {
 	struct backend *b = c->backend;
 
@@ -235,7 +238,7 @@ part(struct client *c)
 	if (c->state == CLIENT_LENT && scan_is_boundary(b) && b->up_remain == 0)
 		backend_give(b);
 	else
-		backend_close(b, "client disconnected while in use");
+		clean_start(b, is_lost && c->state != CLIENT_SYNC);
 }
 
 static void
@@ -289,7 +292,7 @@ free_client(void *p)
 
 /* Everything but the socket. */
 static void
-let_go(struct client *c)
+let_go(struct client *c, bool is_lost)
 {
 	gate_leave(c);
 	loop_remove(&c->watch);
@@ -298,7 +301,7 @@ let_go(struct client *c)
 		listener_leave(c);
 	lend_forget(&c->waiter);
 	greet_free(c);
-	part(c);
+	part(c, is_lost);
 	c->state = CLIENT_GONE;
 	if (c->lend != NULL)
 		lend_leave(c->lend);
@@ -331,7 +334,7 @@ client_close(struct client *c, const struct err *e)
 	say_why(c, e);
 	tls_close(c->tls);
 	c->tls = NULL;
-	let_go(c);
+	let_go(c, e != NULL);
 	close(fd);
 }
 
@@ -352,7 +355,7 @@ client_detach(struct client *c)
 	/* without a goodbye, which would tell it that all is done */
 	tls_drop(c->tls);
 	c->tls = NULL;
-	let_go(c);
+	let_go(c, true);
 	return fd;
 }
 
@@ -377,7 +380,7 @@ client_fini(void)
 		struct client *c = all;
 
 		tls_close(c->tls);
-		let_go(c);
+		let_go(c, true);
 	}
 	free(by_row);
 	by_row = NULL;
