@@ -183,6 +183,29 @@ START_TEST(all_workers_at_once)
 }
 END_TEST
 
+/* A worker that does not act on it yet keeps the answer back. */
+START_TEST(answer_waits_for_all)
+{
+	struct pooler *p = with_workers(3, "default_pool_size = 3");
+	PGconn *c = console(p);
+	pid_t pids[3];
+
+	ck_assert_int_eq(pooler_pids(c, pids, 3), 3);
+	/* one of them is the console's own */
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(kill(pids[i], SIGSTOP), 0);
+		sql_send(c, "SET default_pool_size = %d", 10 + i);
+		ck_assert(!sql_is_ready(c, 300));
+		ck_assert_int_eq(kill(pids[i], SIGCONT), 0);
+		sql_get(c);
+		ck_assert_str_eq(
+		    config(c, "default_pool_size"), text("%d", 10 + i));
+	}
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
 START_TEST(tag_and_forms)
 {
 	static const struct {
@@ -594,6 +617,7 @@ main(void)
 
 	tcase_add_test(tc, pool_limit);
 	tcase_add_test(tc, all_workers_at_once);
+	tcase_add_test(tc, answer_waits_for_all);
 	tcase_add_test(tc, tag_and_forms);
 	tcase_add_test(tc, refusals);
 	tcase_add_test(tc, reload_drops);
