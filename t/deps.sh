@@ -59,12 +59,20 @@ bench has:pgbouncer   pgbouncer        pgbouncer         pgbouncer             p
 clients talk:psql     postgresql-client postgresql16-client postgresql-client  postgresql16-client
 clients talk:psycopg2 python3-psycopg2 py311-psycopg2    py3-psycopg2          py311-psycopg2
 clients talk:psycopg  python3-psycopg  py311-psycopg     py3-psycopg3          py311-psycopg
+clients talk:psycopg_pool python3-psycopg-pool py311-psycopg-pool py3-psycopg-pool py311-psycopg-pool
 clients talk:asyncpg  python3-asyncpg  py311-asyncpg     py3-asyncpg           py311-asyncpg
 clients has:node      nodejs           node              node                  nodejs
-clients talk:node-postgres node-pg     npm:node-postgres npm:node-postgres     npm:node-postgres
-clients has:npm       -                npm               -                     npm
+clients has:npm       npm              npm               -                     npm
+clients talk:node-postgres npm:node-postgres npm:node-postgres npm:node-postgres npm:node-postgres
+clients talk:node-modules npm:node-postgres npm:node-postgres npm:node-postgres npm:node-postgres
+clients talk:postgres.js npm:node-postgres npm:node-postgres npm:node-postgres npm:node-postgres
 clients jdk:javac     default-jdk-headless openjdk17     jdk%17                openjdk17
 clients talk:jdbc     libpostgresql-jdbc-java postgresql-jdbc -                postgresql-jdbc
+clients talk:hikari   libhikaricp-java -                 -                     -
+clients has:php       php-cli          php83             php                   php
+clients talk:php      php-pgsql        php83-pdo_pgsql   php-pdo_pgsql         php-pdo_pgsql
+clients talk:ruby     ruby-pg          rubygem-pg        ruby-pg               ruby-pg
+clients talk:perl     libdbd-pg-perl   p5-DBD-Pg         p5-DBD-Pg             p5-DBD-Pg
 '
 
 compiles() { # C text
@@ -130,17 +138,6 @@ runtime_of() {
 	echo "libclang-rt-$($FUZZ_CC -dumpversion | sed 's/[.].*//')-dev"
 }
 
-# Debian's modules go with Debian's node alone.  Beside another one that is
-# there already, the module comes from where that one gets its own.
-node_pg() {
-	if command -v npm >/dev/null 2>&1 &&
-	    ! apt-get -s -qq install node-pg >/dev/null 2>&1; then
-		echo npm:node-postgres
-	else
-		echo node-pg
-	fi
-}
-
 missing() { # what for
 	echo "$needs" | while read -r for question packages; do
 		[ "$for" = "$1" ] || continue
@@ -148,7 +145,6 @@ missing() { # what for
 		[ "$column" != 0 ] || { echo "${question#*:}"; continue; }
 		package=$(echo "$packages" | awk -v n="$column" '{ print $n }')
 		[ "$package" != libclang-rt-N-dev ] || package=$(runtime_of)
-		[ "$package" != node-pg ] || package=$(node_pg)
 		[ "$package" = - ] || echo "$package"
 	done | LC_ALL=C sort -u
 }

@@ -2,11 +2,14 @@
 # run.sh - run the drivers that there are, name those that there are not.
 #
 # CLIENTS says which to run; without it all of them have to be installed.
-# From make: OUT, TALK_BIN (the program made of talk_test.c), POOLER_BIN.
+# WHAT is "talk" (the conversations), "app" (the applications) or both.
+# From make: OUT, POOLER_BIN, and the programs made of talk_test.c, app_test.c
+# and app_libpq.c: TALK_BIN, APP_BIN, APP_LIBPQ.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 CLIENT_SH=$here/client.sh
 wanted=${CLIENTS:-$(sh "$CLIENT_SH" list)}
+talkers=$(sh "$CLIENT_SH" talkers)
 there=
 missing=
 
@@ -18,10 +21,26 @@ for d in $wanted; do
 	*) exit 2 ;;
 	esac
 done
+# The words of the first list that are in the second one.
+both() { # list list
+	for word in $1; do
+		case " $2 " in
+		*" $word "*) printf '%s ' "$word" ;;
+		esac
+	done
+}
+
 rc=0
-if [ -n "$there" ]; then
-	CLIENTS=$there CLIENT_SH=$CLIENT_SH "$TALK_BIN" || rc=1
-fi
+export CLIENTS CLIENT_SH APP_LIBPQ
+for what in ${WHAT:-talk app}; do
+	case $what in
+	talk) bin=$TALK_BIN CLIENTS=$(both "$there" "$talkers") ;;
+	# psql and psycopg2 have no application of their own
+	*) bin=$APP_BIN CLIENTS=$(both "$there" \
+	    "$(sh "$CLIENT_SH" list | sed 's/psql psycopg2 //')") ;;
+	esac
+	[ -z "$CLIENTS" ] || "$bin" || rc=1
+done
 for d in $missing; do
 	printf '%-13s  missing\n' "$d"
 	rc=1

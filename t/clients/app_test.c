@@ -1,0 +1,265 @@
+/*
+ * app_test.c - other people's drivers as applications use them: a crowd on
+ * few backends.
+ *
+ * A row is a program over a driver and a place: "direct" is PostgreSQL itself,
+ * where every step has to be right, too; "session" and "transaction" a pooler
+ * with four workers in that mode, the latter with four backends.  A program
+ * says "plan N", then "ok STEP" or "FAIL STEP: why" N times; one that is many
+ * processes says so from each of them.  What was planned and is neither is a
+ * failure as well.
+ *
+ *   CLIENTS     the drivers to run, by client.sh's names
+ *   CLIENT_SH   where client.sh is
+ *   PLACE       the places ("session transaction")
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "t/lib/pooler.h"
+#include "t/lib/spawn.h"
+#include "t/lib/sql.h"
+#include "t/lib/suite.h"
+
+enum { APP_MS = 150000, BACKENDS = 4, ROOM = 90, PRINTED_MAX = 40 };
+
+static const struct app {
+	const char *driver, *program;
+} apps[] = {
+	{ "libpq", "app" },
+	{ "node-postgres", "app" },
+	{ "node-postgres", "suite" },
+	{ "postgres.js", "app" },
+	{ "psycopg", "app" },
+	{ "psycopg", "async" },
+	{ "asyncpg", "app" },
+	{ "jdbc", "app" },
+	{ "php", "app" },
+	{ "ruby", "app" },
+	{ "perl", "app" },
+};
+
+static const char *const places[] = { "direct", "session", "transaction" };
+
+enum { DIRECT, SESSION, TRANSACTION, PLACES };
+
+enum { APPS = sizeof(apps) / sizeof(*apps) };
+
+/* --- what a program stands on ------------------------------------------------- */
+
+static void
+tell_app(const char *sql)
+{
+	PGconn *c = PQconnectdb(
+	    text("host=127.0.0.1 port=%d user=app dbname=app", pg->port));
+	PGresult *r = PQexec(c, sql);
+
+	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK, "%s: %s", sql,
+	    PQerrorMessage(c));
+	PQclear(r);
+	PQfinish(c);
+}
+
+/* The tables and types that the programs use, as new each time. */
+static void
+lay_out(void)
+{
+	/* compiling asyncpg's catalogue queries takes a second each */
+	pg_ask(pg, "ALTER SYSTEM SET jit = off");
+	pg_ask(pg, "SELECT pg_reload_conf()");
+	tell_app("SET client_min_messages = warning;"
+		 "DROP TABLE IF EXISTS kept, strict; DROP TYPE IF EXISTS mood;"
+		 "CREATE TABLE kept (token text);"
+		 "CREATE INDEX ON kept (token text_pattern_ops);"
+		 "CREATE TABLE strict (token text NOT NULL);"
+		 "CREATE TYPE mood AS ENUM ('sad', 'ok')");
+	for (int i = 0; i < 4; i++)
+		tell_app(text("SET client_min_messages = warning;"
+			      "DROP SCHEMA IF EXISTS s%d CASCADE;"
+			      "CREATE SCHEMA s%d;"
+			      "CREATE TABLE s%d.place (name text);"
+			      "INSERT INTO s%d.place VALUES ('s%d')",
+		    i, i, i, i, i));
+}
+
+static struct pooler *
+start(int place)
+{
+	struct pooler *p = pooler_new();
+
+	pooler_workers(p, 4);
+	pooler_set(p, "pool_mode = %s\ndefault_pool_size = %d", places[place],
+	    place == SESSION ? ROOM : BACKENDS);
+	/* fewer than the crowd has: some are always closed and made again */
+	pooler_set(p, "max_prepared_statements = 100");
+	/* what waits for ever is told by name */
+	pooler_set(p, "query_wait_timeout = 30");
+	pooler_start(p);
+	return p;
+}
+
+/* --- what it says --------------------------------------------------------------- */
+
+struct said {
+	int planned, ok, failed;
+};
+
+static bool
+starts(const char *line, const char *word)
+{
+	return strncmp(line, word, strlen(word)) == 0;
+}
+
+/* One that many processes say is told once. */
+static bool
+is_new(const char *line)
+{
+	static char told[PRINTED_MAX][80];
+	static int n;
+	size_t len = strcspn(line, ":");
+
+	for (int i = 0; i < n; i++)
+		if (strncmp(told[i], line, len) == 0)
+			return false;
+	if (n < PRINTED_MAX)
+		snprintf(told[n++], sizeof(*told), "%.*s", (int)len, line);
+	return true;
+}
+
+/* Takes `out` apart; what is no good news is printed. */
+static struct said
+listen_to(char *out)
+{
+	struct said s = { 0 };
+	char *line;
+	int printed = 0;
+
+	while ((line = strsep(&out, "\n")) != NULL) {
+		if (starts(line, "plan "))
+			s.planned += atoi(line + 5);
+		else if (starts(line, "ok "))
+			s.ok++;
+		else if (*line && is_new(line) && printed++ < PRINTED_MAX)
+			printf("  %.400s\n", line);
+		s.failed += starts(line, "FAIL ");
+	}
+	return s;
+}
+
+static int
+run_app(const struct app *a, int place, int port, const char *out)
+{
+	const char *client = getenv("CLIENT_SH");
+	const char *env[] = { "PGHOST=127.0.0.1", text("PGPORT=%d", port),
+		"PGUSER=app", "PGPASSWORD=none", "PGDATABASE=app",
+		"PGSSLMODE=disable", text("APP_PLACE=%s", places[place]),
+		text("HOME=%s", spawn_dir()), NULL };
+	pid_t pid;
+	int status;
+
+	ck_assert_msg(client != NULL, "CLIENT_SH is not set: make clients");
+	pid = spawn(
+	    &(struct spawn){ .out = out, .env = env, .same_user = true },
+	    (const char *const[]){ "sh", client, a->program, a->driver, NULL });
+	status = spawn_wait(pid, APP_MS);
+	if (status == -1)
+		kill(pid, SIGKILL);
+	if (status == -1)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Nobody is left, and nothing of anybody. */
+static void
+look_behind(struct pooler *p, int place)
+{
+	PGconn *c = pooler_console(p, "admin");
+
+	UNTIL(5000,
+	    pooler_show(c, "LISTS", "list", "used_clients", "items") <= 1);
+	PQfinish(c);
+	ck_assert(!file_has(p->log, " died"));
+	if (place == TRANSACTION)
+		ck_assert_int_le(
+		    pg_backends(pg, "usename = 'app'"), BACKENDS + 1);
+	UNTIL(5000,
+	    pg_num(pg,
+		"SELECT count(*) FROM pg_locks "
+		"WHERE locktype = 'advisory'") == 0);
+}
+
+START_TEST(app)
+{
+	const struct app *a = &apps[_i / PLACES];
+	int place = _i % PLACES, code;
+	struct pooler *p = NULL;
+	const char *out;
+	int64_t began = now_ms();
+	struct said s;
+	char *text_out;
+
+	lay_out();
+	if (place != DIRECT)
+		p = start(place);
+	out = text("%s/%s-%s-%s.out", spawn_dir(), a->driver, a->program,
+	    places[place]);
+	code = run_app(a, place, p ? p->port : pg->port, out);
+	text_out = slurp(out);
+	s = listen_to(text_out);
+	free(text_out);
+	printf("%-13s  %-5s  %-11s  %d of %d, %.1f s\n", a->driver, a->program,
+	    places[place], s.ok, s.planned, (double)(now_ms() - began) / 1000);
+	ck_assert_msg(code == 0 && s.planned > 0 && s.ok == s.planned,
+	    "%s %s %s: exit code %d, %d of %d, %d failed", a->driver,
+	    a->program, places[place], code, s.ok, s.planned, s.failed);
+	if (!p)
+		return;
+	look_behind(p, place);
+	pooler_stop(p);
+}
+END_TEST
+
+/* --- which ------------------------------------------------------------------------ */
+
+/* Is `name` one of the words? */
+static bool
+has_word(const char *all, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = all; (at = strstr(at, name)) != NULL; at += len)
+		if ((at == all || at[-1] == ' ') &&
+		    (at[len] == '\0' || at[len] == ' '))
+			return true;
+	return false;
+}
+
+int
+main(void)
+{
+	Suite *s = suite_create("applications");
+	const char *chosen = getenv("CLIENTS"), *where = getenv("PLACE");
+	int n = 0;
+
+	if (!where || !*where)
+		where = "session transaction";
+	for (int i = 0; i < APPS * PLACES; i++) {
+		const struct app *a = &apps[i / PLACES];
+		TCase *tc;
+
+		if (!has_word(chosen ? chosen : "", a->driver) ||
+		    !has_word(where, places[i % PLACES]))
+			continue;
+		tc = suite_case(s, a->driver, APP_MS / 1000 + 30);
+		tcase_add_loop_test(tc, app, i, i + 1);
+		n++;
+	}
+	if (n == 0) {
+		fprintf(stderr, "applications: no row chosen\n");
+		return EXIT_FAILURE;
+	}
+	return suite_run(s, SUITE_PG);
+}
