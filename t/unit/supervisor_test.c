@@ -23,14 +23,14 @@
 #include "t/unit/shmtest.h"
 
 enum { WORKERS = 2, RESOLVER = WORKERS, SLOT = 3, GEN = 7, KINDS = 256 };
-enum { FORGED = 1, QUESTION = 2, LAST = 3 };
+enum { FORGED = 1, QUESTION = 2, FOLLOWS = 3, AGAIN = 4, LAST = 5 };
 
 /* What the children have seen; shared with them. */
 static struct seen {
 	_Atomic int up[WORKERS + 1];
 	_Atomic int got[WORKERS + 1][KINDS]; /* messages by type */
 	_Atomic int asker;                   /* of the question */
-	_Atomic int stopping;                /* when LAST has come */
+	_Atomic int stopping;                /* when FOLLOWS has come */
 } * seen;
 
 static void
@@ -72,7 +72,7 @@ resolver_speaks(struct child_start *s)
 	say(s, MSG_SHUTDOWN, 0, FORGED, -1);
 	say(s, MSG_SECRET_IS, RESOLVER, FORGED, -1);
 	say(s, MSG_SECRET_IS, 4711, FORGED, -1);
-	say(s, MSG_RESOLVED, 1, LAST, -1);
+	say(s, MSG_RESOLVED, 1, FOLLOWS, -1);
 	close(fd);
 }
 
@@ -87,10 +87,16 @@ hear(struct child_start *s, const struct msg *m, int fd)
 		atomic_store(&seen->asker, m->proc);
 		resolver_speaks(s);
 	}
-	if (s->me == 1 && m->id == LAST) {
+	if (s->me == RESOLVER && m->id == AGAIN)
+		say(s, MSG_SECRET_IS, 1, LAST, -1);
+	if (s->me == 1 && m->id == FOLLOWS) {
 		atomic_store(&seen->stopping, (int)atomic_load(&seg->stopping));
-		say(s, MSG_SHUTDOWN, 1, 0, -1);
+		/* all get the descriptor, if a forged one was taken */
+		say(s, MSG_FD_SHARE, 1, 0, -1);
+		say(s, MSG_SECRET, 1, AGAIN, -1);
 	}
+	if (s->me == 1 && m->id == LAST)
+		say(s, MSG_SHUTDOWN, 1, 0, -1);
 }
 
 static bool
@@ -177,9 +183,9 @@ START_TEST(who_may_say_what)
 {
 	run();
 	/* what was asked, and answered, and nothing else of the kind */
-	ck_assert_int_eq(seen->got[RESOLVER][MSG_SECRET], 1);
+	ck_assert_int_eq(seen->got[RESOLVER][MSG_SECRET], 2);
 	ck_assert_int_eq(seen->got[1][MSG_RESOLVED], 1);
-	ck_assert_int_eq(seen->got[1][MSG_SECRET_IS], 0);
+	ck_assert_int_eq(seen->got[1][MSG_SECRET_IS], 1);
 	ck_assert_int_eq(seen->got[1][MSG_PROVED], 0);
 	/* the question is its asker's, whatever it says */
 	ck_assert_int_eq(seen->asker, 0);
