@@ -67,6 +67,7 @@ sim_set_up(uint32_t workers, const char *settings, const char *users)
 	self.me = 0;
 	self.conf = sim_conf(settings, users);
 	self.conf_number = 1;
+	atomic_store(&seg->conf_number, 1);
 	self.fd_limit = 1 << 20;
 	self.scratch = malloc(SELF_SCRATCH);
 	ck_assert_ptr_nonnull(self.scratch);
