@@ -5,65 +5,14 @@
  * be, the process is another one.
  */
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 
-#include "t/lib/certs.h"
-#include "t/lib/pooler.h"
-#include "t/lib/spawn.h"
-#include "t/lib/sql.h"
-#include "t/lib/suite.h"
-#include "t/lib/watch.h"
-#include "t/lib/wire.h"
-
-enum manner { TERMINATE, CLOSE, RESET, MANNERS };
-
-/* All that a session can leave at its server, in an open transaction. */
-#define LITTER                                                               \
-	"BEGIN; SET work_mem = '77MB'; SET search_path = pg_catalog;"        \
-	"CREATE TEMP TABLE litter (i int); PREPARE litter AS SELECT 1;"      \
-	"LISTEN litter; SELECT pg_advisory_lock(28); "                       \
-	"DECLARE litter CURSOR WITH HOLD FOR SELECT 1; SET ROLE pg_monitor;" \
-	"COMMIT; BEGIN; "
-#define LITTER_TAGS "CCCCCCTDCCCCC"
-
-#define MINE "usename = 'app'"
-#define BUSY MINE " AND state = 'active'"
-
-static struct pooler *p;
-static PGconn *boss; /* past the pooler */
-
-static void
-start(const char *settings)
-{
-	boss = sql_open(
-	    text("host=127.0.0.1 port=%d user=postgres dbname=app", pg->port));
-	sql_do(boss, "SET client_min_messages = error");
-	sql_do(boss, "DROP TABLE IF EXISTS kept");
-	sql_do(boss, "CREATE TABLE kept (t text)");
-	sql_do(boss, "GRANT ALL ON kept TO app");
-	sql_do(boss, "GRANT pg_monitor TO app");
-	p = pooler_with(text("default_pool_size = 1\n%s", settings));
-}
-
-/* With TLS a server is one worker's, and moves when another wants it. */
-static void
-serve_tls(bool on)
-{
-	if (!strcmp(pg_ask(pg, "SHOW ssl"), on ? "on" : "off"))
-		return;
-	pg_ask(pg, "ALTER SYSTEM SET ssl_cert_file = '%s'", cert("server.crt"));
-	pg_ask(pg, "ALTER SYSTEM SET ssl_key_file = '%s'", cert("server.key"));
-	pg_ask(pg, "ALTER SYSTEM SET ssl = %s", on ? "on" : "off");
-	pg_ask(pg, "SELECT pg_reload_conf()");
-	UNTIL(5000, !strcmp(pg_ask(pg, "SHOW ssl"), on ? "on" : "off"));
-}
+#include "t/system/vanish.h"
 
 static void
 set_up(void)
 {
 	serve_tls(false);
-	start("");
+	start("default_pool_size = 1");
 }
 
 static void
@@ -73,80 +22,7 @@ tear_down(void)
 	pooler_stop(p);
 }
 
-static struct wire *
-client(void)
-{
-	struct wire *w = wire_open("127.0.0.1", p->port);
-
-	wire_login(w, "app", "app");
-	return w;
-}
-
-static void
-leave(struct wire *w, enum manner how)
-{
-	struct linger l = { .l_onoff = 1, .l_linger = 0 };
-
-	if (how == TERMINATE)
-		wire_put(w, 'X', "");
-	if (how == RESET)
-		setsockopt(w->fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
-	wire_free(w);
-}
-
-/* The next client's server, which knows nothing of anybody before. */
-static int
-next_pid(void)
-{
-	PGconn *c = pooler_conn(p, "");
-	int pid;
-
-	sql_do(c, "BEGIN");
-	pid = sql_backend(c);
-	ck_assert_int_eq(PQtransactionStatus(c), PQTRANS_INTRANS);
-	ck_assert_str_eq(sql_one(c, "SELECT current_user"), "app");
-	ck_assert_str_ne(sql_one(c, "SHOW work_mem"), "77MB");
-	ck_assert_str_ne(sql_one(c, "SHOW search_path"), "pg_catalog");
-	ck_assert_int_eq(sql_num(c,
-			     "SELECT (SELECT count(*) FROM pg_class WHERE "
-			     "relpersistence = 't') + (SELECT count(*) FROM "
-			     "pg_prepared_statements) + (SELECT count(*) FROM "
-			     "pg_cursors WHERE name <> '') + (SELECT count(*) "
-			     "FROM pg_listening_channels()) + (SELECT count(*) "
-			     "FROM pg_locks WHERE locktype = 'advisory')"),
-	    0);
-	sql_do(c, "COMMIT");
-	PQfinish(c);
-	return pid;
-}
-
-static long
-kept(void)
-{
-	return sql_num(boss, "SELECT count(*) FROM kept");
-}
-
-/* Nothing runs, holds a lock or is open any more. */
-static void
-is_quiet(int ms)
-{
-	UNTIL(ms, pg_backends(pg, BUSY) == 0);
-	UNTIL(ms, pg_backends(pg, MINE " AND state LIKE 'idle in%'") == 0);
-	UNTIL(ms,
-	    sql_num(boss,
-		"SELECT count(*) FROM pg_locks WHERE "
-		"relation = 'kept'::regclass OR locktype = 'advisory'") == 0);
-}
-
 /* --- what a client may be in the middle of ---------------------------------- */
-
-static void
-put_batch(struct wire *w, const char *sql)
-{
-	wire_put(w, 'P', "ssh", "", sql, 0);
-	wire_put(w, 'B', "sshhh", "", "", 0, 0, 0);
-	wire_put(w, 'E', "si", "", 0);
-}
 
 static void
 in_query(struct wire *w)
@@ -236,13 +112,6 @@ in_huge_result(struct wire *w)
 }
 
 static void
-in_pipeline_without_sync(struct wire *w)
-{
-	put_batch(w, "INSERT INTO kept VALUES ('first')");
-	put_batch(w, "INSERT INTO kept VALUES ('second')");
-}
-
-static void
 in_flushed_batch(struct wire *w)
 {
 	put_batch(w, "INSERT INTO kept VALUES ('first')");
@@ -327,7 +196,7 @@ END_TEST
 START_TEST(session_mode)
 {
 	tear_down();
-	start("pool_mode = session");
+	start("default_pool_size = 1\npool_mode = session");
 	for (int i = 0; i < MIDDLES; i++)
 		vanish_in(i);
 }
@@ -337,7 +206,8 @@ START_TEST(through_tls)
 {
 	tear_down();
 	serve_tls(true);
-	start("server_tls_sslmode = require\nworkers = 1");
+	start(
+	    "default_pool_size = 1\nserver_tls_sslmode = require\nworkers = 1");
 	for (int i = 0; i < MIDDLES; i++)
 		vanish_in(i);
 	ck_assert_int_eq(pg_backends(pg,
@@ -418,9 +288,16 @@ START_TEST(terminate_has_a_bound)
 {
 	int pid = next_pid();
 	struct wire *w = client();
+	PGconn *console = pooler_console(p, "admin");
 
 	in_query(w);
 	leave(w, TERMINATE);
+	/* it counts, though it is nobody's */
+	UNTIL(2000,
+	    pooler_show(console, "POOLS", "database", "app", "cl_active") == 0);
+	ck_assert_int_eq(
+	    pooler_show(console, "POOLS", "database", "app", "sv_active"), 1);
+	PQfinish(console);
 	is_quiet(9000);
 	ck_assert_int_eq(next_pid(), pid);
 }
@@ -456,7 +333,7 @@ START_TEST(deaf_to_cancels)
 	int pid;
 
 	tear_down();
-	start("cancel_wait_timeout = 1");
+	start("default_pool_size = 1\ncancel_wait_timeout = 1");
 	pid = next_pid();
 	w = client();
 	wire_query(w,
@@ -488,92 +365,6 @@ START_TEST(copy_behind_its_sync)
 }
 END_TEST
 
-/* --- many, at random ----------------------------------------------------------------- */
-
-static void
-begin_at_random(struct wire *w, unsigned *seed)
-{
-	switch (rand_r(seed) % 8) {
-	case 0:
-		wire_query(w, "SELECT pg_sleep(30)");
-		return;
-	case 1:
-		wire_query(w, "BEGIN; LOCK kept; SELECT 'stray'");
-		return;
-	case 2:
-		wire_query(w, "COPY kept FROM STDIN");
-		wire_put(w, 'd', "x", "row\n", (size_t)4);
-		return;
-	case 3:
-		wire_query(w,
-		    "COPY (SELECT generate_series(1, 100000)) TO "
-		    "STDOUT");
-		return;
-	case 4:
-		in_pipeline_without_sync(w);
-		return;
-	case 5:
-		for (int i = 0; i < 10; i++)
-			wire_query(w, "SELECT 'stray'");
-		return;
-	case 6:
-		wire_query(w, LITTER "SELECT pg_sleep(0.01)");
-		return;
-	default:
-		put_batch(w, "SELECT repeat('stray', 100000)");
-		wire_put(w, 'H', "");
-		return;
-	}
-}
-
-static void
-check_answers(PGconn *const *c, int round)
-{
-	for (int i = 0; i < 2; i++) {
-		const char *mine = text("%d of %d", round, i);
-
-		sql_send(c[i], "SELECT '%s', pg_sleep(0)", mine);
-		ck_assert(sql_is_ready(c[i], 20000));
-		ck_assert_str_eq(sql_get(c[i]), mine);
-	}
-}
-
-START_TEST(at_random)
-{
-	unsigned seed = 28;
-	PGconn *c[2];
-	struct watch seen;
-
-	tear_down();
-	start("default_pool_size = 2");
-	seen = watch_start(pg, MINE);
-	for (int i = 0; i < 2; i++)
-		c[i] = pooler_conn(p, "");
-	for (int round = 0; round < 200; round++) {
-		struct wire *w = client();
-		int64_t until = now_ms() + rand_r(&seed) % 12;
-		int how = rand_r(&seed) % MANNERS;
-
-		begin_at_random(w, &seed);
-		while (now_ms() < until)
-			nap();
-		/* sleepers are told goodbye for seconds: the others wait */
-		leave(w, how == TERMINATE && round % 10 ? CLOSE : how);
-		check_answers(c, round);
-	}
-	ck_assert_int_eq(kept(), 0);
-	sql_do(c[0], "BEGIN");
-	sql_do(c[1], "BEGIN");
-	ck_assert_int_ne(sql_backend(c[0]), sql_backend(c[1]));
-	UNTIL(5000, pg_backends(pg, MINE) == 2);
-	for (int i = 0; i < 2; i++)
-		PQfinish(c[i]);
-	is_quiet(3000);
-	ck_assert_int_le(watch_stop(&seen), 2);
-	next_pid();
-}
-END_TEST
-
 int
 main(void)
 {
@@ -593,6 +384,5 @@ main(void)
 	tcase_add_test(tc, half_a_message);
 	tcase_add_test(tc, deaf_to_cancels);
 	tcase_add_test(tc, copy_behind_its_sync);
-	tcase_add_test(tc, at_random);
 	return suite_run(s, SUITE_PG);
 }

@@ -9,6 +9,7 @@
 
 #include "shm/crash.h"
 #include "shm/segment.h"
+#include "shm/stmts.h"
 #include "worker/backend/backend.h"
 #include "worker/backend/cancel.h"
 #include "worker/backend/scan.h"
@@ -211,6 +212,10 @@ discard(struct backend *b)
 static void
 on_discarded(struct backend *b)
 {
+	struct stmts *prepared = stmts_of(b->slot, b->gen);
+
+	if (prepared != NULL)
+		stmts_clear(prepared);
 	deadline_clear(&b->deadline);
 	CRASH_POINT("clean.over");
 	backend_give(b);
