@@ -48,6 +48,9 @@ enum slot_flags {
 	SLOT_USED = 4,     /* has served a client since its login */
 	SLOT_DIRTY = 8,    /* to be closed, not lent, when it comes free */
 	SLOT_LISTENS = 16, /* for clients that LISTEN */
+	SLOT_LOGICAL = 32, /* of one client until its end: it replicates */
+	SLOT_PHYSICAL = 64,
+	SLOT_DEDICATED = SLOT_LOGICAL | SLOT_PHYSICAL,
 };
 
 struct slot {

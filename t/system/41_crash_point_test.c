@@ -18,9 +18,13 @@
 #include "t/lib/suite.h"
 #include "t/lib/swarm.h"
 #include "t/lib/watch.h"
+#include "t/lib/wire.h"
 
-#define WORKERS 3
-#define POOL    4
+#define WORKERS  3
+#define POOL     4
+#define REPLICAS 3
+
+static struct wire *replica[REPLICAS];
 
 #define SCRAM_USER "user=scram_u password='" PG_PASSWORD "'"
 
@@ -59,7 +63,7 @@ order_for(int i)
 {
 	static const char *const rare[] = { "pool.make", "pool.failure",
 		"pool.greeting", "pool.keys", "pool.party", "pool.reclaim",
-		"open.failed" };
+		"open.failed", "dedicate", "replicate" };
 
 	for (size_t k = 0; k < sizeof(rare) / sizeof(*rare); k++)
 		if (!strncmp(points[i], rare[k], strlen(rare[k])))
@@ -103,6 +107,7 @@ start(int point)
 	    p, "refused = host=127.0.0.1 port=%d dbname=no_such_db", pg->port);
 	demand_scram(p);
 	pooler_set(p, "default_pool_size = %d\nmax_client_conn = 200", POOL);
+	pg_ask(pg, "ALTER ROLE app2 REPLICATION");
 	pooler_set(p, "server_lifetime = 0.3\nserver_login_retry = 0.1");
 	pooler_set(p, "max_db_connections = %d\nreserve_pool_size = 1", POOL);
 	pooler_start(p);
@@ -138,9 +143,18 @@ static void
 stir(struct pooler *p)
 {
 	PGconn *c = PQconnectdb(pooler_at(p, "dbname=refused"));
+	char buf[256];
 
 	PQfinish(c);
 	PQfinish(PQconnectdb(pooler_at(p, SCRAM_USER)));
+	/* in the place of one that is idle, or comes free */
+	for (int i = 0; i < REPLICAS; i++) {
+		if ((replica[i] = wire_try("127.0.0.1", p->port)) == NULL)
+			continue;
+		wire_send(replica[i], buf,
+		    wire_startup(buf, sizeof(buf), 0x30000, "user", "app2",
+			"database", "app", "replication", "database", NULL));
+	}
 	kill(p->pid, SIGHUP);
 }
 
@@ -245,6 +259,9 @@ START_TEST(at_point)
 			stir(p);
 		}
 	}
+	for (int i = 0; i < REPLICAS; i++)
+		if (replica[i] != NULL)
+			wire_free(replica[i]);
 	swarm_settle_all((struct swarm *const[]){ steady, churn }, 2, 15000);
 	swarm_check(steady);
 	swarm_check(churn);

@@ -184,22 +184,6 @@ START_TEST(console)
 }
 END_TEST
 
-START_TEST(other_majors)
-{
-	struct pooler *p = pooler_with("");
-	struct wire *w = wire_open("127.0.0.1", p->port);
-	char buf[512];
-
-	wire_send(w, buf,
-	    wire_startup(buf, sizeof(buf), 0x40000, "user", "app", "database",
-		"app", NULL));
-	wire_error(w, 'M', "server supports 3.0 to 3.2");
-	wire_end(w);
-	wire_free(w);
-	pooler_stop(p);
-}
-END_TEST
-
 /* --- our keys ---------------------------------------------------------------- */
 
 static void
@@ -494,7 +478,6 @@ main(void)
 	tcase_add_test(tc, with_a_password);
 	tcase_add_test(tc, over_tls);
 	tcase_add_test(tc, console);
-	tcase_add_test(tc, other_majors);
 	tcase_add_test(tc, whole_keys_only);
 	tc = suite_case(s, "server", 60);
 	tcase_add_test(tc, server_of_3_0);

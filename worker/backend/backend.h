@@ -42,6 +42,7 @@ struct backend;
 struct lend;
 struct login;
 struct params;
+struct waiter;
 
 enum backend_state {
 	BACKEND_CACHED,
@@ -80,6 +81,7 @@ struct backend {
 	struct lend *lend;          /* the pool's view here */
 	struct lessee *user;        /* in LENT */
 	struct login *login;        /* in LOGIN */
+	struct waiter *own;         /* in LOGIN: for whom alone; or NULL */
 	struct tls *tls;            /* NULL: plain, or not ours */
 	struct lend *keep_for;      /* in CLOSING: who gets the place */
 	struct backend *next_ready; /* lend.c: served when the turn ends */

@@ -18,6 +18,7 @@
 #include "shm/queue.h"
 #include "shm/segment.h"
 #include "worker/backend/cancel.h"
+#include "worker/backend/dedicate.h"
 #include "worker/backend/fdcache.h"
 #include "worker/backend/lend_impl.h"
 #include "worker/backend/login.h"
@@ -255,6 +256,8 @@ depart_begin(struct backend *b, const char *why, const struct err *e)
 		lend_login_ended(l, false);
 	if (user != NULL)
 		user->on_gone(user, e);
+	if (b->own != NULL)
+		dedicate_failed(b, e);
 }
 
 void

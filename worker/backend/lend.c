@@ -9,6 +9,7 @@
 #include "shm/crash.h"
 #include "shm/queue.h"
 #include "shm/segment.h"
+#include "worker/backend/dedicate.h"
 #include "worker/backend/open.h"
 #include "worker/backend/pinned.h"
 #include "worker/io/outer.h"
@@ -20,11 +21,13 @@ static struct lend *hot; /* those to look at before sleeping */
 
 /* --- the queue -------------------------------------------------------------------- */
 
-static void
-publish(struct lend *l)
+void
+lend_publish(struct lend *l)
 {
-	queue_publish(self.me, l->pool, l->nwaiting,
-	    l->first == NULL ? 0 : l->first->since_us);
+	uint64_t since_us = l->first == NULL ? 0 : l->first->since_us;
+	uint32_t n = l->nwaiting + dedicate_shown(l, &since_us);
+
+	queue_publish(self.me, l->pool, n, since_us);
 }
 
 static void
@@ -52,7 +55,7 @@ enqueue(struct lend *l, struct waiter *w, bool is_greeting)
 	l->last = w;
 	l->nwaiting++;
 	l->ngreeting += is_greeting;
-	publish(l);
+	lend_publish(l);
 	make_hot(l);
 	if (!deadline_is_set(&l->timer))
 		deadline_set(&l->timer, loop_now_us + TICK_US);
@@ -63,6 +66,10 @@ lend_forget(struct waiter *w)
 {
 	struct lend *l = w->lend;
 
+	if (w->own != NULL) {
+		dedicate_forget(w);
+		return;
+	}
 	if (l == NULL)
 		return;
 	if (w->prev != NULL)
@@ -76,7 +83,7 @@ lend_forget(struct waiter *w)
 	w->lend = NULL;
 	l->nwaiting--;
 	l->ngreeting -= w->is_greeting;
-	publish(l);
+	lend_publish(l);
 }
 
 static void
@@ -116,6 +123,8 @@ lend_serve(struct lend *l, struct backend *b)
 	struct waiter *w;
 
 	serve_greetings(l);
+	if (dedicate_takes(l, b))
+		return true;
 	for (w = l->first; w != NULL && w->is_greeting; w = w->next)
 		;
 	if (w == NULL)
@@ -227,6 +236,8 @@ lend_release(struct backend *b)
 		if (backend_is_pinned(b) ? pinned_part(l, b)
 					 : handover_give(l, b, word, own))
 			return;
+		if (dedicate_takes(l, b))
+			return;
 		if (l->nwaiting - l->ngreeting > l->nready) {
 			make_ready(l, b);
 			return;
@@ -260,8 +271,11 @@ lend_login_ended(struct lend *l, bool well)
 void
 lend_room(struct lend *l)
 {
-	if (l->nwaiting > 0)
-		make_hot(l);
+	if (l->nwaiting == 0 && l->nown == 0)
+		return;
+	make_hot(l);
+	if (!deadline_is_set(&l->timer))
+		deadline_set(&l->timer, loop_now_us + TICK_US);
 }
 
 /* --- once a turn -------------------------------------------------------------------- */
@@ -304,14 +318,14 @@ lend_turn(bool rung)
 			if (l->nwaiting > 0)
 				lend_serve_idle(l);
 		}
-		if (l->nwaiting == 0)
+		if (l->nwaiting == 0 && l->nown == 0)
 			continue;
 		make_hot(l);
 		open_look(l);
 		if (rung)
 			lend_serve_idle(l);
 		serve_greetings(l);
-		if (l->nwaiting > 0)
+		if (l->nwaiting > 0 || l->nown > 0)
 			did |= open_try(l, false) != OPEN_NO;
 	}
 	return did;
@@ -340,14 +354,15 @@ lend_on_timer(struct deadline *d)
 {
 	struct lend *l = OUTER_OF(d, struct lend, timer);
 
-	if (l->nwaiting == 0)
+	if (l->nwaiting == 0 && l->nown == 0)
 		return;
 	lend_refresh(l);
 	expire(l);
 	handover_recover(l);
 	open_look(l);
+	dedicate_tick(l);
 	lend_serve_idle(l);
-	if (l->nwaiting == 0)
+	if (l->nwaiting == 0 && l->nown == 0)
 		return;
 	/* one that is ready is lent when the turn ends: no need of another */
 	if (l->first_ready == NULL && open_try(l, false) == OPEN_NO)

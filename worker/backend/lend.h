@@ -28,12 +28,15 @@
 #include "worker/backend/backend.h"
 #include "worker/io/deadline.h"
 
+struct dedicate;
+
 /* One who waits; embedded in the client. */
 struct waiter {
 	struct waiter *next, *prev;
 	struct lend *lend; /* NULL: does not wait */
 	uint64_t since_us;
-	bool is_greeting; /* wants the pool's greeting, not a backend */
+	bool is_greeting;     /* wants the pool's greeting, not a backend */
+	struct dedicate *own; /* wants one opened for it alone; NULL */
 	/* A backend is lent to you (greeting: NULL, look at the row). */
 	void (*on_ready)(struct waiter *, struct backend *);
 	/* It will not be; you are out of the queue. */
@@ -59,6 +62,9 @@ struct lend {
 	struct waiter *first, *last;
 	uint32_t nwaiting;
 	uint32_t ngreeting; /* of these, who want only the greeting */
+	struct waiter *first_own, *last_own; /* who wait for one of their own */
+	uint32_t nown;
+	bool is_own_shown; /* these are published, too */
 
 	struct backend *first_ready, *last_ready; /* for the turn's end */
 	uint32_t nready;

@@ -24,6 +24,9 @@ void lend_serve_idle(struct lend *l);
 /* A backend that is ours and fit goes to our oldest; false: nobody waits. */
 bool lend_serve(struct lend *l, struct backend *b);
 
+/* Who waits here, and since when, as others may know it. */
+void lend_publish(struct lend *l);
+
 /* It no longer waits for the end of the turn (harmless if it does not). */
 void lend_unready(struct lend *l, struct backend *b);
 

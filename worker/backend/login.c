@@ -8,6 +8,7 @@
 
 #include "conf/compat.h"
 #include "shm/crash.h"
+#include "worker/backend/dedicate.h"
 #include "worker/backend/depart.h"
 #include "worker/backend/lend.h"
 #include "worker/backend/login_impl.h"
@@ -69,6 +70,7 @@ succeed(struct login *l)
 	struct backend *b = l->b;
 	struct slot *s = slot_at(b->slot);
 	socklen_t len = sizeof(l->info.local.sa);
+	struct pool_greeting greeting;
 	struct log_who who;
 	char text[TARGET_TEXT];
 
@@ -83,14 +85,19 @@ succeed(struct login *l)
 	slot_info_write(b->slot, &l->info);
 	atomic_store(&s->backend_pid, l->pid);
 	CRASH_POINT("login.greeting");
-	pool_greeting_write(b->lend->row, &l->greeting);
+	greeting = l->greeting;
+	if (b->own == NULL)
+		pool_greeting_write(b->lend->row, &l->greeting);
 	if (self.conf->log_connections) {
 		backend_who(b, &who);
 		target_text(&l->info.local, text);
 		log_info(&who, "new connection to server (from %s)", text);
 	}
 	login_drop(b);
-	backend_logged_in(b);
+	if (b->own != NULL)
+		dedicate_ready(b, &greeting);
+	else
+		backend_logged_in(b);
 }
 
 /* --- connecting ------------------------------------------------------------------- */
@@ -300,6 +307,7 @@ login_start(struct backend *b)
 	struct login *l = calloc(1, sizeof(*l));
 	struct err e;
 
+	dedicate_assign(b);
 	if (l == NULL) {
 		err_set(&e, "53200", "out of memory", "out of memory");
 		open_failed(b, &e, POOL_UNTOLD, 0);

@@ -378,7 +378,8 @@ on_ready(struct login *l)
 	uint8_t bytes[OUT_MAX];
 	struct wire w;
 
-	if (l->state == LOGIN_QUERY || query[0] == '\0')
+	/* a walsender of the whole server has no SQL */
+	if (l->state == LOGIN_QUERY || query[0] == '\0' || l->b->own != NULL)
 		return DONE;
 	wire_init(&w, bytes, sizeof(bytes));
 	wire_begin(&w, 'Q');

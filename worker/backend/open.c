@@ -10,6 +10,7 @@
 #include "shm/proc.h"
 #include "shm/queue.h"
 #include "shm/segment.h"
+#include "worker/backend/dedicate.h"
 #include "worker/backend/depart.h"
 #include "worker/backend/login.h"
 #include "worker/self.h"
@@ -90,6 +91,7 @@ has_servers(const struct lend *l)
 
 		if ((state == SLOT_ACTIVE || state == SLOT_IDLE ||
 			state == SLOT_GRANTED) &&
+		    (atomic_load(&s->flags) & SLOT_DEDICATED) == 0 &&
 		    atomic_load(&s->pool) == l->pool)
 			return true;
 	}
@@ -141,6 +143,10 @@ open_failed(
 	struct lend *l = b->lend;
 	struct pool_failure f;
 
+	if (b->own != NULL) {
+		dedicate_failed(b, e);
+		return;
+	}
 	memset(&f, 0, sizeof(f));
 	f.when_ms = clock_now_ms();
 	f.told = told;
@@ -274,8 +280,8 @@ open_reserved(struct lend *l, uint32_t slot, uint64_t gen)
 
 	l->is_evicting = false;
 	lend_refresh(l);
-	has_login =
-	    l->nwaiting > 0 && is_time(l) && pool_login_take(l->row, self.me);
+	has_login = (l->nwaiting > 0 || l->nown > 0) && is_time(l) &&
+	    pool_login_take(l->row, self.me);
 	if (has_login && limits_take(self.me, slot, gen, self.conf_number)) {
 		backend_start(l, slot, gen);
 		return;

@@ -26,6 +26,7 @@ ask_for(const struct client *c, const struct greet *g, struct hba_query *q)
 	memset(q, 0, sizeof(*q));
 	q->is_local = c->is_unix;
 	q->is_tls = c->tls != NULL;
+	q->is_replication = g->own.kind == STARTUP_PHYSICAL;
 	q->user = g->user;
 	/* it has two names: a rule for it holds for both */
 	q->database = g->is_console ? "pgbouncer" : g->database;
@@ -44,12 +45,17 @@ static enum result
 turn_away(const struct greet *g, const struct hba_query *q,
     const struct hba_rule *rule, struct err *e)
 {
+	static const char *const first[2][2] = {
+		{ "pg_hba.conf rejects connection for",
+		    "pg_hba.conf rejects replication connection for" },
+		{ "no pg_hba.conf entry for",
+		    "no pg_hba.conf entry for replication connection from" }
+	};
 	char say[sizeof(e->say)], host[NETADDR_TEXT];
 
 	snprintf(say, sizeof(say),
 	    "%s host \"%s\", user \"%s\", database \"%s\", %s",
-	    rule == NULL ? "no pg_hba.conf entry for"
-			 : "pg_hba.conf rejects connection for",
+	    first[rule == NULL][q->is_replication],
 	    netaddr_text(&q->addr, host), g->user, g->database,
 	    q->is_tls ? "SSL encryption" : "no encryption");
 	if (rule == NULL)

@@ -17,6 +17,7 @@
 #include "worker/backend/scan.h"
 #include "worker/client/gate.h"
 #include "worker/client/listener.h"
+#include "worker/client/replicate.h"
 #include "worker/io/outer.h"
 #include "worker/io/stream.h"
 #include "worker/io/tune.h"
@@ -66,6 +67,7 @@ client_set_state(struct client *c, enum client_state state)
 		[CLIENT_QUEUED] = CLIENTROW_WAITING,
 		[CLIENT_SYNC] = CLIENTROW_ACTIVE,
 		[CLIENT_LENT] = CLIENTROW_ACTIVE,
+		[CLIENT_OWN] = CLIENTROW_ACTIVE,
 		[CLIENT_CONSOLE] = CLIENTROW_ACTIVE,
 		[CLIENT_GONE] = CLIENTROW_IDLE,
 	};
@@ -166,6 +168,9 @@ on_readable(struct client *c)
 	case CLIENT_LENT:
 		relay_on_bytes(c);
 		return;
+	case CLIENT_OWN:
+		replicate_on_bytes(c);
+		return;
 	case CLIENT_CONSOLE:
 		admin_on_bytes(c);
 		return;
@@ -237,6 +242,8 @@ part(struct client *c, bool is_lost)
 	b->user = NULL;
 	if (c->state == CLIENT_LENT && scan_is_boundary(b) && b->up_remain == 0)
 		backend_give(b);
+	else if (c->state == CLIENT_OWN)
+		backend_close(b, "its client has gone");
 	else
 		clean_start(b, is_lost && c->state != CLIENT_SYNC);
 }
@@ -250,7 +257,7 @@ say_why(struct client *c, const struct err *e)
 	/* never into the middle of another message */
 	if (e == NULL || e->say[0] == '\0' || c->is_dying ||
 	    c->state == CLIENT_TLS || buf_len(&c->out) > 0 ||
-	    (c->backend != NULL && c->state == CLIENT_LENT &&
+	    (c->backend != NULL && c->state >= CLIENT_LENT &&
 		c->backend->remain > 0))
 		return;
 	wire_init(&w, bytes, sizeof(bytes));

@@ -2,7 +2,8 @@
  * client.h - one client connection: its states, its way in, its way out.
  *
  *   STARTUP -> AUTH -> WELCOME -> IDLE <-> LENT      IDLE -> QUEUED -> LENT
- *    ^ |  |      `-> CONSOLE                          LENT via SYNC, when
+ *    ^ |  |      |         `-> OWN
+ *    | |  |      `-> CONSOLE                          LENT via SYNC, when
  *    | |  `-> gone (cancel request)                   parameters differ
  *    TLS
  *
@@ -12,6 +13,8 @@
  *   AUTH     its proof                   QUEUED  waits for a backend
  *   WELCOME  the pool's greeting         SYNC    its parameters are being set
  *   CONSOLE  a console command           LENT    a backend serves it
+ *                                        OWN     one does that nobody shares:
+ *                                                it replicates
  *
  * An idle client owns this struct, a row in the segment, and no buffer.  The
  * only door out is client_close(): it logs, counts, releases; the memory is
@@ -53,6 +56,7 @@ enum client_state {
 	CLIENT_QUEUED,
 	CLIENT_SYNC,
 	CLIENT_LENT,
+	CLIENT_OWN,
 	CLIENT_CONSOLE,
 	CLIENT_GONE,
 };
@@ -63,7 +67,7 @@ struct client {
 	struct waiter waiter;
 	struct lessee lessee;
 	struct lend *lend;          /* its pool; NULL before WELCOME, console */
-	struct backend *backend;    /* in SYNC, LENT */
+	struct backend *backend;    /* in SYNC, LENT, OWN */
 	struct greet *greet;        /* only until it is in */
 	struct gate_pass *pass;     /* only until it is proved */
 	struct tls *tls;            /* NULL: plain */

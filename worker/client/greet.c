@@ -24,6 +24,7 @@
 #include "worker/client/outside.h"
 #include "worker/client/peer.h"
 #include "worker/client/proof.h"
+#include "worker/client/replicate.h"
 #include "worker/io/stream.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
@@ -45,6 +46,7 @@ greet_free(struct client *c)
 	outside_drop(g);
 	peer_drop(g);
 	secret_fini(&g->secret);
+	free(g->own.params);
 	compat_bzero(g, sizeof(*g));
 	free(g);
 }
@@ -119,21 +121,18 @@ take_settings(struct client *c, const struct startup *s, struct err *e)
 	const char *name, *value;
 	size_t pos = 0;
 
+	if (s->replication != STARTUP_NORMAL)
+		return replicate_take(c, s, e);
 	params_edit_init(&c->greet->params);
 	while (startup_next(s, &pos, &name, &value)) {
 		if (strcmp(name, "user") == 0 ||
 		    strcmp(name, "database") == 0 ||
+		    strcmp(name, "replication") == 0 ||
 		    strncmp(name, "_pq_.", 5) == 0)
 			continue;
 		if (strcmp(name, "options") == 0) {
 			if (startup_options(value, on_option, c, e) == -1)
 				return -1;
-		} else if (strcmp(name, "replication") == 0) {
-			if (s->replication != STARTUP_NORMAL)
-				return err_set(e, "0A000",
-				    "replication connections are not supported",
-				    "replication connections are not "
-				    "supported");
 		} else if (on_setting(c, name, value, false, e) == -1) {
 			return -1;
 		}
@@ -189,8 +188,9 @@ is_console_name(const char *database)
 }
 
 static void
-log_attempt(const struct client *c)
+log_attempt(const struct client *c, enum startup_replication kind)
 {
+	static const char *const names[] = { "no", "logical", "physical" };
 	char tls[TLS_DESCRIBE] = "no";
 	struct log_who who;
 
@@ -199,8 +199,8 @@ log_attempt(const struct client *c)
 	if (c->tls != NULL)
 		tls_describe(c->tls, tls, sizeof(tls));
 	client_who(c, &who);
-	log_info(&who, "login attempt: db=%s user=%s tls=%s replication=no",
-	    c->greet->database, c->greet->user, tls);
+	log_info(&who, "login attempt: db=%s user=%s tls=%s replication=%s",
+	    c->greet->database, c->greet->user, tls, names[kind]);
 }
 
 /* Where TLS is demanded nobody does without; a Unix socket has none. */
@@ -229,7 +229,7 @@ on_session(struct client *c, const struct startup *s)
 	}
 	if (!is_room(c))
 		return;
-	log_attempt(c);
+	log_attempt(c, s->replication);
 	if (take_settings(c, s, &e) == -1) {
 		client_close(c, &e);
 		return;

@@ -11,6 +11,7 @@
 #define WORKER_CLIENT_GREET_H
 
 #include "conf/hba.h"
+#include "worker/backend/dedicate.h"
 #include "worker/backend/params.h"
 #include "worker/client/client.h"
 #include "worker/client/secret.h"
@@ -43,6 +44,7 @@ struct greet {
 	struct outside *outside;  /* the same of outside.c */
 	struct peer *peer;        /* and of peer.c */
 	struct params_edit params;
+	struct dedicate own; /* of who replicates */
 };
 
 /*

@@ -60,7 +60,8 @@ interrupt_deliver(uint32_t row, uint32_t gen, int requester)
 		close(requester);
 		return;
 	}
-	if (c->state == CLIENT_LENT && !scan_is_boundary(c->backend)) {
+	if (c->state == CLIENT_OWN ||
+	    (c->state == CLIENT_LENT && !scan_is_boundary(c->backend))) {
 		cancel_send(c->backend, requester);
 		return;
 	}

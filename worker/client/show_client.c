@@ -61,6 +61,7 @@ static const char *const states[] = {
 /* What both kinds of row have. */
 struct line {
 	const char *type, *state;
+	const char *replication;
 	char user[POOL_NAME], database[POOL_NAME];
 	char addr[HOST], local_addr[HOST];
 	int port, local_port;
@@ -120,6 +121,12 @@ show_server_kind(const struct slot *s, uint64_t word)
 	return SHOW_NOT;
 }
 
+static const char *
+replication_name(bool is_logical, bool is_physical)
+{
+	return is_logical ? "logical" : is_physical ? "physical" : "none";
+}
+
 /* --- lines ---------------------------------------------------------------- */
 
 static void
@@ -148,7 +155,7 @@ put_line(struct show *s, const struct line *l)
 	show_text(s, l->type);
 	show_text(s, l->user);
 	show_text(s, l->database);
-	show_text(s, "none");
+	show_text(s, l->replication);
 	show_text(s, l->state);
 	show_text(s, l->addr);
 	show_int(s, (uint64_t)l->port);
@@ -201,6 +208,7 @@ read_client(
 {
 	uint32_t pool = atomic_load(&r->pool), slot = atomic_load(&r->slot);
 	const struct pool *p = pool == POOL_NONE ? NULL : pool_at(pool);
+	uint32_t flags = atomic_load(&r->flags);
 	uint64_t now_us = clock_now_us();
 	enum show_kind kind;
 
@@ -211,6 +219,8 @@ read_client(
 	if (kind == SHOW_NOT)
 		return false;
 	l->state = states[kind];
+	l->replication = replication_name(
+	    flags & CLIENTROW_LOGICAL, flags & CLIENTROW_PHYSICAL);
 	show_copy(l->database, sizeof(l->database),
 	    p == NULL ? SHOW_CONSOLE : pool_db_name(p));
 	show_copy(l->user, sizeof(l->user), info->user);
@@ -277,7 +287,10 @@ read_server(
     const struct slot *slot, const struct slot_info *info, struct line *l)
 {
 	const struct pool *p = pool_at(atomic_load(&slot->pool));
+	uint32_t flags = atomic_load(&slot->flags);
 
+	l->replication =
+	    replication_name(flags & SLOT_LOGICAL, flags & SLOT_PHYSICAL);
 	if (p != NULL) {
 		show_copy(l->database, sizeof(l->database), pool_db_name(p));
 		show_copy(l->user, sizeof(l->user), pool_user_name(p));

@@ -20,6 +20,7 @@
 #include "shm/crash.h"
 #include "worker/backend/login.h"
 #include "worker/client/proof.h"
+#include "worker/client/replicate.h"
 #include "worker/io/outer.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
@@ -180,6 +181,10 @@ welcome_start(struct client *c)
 	/* before the greeting: the login that fetches it may need them */
 	if (!c->lend->is_forced && strcmp(c->greet->user, c->lend->user) == 0)
 		keep_proof(c);
+	if (c->greet->own.kind != STARTUP_NORMAL) {
+		replicate_start(c);
+		return;
+	}
 	if (has_greeting(c, &text)) {
 		come_in(c, &text);
 		return;
@@ -202,7 +207,8 @@ welcome_again(struct client *c)
 	if (c->lend != NULL || (limit_us > 0 && loop_now_us >= end_us))
 		return false;
 	welcome_start(c);
-	if (c->state == CLIENT_WELCOME && c->lend != NULL && limit_us > 0)
+	if (c->state == CLIENT_WELCOME && c->lend != NULL && limit_us > 0 &&
+	    c->waiter.own == NULL)
 		deadline_set(&c->deadline, end_us);
 	return true;
 }

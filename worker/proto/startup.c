@@ -322,8 +322,8 @@ startup_negotiate(struct wire *w, const struct startup *s)
 	wire_end(w);
 }
 
-void
-startup_build(struct wire *w, uint16_t minor, const char *user,
+static void
+begin_session(struct wire *w, uint16_t minor, const char *user,
     const char *database, const struct startup_pair *more, size_t n_more)
 {
 	wire_begin(w, 0);
@@ -336,8 +336,52 @@ startup_build(struct wire *w, uint16_t minor, const char *user,
 		wire_str(w, more[i].name);
 		wire_str(w, more[i].value);
 	}
+}
+
+static void
+end_session(struct wire *w)
+{
 	wire_byte(w, 0);
 	wire_end(w);
+}
+
+void
+startup_build(struct wire *w, uint16_t minor, const char *user,
+    const char *database, const struct startup_pair *more, size_t n_more)
+{
+	begin_session(w, minor, user, database, more, n_more);
+	end_session(w);
+}
+
+/* What a client may say that is not about the connection itself. */
+static bool
+is_setting(const char *name)
+{
+	return strcmp(name, "user") != 0 && strcmp(name, "database") != 0 &&
+	    strcmp(name, "replication") != 0 && strncmp(name, "_pq_.", 5) != 0;
+}
+
+void
+startup_build_own(struct wire *w, uint16_t minor, const char *user,
+    const char *database, enum startup_replication kind,
+    const struct startup_pair *more, size_t n_more, const uint8_t *params,
+    size_t params_len)
+{
+	const struct startup s = { .params = params, .params_len = params_len };
+	const char *name, *value;
+	size_t pos = 0;
+
+	begin_session(w, minor, user, database, more, n_more);
+	while (startup_next(&s, &pos, &name, &value))
+		if (is_setting(name)) {
+			wire_str(w, name);
+			wire_str(w, value);
+		}
+	if (kind != STARTUP_NORMAL) {
+		wire_str(w, "replication");
+		wire_str(w, kind == STARTUP_LOGICAL ? "database" : "true");
+	}
+	end_session(w);
 }
 
 int

@@ -121,6 +121,16 @@ void startup_build(struct wire *w, uint16_t minor, const char *user,
     const char *database, const struct startup_pair *more, size_t n_more);
 
 /*
+ * The same with all that a client's own packet had in `params` (as in struct
+ * startup), but for who and where it is; these come behind `more`, so that
+ * they hold.
+ */
+void startup_build_own(struct wire *w, uint16_t minor, const char *user,
+    const char *database, enum startup_replication kind,
+    const struct startup_pair *more, size_t n_more, const uint8_t *params,
+    size_t params_len);
+
+/*
  * The body of a server's NegotiateProtocolVersion, which was asked for `minor`
  * and no option.  -1: `e`: it is malformed, or is no answer to that.
  */
