@@ -363,6 +363,30 @@ open_stderr(void)
 	}
 }
 
+static int
+open_file(const char *path)
+{
+	return open(path,
+	    O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+	    0644);
+}
+
+int
+log_try(const char *path, struct err *e)
+{
+	int fd = -1;
+
+	if (strlen(path) >= sizeof(lg.path))
+		errno = ENAMETOOLONG;
+	else
+		fd = open_file(path);
+	if (fd == -1)
+		return err_set(e, "58P01", "the logfile cannot be opened",
+		    "cannot open logfile \"%s\": %s", path, strerror(errno));
+	(void)close(fd);
+	return 0;
+}
+
 int
 log_reopen(void)
 {
@@ -370,9 +394,7 @@ log_reopen(void)
 
 	if (lg.path[0] == '\0')
 		return 0;
-	fd = open(lg.path,
-	    O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-	    0644);
+	fd = open_file(lg.path);
 	if (fd == -1) {
 		log_error(NULL, "cannot open logfile \"%s\": %s", lg.path,
 		    strerror(errno));

@@ -25,6 +25,7 @@
 #include <sys/types.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "conf/err.h"
 
 struct conf;
 
@@ -89,6 +90,9 @@ int log_setup(const struct conf *conf);
 
 /* Open the file again under its name, after it was renamed.  As above. */
 int log_reopen(void);
+
+/* Could it be a logfile?  Makes the file where it is missing. */
+int log_try(const char *path, struct err *e);
 
 /* Lines that were lost since the last one that said so, in all places. */
 uint64_t log_lost(void);

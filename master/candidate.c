@@ -205,15 +205,25 @@ load(int fd, const struct conf_setting *set, struct conf_files *files,
 {
 	struct conf_setting v[HALVES];
 	size_t n = gather(set, v);
+	struct conf *fresh;
 	struct err e;
 
 	why->status = MSG_DONE_VALUE;
-	if (conf_files_restore(files, fd, &e) == 0)
-		return conf_set(files, v, n, faults);
-	/* the value is not to blame */
-	why->status = MSG_DONE_REFUSED;
-	conf_faults_add(faults, NULL, 0, "%s", e.log);
-	return NULL;
+	if (conf_files_restore(files, fd, &e) == -1) {
+		/* the value is not to blame */
+		why->status = MSG_DONE_REFUSED;
+		conf_faults_add(faults, NULL, 0, "%s", e.log);
+		return NULL;
+	}
+	fresh = conf_set(files, v, n, faults);
+	/* a reload goes on with the former log; here is somebody to be told */
+	if (fresh != NULL && strcmp(set->key, "logfile") == 0 &&
+	    fresh->logfile[0] != '\0' && log_try(fresh->logfile, &e) == -1) {
+		conf_faults_add(faults, NULL, 0, "%s", e.log);
+		conf_free(fresh);
+		fresh = NULL;
+	}
+	return fresh;
 }
 
 int

@@ -2,96 +2,19 @@
  * 32_set_test.c - SET at the console: one setting of all workers changes at
  * once, a bad one changes nothing, and nobody loses a connection by it.
  */
-#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "t/lib/certs.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
 #include "t/lib/sql.h"
 #include "t/lib/suite.h"
 #include "t/lib/watch.h"
 #include "t/lib/wire.h"
-
-/* The last notice that came to a console. */
-static char notice[1000];
-
-static void
-on_notice(void *arg, const PGresult *r)
-{
-	(void)arg;
-	snprintf(notice, sizeof(notice), "%s", PQresultErrorMessage(r));
-}
-
-static PGconn *
-console(const struct pooler *p)
-{
-	PGconn *c = pooler_console(p, "admin");
-
-	PQsetNoticeReceiver(c, on_notice, NULL);
-	return c;
-}
-
-/* SET KEY = 'VALUE': done, with its tag, and a notice only if it is wanted. */
-static void
-set_saying(PGconn *c, const char *key, const char *value, const char *saying)
-{
-	const char *tag = text("SET %s=%s", key, value);
-	PGresult *r;
-
-	notice[0] = '\0';
-	r = PQexec(c, text("SET %s = '%s'", key, value));
-	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK, "SET %s: %s", key,
-	    PQresultErrorMessage(r));
-	/* libpq keeps so much of it */
-	ck_assert_str_eq(PQcmdStatus(r), text("%.63s", tag));
-	if (saying)
-		ck_assert_msg(
-		    strstr(notice, saying) != NULL, "%s: %s", key, notice);
-	else
-		ck_assert_msg(notice[0] == '\0', "%s: %s", key, notice);
-	PQclear(r);
-}
-
-static void
-set(PGconn *c, const char *key, const char *value)
-{
-	set_saying(c, key, value, NULL);
-}
-
-/* It fails so, and its text has `why`. */
-static void
-refused(PGconn *c, const char *key, const char *value, const char *sqlstate,
-    const char *why)
-{
-	PGresult *r = PQexec(c, text("SET %s = '%s'", key, value));
-	const char *got = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-
-	ck_assert_msg(got && !strcmp(got, sqlstate), "SET %s: %s: %s", key,
-	    got ? got : "done", PQresultErrorMessage(r));
-	ck_assert_msg(strstr(PQresultErrorMessage(r), why) != NULL,
-	    "SET %s: %s", key, PQresultErrorMessage(r));
-	PQclear(r);
-}
-
-/* What SHOW CONFIG says. */
-static const char *
-config(PGconn *c, const char *key)
-{
-	PGresult *r = PQexec(c, "SHOW CONFIG");
-	const char *got = "(none)";
-
-	ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
-	for (int i = 0; i < PQntuples(r); i++)
-		if (!strcmp(PQgetvalue(r, i, 0), key))
-			got = text("%s", PQgetvalue(r, i, 1));
-	PQclear(r);
-	return got;
-}
+#include "t/system/set.h"
 
 static struct pooler *
 with_workers(int n, const char *setting)
@@ -412,200 +335,24 @@ START_TEST(another_auth_file)
 }
 END_TEST
 
-/* --- TLS ------------------------------------------------------------------ */
-
-static const char *
-tls_at(const struct pooler *p, const char *more)
+START_TEST(another_logfile)
 {
-	return pooler_at(p, text("host=localhost hostaddr=127.0.0.1 %s", more));
-}
+	struct pooler *p = pooler_with("default_pool_size = 3");
+	PGconn *c = console(p);
+	char path[300];
 
-/* The name in the certificate that the pooler shows. */
-static const char *
-subject_of(PGconn *c)
-{
-	SSL *ssl = PQsslStruct(c, "OpenSSL");
-	X509 *x = SSL_get1_peer_certificate(ssl);
-	char name[100] = "";
-
-	ck_assert_ptr_nonnull(x);
-	X509_NAME_get_text_by_NID(
-	    X509_get_subject_name(x), NID_commonName, name, sizeof(name));
-	X509_free(x);
-	return text("%s", name);
-}
-
-/* Every new client, at whichever worker, sees it. */
-static void
-shows(const struct pooler *p, const char *subject)
-{
-	for (int i = 0; i < 8; i++) {
-		PGconn *c = sql_open(tls_at(p, "sslmode=require"));
-
-		ck_assert_str_eq(subject_of(c), subject);
-		PQfinish(c);
-	}
-}
-
-static struct pooler *
-with_tls(void)
-{
-	struct pooler *p = pooler_new();
-
-	pooler_workers(p, 3);
-	pooler_set(p, "client_tls_sslmode = prefer");
-	pooler_set(p, "client_tls_cert_file = %s", cert("server.crt"));
-	pooler_set(p, "client_tls_key_file = %s", cert("server.key"));
-	pooler_start(p);
-	return p;
-}
-
-START_TEST(certificate)
-{
-	struct pooler *p = with_tls();
-	PGconn *c = console(p), *a = sql_open(tls_at(p, "sslmode=require"));
-
-	sql_do(a, "BEGIN");
-	shows(p, "localhost");
-	/* the first half: what is in force stays so */
-	set_saying(
-	    c, "client_tls_cert_file", cert("other.crt"), cert("server.key"));
-	ck_assert_str_eq(config(c, "client_tls_cert_file"), cert("server.crt"));
-	set(c, "default_pool_size", "7");
-	shows(p, "localhost");
-	set(c, "client_tls_key_file", cert("other.key"));
-	ck_assert_str_eq(config(c, "client_tls_cert_file"), cert("other.crt"));
-	ck_assert_str_eq(config(c, "client_tls_key_file"), cert("other.key"));
-	shows(p, "other.example");
-	/* back, the key first */
-	set_saying(
-	    c, "client_tls_key_file", cert("server.key"), "does not fit");
-	set(c, "client_tls_cert_file", cert("server.crt"));
-	shows(p, "localhost");
-	/* a half that RELOAD drops is no part of a later pair */
-	set_saying(c, "client_tls_key_file", cert("other.key"), "does not fit");
+	snprintf(path, sizeof(path), "%s/other.log", p->dir);
+	refused(c, "logfile", "/nowhere/x.log", "22023", "/nowhere/x.log");
+	ck_assert_str_eq(config(c, "logfile"), "");
+	set(c, "logfile", path);
+	ck_assert(file_has(path, "SET done"));
+	PQfinish(pooler_conn(p, ""));
+	UNTIL(5000, file_has(path, "login attempt"));
 	sql_do(c, "RELOAD");
-	set_saying(
-	    c, "client_tls_cert_file", cert("other.crt"), "does not fit");
-	shows(p, "localhost");
-	/* nobody was dropped by all that */
-	sql_do(a, "COMMIT");
-	ck_assert_str_eq(subject_of(a), "localhost");
-	PQfinish(a);
+	ck_assert(file_has(p->log, "reload done"));
+	ck_assert(!file_has(path, "reload done"));
 	PQfinish(c);
 	pooler_stop(p);
-}
-END_TEST
-
-START_TEST(bad_certificate)
-{
-	struct pooler *p = with_tls();
-	PGconn *c = console(p), *a = sql_open(tls_at(p, "sslmode=require"));
-	char torn[300];
-	static const char *const keys[] = { "client_tls_cert_file",
-		"client_tls_key_file", "client_tls_ca_file" };
-
-	snprintf(torn, sizeof(torn), "%s/torn.crt", p->dir);
-	spew(torn, "-----BEGIN CERTIFICATE-----\nxyz\n");
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		refused(
-		    c, keys[i], "/nowhere/x.pem", "22023", "/nowhere/x.pem");
-		refused(c, keys[i], torn, "22023", "torn.crt");
-		ck_assert_str_ne(config(c, keys[i]), torn);
-	}
-	refused(
-	    c, "client_tls_protocols", "tls9", "22023", "client_tls_protocols");
-	refused(c, "client_tls_ciphers", "none at all", "22023",
-	    "client_tls_ciphers");
-	refused(c, "client_tls_sslmode", "verify-full", "22023",
-	    "client_tls_ca_file");
-	ck_assert(file_has(p->log, "torn.crt"));
-	shows(p, "localhost");
-	ck_assert_int_eq(sql_num(a, "SELECT 1"), 1);
-	PQfinish(a);
-	PQfinish(c);
-	pooler_stop(p);
-}
-END_TEST
-
-/* The same names, other bytes: SET reads them, of this side alone. */
-START_TEST(certificate_in_place)
-{
-	struct pooler *p = pooler_new();
-	char crt[300], key[300], *s;
-	PGconn *c;
-
-	snprintf(crt, sizeof(crt), "%s/now.crt", p->dir);
-	snprintf(key, sizeof(key), "%s/now.key", p->dir);
-#define COPY(from, to) (s = slurp(cert(from)), spew(to, s), free(s))
-	COPY("server.crt", crt);
-	COPY("server.key", key);
-	pooler_set(p, "client_tls_sslmode = prefer");
-	pooler_set(p, "client_tls_cert_file = %s", crt);
-	pooler_set(p, "client_tls_key_file = %s", key);
-	pooler_start(p);
-	c = console(p);
-	COPY("other.crt", crt);
-	COPY("other.key", key);
-#undef COPY
-	set(c, "server_tls_sslmode", "disable");
-	shows(p, "localhost");
-	set(c, "client_tls_cert_file", crt);
-	shows(p, "other.example");
-	PQfinish(c);
-	pooler_stop(p);
-}
-END_TEST
-
-static void
-serve_tls(bool is_on)
-{
-	pg_ask(pg, "ALTER SYSTEM SET ssl_cert_file = '%s'", cert("server.crt"));
-	pg_ask(pg, "ALTER SYSTEM SET ssl_key_file = '%s'", cert("server.key"));
-	pg_ask(pg, "ALTER SYSTEM SET ssl = %s", is_on ? "on" : "off");
-	pg_ask(pg, "SELECT pg_reload_conf()");
-	UNTIL(5000, !strcmp(pg_ask(pg, "SHOW ssl"), is_on ? "on" : "off"));
-}
-
-/* Servers that were reached by other means are replaced, idle ones or not. */
-START_TEST(servers)
-{
-	struct pooler *p = pooler_new();
-	PGconn *c, *a, *held;
-	int old, kept;
-
-	serve_tls(true);
-	pooler_db(p, "app = host=localhost port=%d", pg->port);
-	pooler_set(p, "server_tls_sslmode = disable");
-	pooler_start(p);
-	c = console(p);
-	a = pooler_conn(p, "");
-	held = pooler_conn(p, "");
-	sql_do(held, "BEGIN");
-	kept = sql_backend(held);
-	old = sql_backend(a);
-#define IS_TLS "SELECT ssl::int FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-	ck_assert_int_eq(sql_num(a, IS_TLS), 0);
-	set(c, "server_tls_ca_file", cert("ca.crt"));
-	set(c, "server_tls_sslmode", "verify-full");
-	ck_assert_int_eq(sql_num(a, IS_TLS), 1);
-	ck_assert_int_ne(sql_backend(a), old);
-	UNTIL(5000, pg_backends(pg, text("pid = %d", old)) == 0);
-	ck_assert_int_eq(sql_backend(held), kept);
-	sql_do(held, "COMMIT");
-	ck_assert_int_eq(sql_num(held, IS_TLS), 1);
-	/* what changes nothing replaces none */
-	old = sql_backend(a);
-	set(c, "server_tls_sslmode", "verify-full");
-	set(c, "default_pool_size", "19");
-	UNTIL(5000, sql_backend(a) == old);
-	refused(c, "server_tls_ca_file", "", "22023", "server_tls_ca_file");
-	ck_assert_int_eq(sql_num(a, IS_TLS), 1);
-	PQfinish(held);
-	PQfinish(a);
-	PQfinish(c);
-	pooler_stop(p);
-	serve_tls(false);
 }
 END_TEST
 
@@ -625,9 +372,6 @@ main(void)
 	tcase_add_test(tc, replacement);
 	tcase_add_test(tc, in_a_row);
 	tcase_add_test(tc, another_auth_file);
-	tcase_add_test(tc, certificate);
-	tcase_add_test(tc, bad_certificate);
-	tcase_add_test(tc, certificate_in_place);
-	tcase_add_test(tc, servers);
+	tcase_add_test(tc, another_logfile);
 	return suite_run(s, SUITE_PG);
 }

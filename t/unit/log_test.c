@@ -13,6 +13,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +182,9 @@ END_TEST
 /* A name that cannot be opened changes nothing. */
 START_TEST(bad_file)
 {
+	char name[PATH_MAX + 2] = "";
+	struct err e;
+
 	ck_assert_int_eq(log_setup(&conf), 0);
 	conf.logfile = "/nonexistent/dir/log";
 	ck_assert_int_eq(log_setup(&conf), -1);
@@ -188,6 +192,11 @@ START_TEST(bad_file)
 	ck_assert_ptr_nonnull(strstr(slurp(path), "] LOG still here\n"));
 	ck_assert_ptr_nonnull(strstr(slurp(path), "ERROR cannot open logfile"));
 	ck_assert_int_eq(log_reopen(), 0);
+	ck_assert_int_eq(log_try("/nonexistent/dir/log", &e), -1);
+	ck_assert_ptr_nonnull(strstr(e.log, "\"/nonexistent/dir/log\""));
+	memset(name, 'x', sizeof(name) - 1);
+	ck_assert_int_eq(log_try(name, &e), -1);
+	ck_assert_int_eq(log_try(path, &e), 0);
 	conf.logfile = "";
 	ck_assert_int_eq(log_setup(&conf), 0);
 	log_info(NULL, "nowhere");
