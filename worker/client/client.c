@@ -16,7 +16,7 @@
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
 #include "worker/client/gate.h"
-#include "worker/client/listener.h"
+#include "worker/client/ear.h"
 #include "worker/client/replicate.h"
 #include "worker/io/outer.h"
 #include "worker/io/stream.h"
@@ -305,7 +305,7 @@ let_go(struct client *c, bool is_lost)
 	loop_remove(&c->watch);
 	deadline_clear(&c->deadline);
 	if (c->ears != NULL)
-		listener_leave(c);
+		ear_leave(c);
 	lend_forget(&c->waiter);
 	greet_free(c);
 	part(c, is_lost);

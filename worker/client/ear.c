@@ -4,17 +4,23 @@
 #include <string.h>
 
 #include "worker/backend/scan.h"
+#include "worker/client/client.h"
+#include "worker/client/listener.h"
+#include "worker/proto/sql.h"
 
 /* A client that takes nothing for so long has to go: memory is bounded. */
 enum { KEPT_MAX = 16 * 1024 * 1024 };
 
 struct ears {
 	struct ear *first;
-	struct buf kept; /* whole NotificationResponses */
+	struct buf kept;     /* whole NotificationResponses */
+	uint32_t tags;       /* of the answers since the last settlement */
+	bool is_due;         /* LISTEN or UNLISTEN was sent since */
+	bool is_rolled_back; /* something was, since */
 };
 
-struct ear *
-ear_get(struct client *c, struct channel *ch)
+static struct ear *
+get(struct client *c, struct channel *ch)
 {
 	struct ear *e;
 
@@ -40,8 +46,8 @@ ear_get(struct client *c, struct channel *ch)
 	return e;
 }
 
-void
-ear_free(struct ear *e)
+static void
+end(struct ear *e)
 {
 	struct ear **at = &e->client->ears->first;
 
@@ -54,17 +60,113 @@ ear_free(struct ear *e)
 	free(e);
 }
 
-bool
-ear_confirm(struct client *c, const char *channel)
+static struct ear *
+ear_at(const struct client *c, const char *channel)
+{
+	struct ear *e = c->ears == NULL ? NULL : c->ears->first;
+
+	while (e != NULL && strcmp(e->channel->name, channel) != 0)
+		e = e->more;
+	return e;
+}
+
+/* An UNLISTEN is sent (NULL: of all). */
+static void
+mark(struct client *c, const char *channel)
 {
 	if (c->ears == NULL)
-		return false;
+		return;
+	c->ears->is_due = true;
 	for (struct ear *e = c->ears->first; e != NULL; e = e->more)
-		if (strcmp(e->channel->name, channel) == 0) {
-			e->is_confirmed = true;
-			return true;
+		if (channel == NULL || strcmp(e->channel->name, channel) == 0)
+			e->is_leaving = true;
+}
+
+/* DONE: the channel is heard; WAIT: it will be; FAIL: *e. */
+static enum result
+hear(struct client *c, const char *channel, struct err *e)
+{
+	struct channel *ch = listener_channel(c->lend, channel);
+	struct ear *ear = ch == NULL ? NULL : get(c, ch);
+	bool has_failed;
+
+	if (ear == NULL) {
+		if (ch != NULL)
+			listener_less(ch->listener);
+		err_set(
+		    e, "53200", "out of memory", "out of memory for LISTEN");
+		return FAIL;
+	}
+	if (ch->is_heard)
+		return DONE;
+	has_failed = ch->is_refused;
+	if (has_failed)
+		*e = *listener_refusal(ch->listener);
+	else
+		has_failed = listener_begin(ch->listener, e) == -1;
+	if (has_failed) {
+		ch->is_refused = false;
+		end(ear);
+		listener_less(ch->listener);
+		return FAIL;
+	}
+	ear->is_waiting = c->is_asking = true;
+	return WAIT;
+}
+
+enum look
+ear_look(struct client *c, struct look_at *m, const char *sql, size_t len,
+    unsigned flags)
+{
+	static struct err e; /* `why` points there until the client is closed */
+	struct sql_walk w;
+	struct sql_stmt s;
+
+	sql_walk_init(&w, sql, len, flags);
+	while (sql_next(&w, &s)) {
+		if (s.kind == SQL_UNLISTEN ||
+		    (s.kind == SQL_DISCARD && s.sub == SQL_ALL))
+			mark(c, s.sub == SQL_ALL ? NULL : s.name);
+		if (s.kind != SQL_LISTEN)
+			continue;
+		switch (hear(c, s.name, &e)) {
+		case DONE:
+			c->ears->is_due = true;
+			break;
+		case WAIT:
+			return LOOK_WAIT;
+		case FAIL:
+			m->sqlstate = e.sqlstate;
+			m->why = e.say;
+			return LOOK_END;
 		}
-	return false;
+		c->backend->is_muted = true;
+	}
+	return LOOK_PASS;
+}
+
+void
+ear_on_tags(struct client *c, uint32_t tags, bool has_error)
+{
+	c->ears->tags |= tags;
+	c->ears->is_rolled_back |= has_error || tags & SCAN_TAG_ROLLBACK;
+}
+
+bool
+ear_is_due(const struct client *c)
+{
+	return c->ears != NULL && c->ears->is_due;
+}
+
+static bool
+confirm(struct client *c, const char *channel)
+{
+	struct ear *e = ear_at(c, channel);
+
+	if (e == NULL)
+		return false;
+	e->is_confirmed = true;
+	return true;
 }
 
 static bool
@@ -97,30 +199,48 @@ throw_away(struct buf *kept, const char *channel)
 	*kept = rest;
 }
 
-void
-ear_forget(struct client *c, const char *const *names, uint32_t n, bool is_all)
+static void
+settle(struct client *c, const char *const *channels, uint32_t n)
 {
+	struct ears *all = c->ears;
 	struct ear *e, *more;
+	bool has_left;
 
-	for (e = c->ears == NULL ? NULL : c->ears->first; e != NULL; e = more) {
+	if (all == NULL)
+		return;
+	has_left = !all->is_rolled_back &&
+	    all->tags & (SCAN_TAG_UNLISTEN | SCAN_TAG_DISCARD);
+	for (e = all->first; e != NULL; e = more) {
+		bool is_there = is_among(e->channel->name, channels, n);
+		bool is_left = e->is_leaving && has_left;
+
 		more = e->more;
-		if ((e->is_confirmed && !is_all) ||
-		    is_among(e->channel->name, names, n))
+		e->is_leaving = false;
+		if (is_there || (e->is_confirmed && !is_left))
 			continue;
-		if (buf_len(&c->ears->kept) > 0)
-			throw_away(&c->ears->kept, e->channel->name);
-		ear_free(e);
+		if (buf_len(&all->kept) > 0)
+			throw_away(&all->kept, e->channel->name);
+		end(e);
 	}
+	all->tags = 0;
+	all->is_due = all->is_rolled_back = false;
 }
 
-const char *
-ear_name(const struct client *c, uint32_t i)
+int
+ear_settle(
+    struct client *c, const char *const *channels, uint32_t n, struct err *e)
 {
-	for (const struct ear *e = c->ears == NULL ? NULL : c->ears->first;
-	     e != NULL; e = e->more)
-		if (e->is_confirmed && i-- == 0)
-			return e->channel->name;
-	return NULL;
+	struct listener *l = c->lend->listener;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!confirm(c, channels[i]))
+			return err_set(e, "08006",
+			    "LISTEN could not be followed",
+			    "it listens to a channel unforeseen");
+	settle(c, channels, n);
+	if (l != NULL)
+		listener_less(l);
+	return 0;
 }
 
 /* No transaction is open, and no answer is half told. */
@@ -174,13 +294,17 @@ ear_deliver(struct client *c)
 }
 
 void
-ear_fini(struct client *c)
+ear_leave(struct client *c)
 {
+	struct listener *l = c->lend == NULL ? NULL : c->lend->listener;
+
 	if (c->ears == NULL)
 		return;
 	while (c->ears->first != NULL)
-		ear_free(c->ears->first);
+		end(c->ears->first);
 	buf_fini(&c->ears->kept);
 	free(c->ears);
 	c->ears = NULL;
+	if (l != NULL)
+		listener_less(l);
 }

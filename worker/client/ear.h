@@ -1,12 +1,32 @@
 /*
- * ear.h - a client at a channel, and what is kept for it.
+ * ear.h - LISTEN for clients that have no backend of their own.
  *
- * A client that listens, or is about to, has an ear at each channel, and one
- * queue of notifications for all of them, in the order in which they came.
- * An ear that its transaction has not confirmed yet only gathers.
+ * A pool's clients of this worker share one server connection that listens for
+ * all of them: the listener (listener.h).  It is taken from the pool like any other, counts
+ * in its limits (SLOT_LISTENS, for SHOW), and goes back when nobody listens.
  *
- * The channels are the listener's (listener.c), the ears the client's.  For
- * these two files alone.  Never blocks.
+ * A client's own LISTEN runs on whatever backend it has, in its own
+ * transaction; what the listener adds is that nothing gets lost:
+ *
+ *   1. before the LISTEN goes to the server (ear_look()), the listener
+ *      has its channel, or the client waits until it has.  From then on what
+ *      arrives is kept for the client.
+ *   2. at the end of its transaction the backend is asked which channels it
+ *      has; ear_settle() takes these for the client's, beside those that
+ *      it had.  What was kept of others is thrown away, the rest is sent.
+ *   3. that backend stops listening (UNLISTEN *) before anybody else gets it;
+ *      what it had to tell meanwhile is not passed on (is_muted).
+ *
+ * An UNLISTEN names what another backend was told, so the server cannot say
+ * what came of it: it counts if its tag was seen and nothing of the
+ * transaction was rolled back.  In doubt the client goes on listening.
+ *
+ * A client gets its notifications when it has no transaction open, in the
+ * order in which they came.  When the listener is lost, so are notifications:
+ * its clients are closed, as they would be without a pooler.
+ *
+ * All data is this worker's own.  Never blocks; allocates when a client begins
+ * to listen, and for what it is not ready to take.
  */
 #ifndef WORKER_CLIENT_EAR_H
 #define WORKER_CLIENT_EAR_H
@@ -15,52 +35,39 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "worker/client/client.h"
-#include "worker/client/listener.h"
+#include "conf/err.h"
+#include "worker/client/look.h"
 
-struct channel {
-	struct channel *next;
-	struct listener *listener;
-	struct ear *ears;
-	bool is_heard;   /* the server sends us what is said on it */
-	bool is_asked;   /* it is being told otherwise */
-	bool is_refused; /* it, or we, could not: see the listener's error */
-	char name[LISTENER_NAME];
-};
-
-struct ear {
-	struct ear *next, **at; /* of its channel; what points here */
-	struct ear *more;       /* of its client */
-	struct client *client;
-	struct channel *channel;
-	bool is_waiting;   /* the client waits for its channel */
-	bool is_confirmed; /* its LISTEN is committed */
-};
-
-/* The client's ear at a channel, made when missing; NULL: no memory. */
-struct ear *ear_get(struct client *c, struct channel *ch);
-void ear_free(struct ear *e);
-
-/* Its LISTEN is committed; false: it has no ear there. */
-bool ear_confirm(struct client *c, const char *channel);
+struct client;
+struct ear;
 
 /*
- * End those at channels that are not among `names`, and throw away what was
- * gathered there: all of them, or (`is_all` false) those not confirmed.
+ * The client is about to have this text run or parsed: LOOK_PASS, LOOK_WAIT or
+ * LOOK_END (look.h).  `flags`: sqllex.h's.
  */
-void
-ear_forget(struct client *c, const char *const *names, uint32_t n, bool is_all);
+enum look ear_look(struct client *c, struct look_at *m, const char *sql,
+    size_t len, unsigned flags);
 
-/* The i-th channel of a confirmed ear, or NULL. */
-const char *ear_name(const struct client *c, uint32_t i);
+/* The server has answered the client: tags of scan.h, and errors. */
+void ear_on_tags(struct client *c, uint32_t tags, bool has_error);
 
-/* A NotificationResponse for it: sent, or kept.  May close the client. */
-void ear_tell(struct ear *e, const uint8_t *frame, size_t len);
+/* Is there something to settle?  Then its backend has to be asked. */
+bool ear_is_due(const struct client *c);
 
-/* Send what is kept, if the client has no transaction open. */
+/*
+ * Its transaction has ended, and its backend says that it listens to these `n`
+ * channels.  -1: *e: it does not hear one of them, and has to be closed.
+ */
+int ear_settle(
+    struct client *c, const char *const *channels, uint32_t n, struct err *e);
+
+/* It may take what was kept for it: send that, if there is any. */
 void ear_deliver(struct client *c);
 
-/* All of the client's. */
-void ear_fini(struct client *c);
+/* It is leaving. */
+void ear_leave(struct client *c);
+
+/* For listener.c: a NotificationResponse for it.  May close the client. */
+void ear_tell(struct ear *e, const uint8_t *frame, size_t len);
 
 #endif

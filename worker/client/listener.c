@@ -17,6 +17,7 @@
 #include "conf/compat.h"
 #include "shm/segment.h"
 #include "worker/backend/scan.h"
+#include "worker/client/client.h"
 #include "worker/client/ear.h"
 #include "worker/io/outer.h"
 #include "worker/self.h"
@@ -53,23 +54,6 @@ channel_find(const struct listener *l, const char *name)
 		if (strcmp(ch->name, name) == 0)
 			return ch;
 	return NULL;
-}
-
-static struct channel *
-channel_get(struct listener *l, const char *name)
-{
-	struct channel *ch = channel_find(l, name);
-
-	if (ch != NULL)
-		return ch;
-	ch = calloc(1, sizeof(*ch));
-	if (ch == NULL)
-		return NULL;
-	compat_strlcpy(ch->name, name, sizeof(ch->name));
-	ch->listener = l;
-	ch->next = l->first;
-	l->first = ch;
-	return ch;
 }
 
 /* Those that nobody wants and the server knows nothing of. */
@@ -458,9 +442,8 @@ listener_of(struct lend *lend)
 	return l;
 }
 
-/* See that it comes to be heard.  -1: *e. */
-static int
-begin(struct listener *l, struct err *e)
+int
+listener_begin(struct listener *l, struct err *e)
 {
 	struct backend *b;
 	bool has_failed;
@@ -476,48 +459,29 @@ begin(struct listener *l, struct err *e)
 	return b == NULL ? 0 : have(l, b, e);
 }
 
-/* --- for clients ------------------------------------------------------------- */
+/* --- for ear.c ------------------------------------------------------------- */
 
-static enum result
-out_of_memory(struct err *e)
+struct channel *
+listener_channel(struct lend *lend, const char *name)
 {
-	err_set(e, "53200", "out of memory", "out of memory for LISTEN");
-	return FAIL;
-}
+	struct listener *l = listener_of(lend);
+	struct channel *ch = l == NULL ? NULL : channel_find(l, name);
 
-enum result
-listener_hear(struct client *c, const char *channel, struct err *e)
-{
-	struct listener *l = listener_of(c->lend);
-	struct channel *ch = l == NULL ? NULL : channel_get(l, channel);
-	struct ear *ear = ch == NULL ? NULL : ear_get(c, ch);
-
-	if (ear == NULL) {
-		if (l != NULL)
-			sweep(l);
-		return out_of_memory(e);
-	}
-	if (ch->is_heard)
-		return DONE;
-	if (ch->is_refused) {
-		*e = l->err;
-		ch->is_refused = false;
-		ear_free(ear);
-		sweep(l);
-		return FAIL;
-	}
-	if (begin(l, e) == -1) {
-		ear_free(ear);
-		sweep(l);
-		return FAIL;
-	}
-	ear->is_waiting = c->is_asking = true;
-	return WAIT;
+	if (ch != NULL || l == NULL)
+		return ch;
+	ch = calloc(1, sizeof(*ch));
+	if (ch == NULL)
+		return NULL;
+	compat_strlcpy(ch->name, name, sizeof(ch->name));
+	ch->listener = l;
+	ch->next = l->first;
+	l->first = ch;
+	return ch;
 }
 
 /* Some of its ears have gone. */
-static void
-less(struct listener *l)
+void
+listener_less(struct listener *l)
 {
 	sweep(l);
 	if (l->state == QUEUED && l->first == NULL) {
@@ -527,44 +491,10 @@ less(struct listener *l)
 	ask(l);
 }
 
-int
-listener_settle(struct client *c, const char *const *channels, uint32_t n,
-    bool is_all, struct err *e)
+const struct err *
+listener_refusal(const struct listener *l)
 {
-	struct listener *l = c->lend->listener;
-
-	for (uint32_t i = 0; i < n; i++)
-		if (!ear_confirm(c, channels[i]))
-			return err_set(e, "08006",
-			    "LISTEN could not be followed",
-			    "it listens to a channel unforeseen");
-	ear_forget(c, channels, n, is_all);
-	if (l != NULL)
-		less(l);
-	listener_deliver(c);
-	return 0;
-}
-
-const char *
-listener_names(const struct client *c, uint32_t i)
-{
-	return ear_name(c, i);
-}
-
-void
-listener_deliver(struct client *c)
-{
-	ear_deliver(c);
-}
-
-void
-listener_leave(struct client *c)
-{
-	struct listener *l = c->lend == NULL ? NULL : c->lend->listener;
-
-	ear_fini(c);
-	if (l != NULL)
-		less(l);
+	return &l->err;
 }
 
 void

@@ -15,7 +15,7 @@
 #include "shm/count.h"
 #include "worker/backend/scan.h"
 #include "worker/client/client.h"
-#include "worker/client/listener.h"
+#include "worker/client/ear.h"
 #include "worker/client/look.h"
 #include "worker/client/upstream.h"
 #include "worker/self.h"
@@ -356,7 +356,7 @@ pass_up(struct client *c, const uint8_t *p, size_t len)
 	else
 		relay_settle(c);
 	if (c->ears != NULL)
-		listener_deliver(c);
+		ear_deliver(c);
 }
 
 void

@@ -21,7 +21,7 @@
 #include "shm/count.h"
 #include "shm/crash.h"
 #include "worker/backend/scan.h"
-#include "worker/client/listener.h"
+#include "worker/client/ear.h"
 #include "worker/io/outer.h"
 #include "worker/self.h"
 
@@ -154,7 +154,7 @@ down(struct client *c, const struct scan *sc)
 	}
 	relay_settle(c);
 	if (client_send(c, sc->from, sc->pass) == 0 && c->ears != NULL)
-		listener_deliver(c);
+		ear_deliver(c);
 }
 
 static void
@@ -202,7 +202,7 @@ on_drained(struct lessee *l, struct backend *b)
 	if (c->state == CLIENT_LENT)
 		relay_settle(c);
 	if (c->ears != NULL)
-		listener_deliver(c);
+		ear_deliver(c);
 	client_rewatch(c);
 }
 
