@@ -10,6 +10,7 @@ static const char *const points[] = {
 	"backend.logged_in",
 	"cancel.begun",
 	"cancel.over",
+	"clean.discard",
 	"client.close",
 	"client.open",
 	"clientrow.freed",
