@@ -11,6 +11,8 @@ static const char *const points[] = {
 	"cancel.begun",
 	"cancel.over",
 	"clean.discard",
+	"clean.over",
+	"clean.start",
 	"client.close",
 	"client.open",
 	"clientrow.freed",
