@@ -134,6 +134,18 @@ START_TEST(hosts)
 }
 END_TEST
 
+/* No address is that long, wherever its / is. */
+START_TEST(endless)
+{
+	char text[4096];
+	struct netrange r;
+
+	memset(text, '1', sizeof(text));
+	strcpy(text + sizeof(text) - 3, "/8");
+	ck_assert_int_eq(netrange_parse(text, &r), -1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -145,6 +157,7 @@ main(void)
 	tcase_add_loop_test(tc, ranges, 0, sizeof(cases) / sizeof(*cases));
 	tcase_add_loop_test(tc, masked, 0, sizeof(masks) / sizeof(*masks));
 	tcase_add_test(tc, hosts);
+	tcase_add_test(tc, endless);
 	suite_add_tcase(s, tc);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

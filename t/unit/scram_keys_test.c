@@ -134,6 +134,26 @@ START_TEST(test_iterations)
 END_TEST
 
 /* The same user has the same salt for ever, and no other user has it. */
+/* One salt is not the beginning of another. */
+START_TEST(test_fit)
+{
+	struct scram_keys a, b;
+
+	ck_assert_int_eq(scram_keys_derive(&a, "pencil", salt, 16, 9), 0);
+	ck_assert_int_eq(scram_keys_derive(&b, "pencil", salt, 16, 9), 0);
+	ck_assert(scram_keys_fit(&a, &b));
+	ck_assert_int_eq(scram_keys_derive(&b, "pencil", salt, 15, 9), 0);
+	ck_assert(!scram_keys_fit(&a, &b));
+	ck_assert(!scram_keys_fit(&b, &a));
+	ck_assert_int_eq(scram_keys_derive(&b, "pencil", salt, 16, 8), 0);
+	ck_assert(!scram_keys_fit(&a, &b));
+	ck_assert_int_eq(scram_keys_derive(&b, "pencil",
+			     (const uint8_t *)"another salt 16", 16, 9),
+	    0);
+	ck_assert(!scram_keys_fit(&a, &b));
+}
+END_TEST
+
 START_TEST(test_mock)
 {
 	struct scram_keys a, b;
@@ -166,6 +186,7 @@ main(void)
 	tcase_add_test(tc, test_derive);
 	tcase_add_test(tc, test_prepared);
 	tcase_add_test(tc, test_iterations);
+	tcase_add_test(tc, test_fit);
 	tcase_add_test(tc, test_mock);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
