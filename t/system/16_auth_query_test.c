@@ -294,6 +294,35 @@ START_TEST(long_secret)
 }
 END_TEST
 
+/* One that is longer than there is room for is nobody's, by a byte or many. */
+START_TEST(too_long_a_secret)
+{
+	static const char *const users[] = { "four", "sixsix" };
+	struct pooler *p = configure("plain");
+	char pw[65];
+
+	memset(pw, 'x', sizeof(pw) - 1);
+	pw[64] = '\0';
+	pooler_db(
+	    p, "open = host=127.0.0.1 port=%d dbname=app user=app", pg->port);
+	pooler_set(p,
+	    "auth_query = SELECT $1::text, "
+	    "repeat('x', (length($1) ^ 6)::int)");
+	pooler_start(p);
+	for (int i = 0; i < 2; i++) {
+		sql_refused(
+		    pooler_at(p,
+			text("dbname=open user=%s password=%s", users[i], pw)),
+		    WRONG);
+		ck_assert_int_eq(
+		    file_count(p->log, "the secret is too long"), i + 1);
+	}
+	PQfinish(sql_open(
+	    pooler_at(p, text("dbname=open user=me password=%s", pw))));
+	pooler_stop(p);
+}
+END_TEST
+
 /* Per-database settings go before the general ones; auth_dbname is an entry's
  * name. */
 START_TEST(per_database)
@@ -442,6 +471,7 @@ main(void)
 	tcase_add_test(tc, other_rows);
 	tcase_add_test(tc, bad_queries);
 	tcase_add_test(tc, long_secret);
+	tcase_add_test(tc, too_long_a_secret);
 	tcase_add_test(tc, per_database);
 	tcase_add_test(tc, asker_has_password);
 	tcase_add_test(tc, console);

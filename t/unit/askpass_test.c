@@ -136,6 +136,40 @@ START_TEST(each_its_own)
 }
 END_TEST
 
+/* An answer to a question of long ago, or of nobody: its number may have the
+ * same remainder. */
+START_TEST(numbers_are_whole)
+{
+	uint64_t first;
+
+	set_up();
+	ask(0, "joe", "hush");
+	ck_assert_uint_eq(sent(), MSG_PROVE);
+	first = last.id;
+	for (uint64_t n = 1; n <= 4096; n *= 2) {
+		answer(first + n, MSG_PROVED_RIGHT);
+		answer(first - n, MSG_PROVED_RIGHT);
+	}
+	ck_assert_int_eq(calls[0], 0);
+	/* all remainders there are, and this one's again */
+	for (int i = 0; i < 300; i++) {
+		ask(1, "joe", "x");
+		askpass_fini(&asks[1]);
+		while (sent() != MSG_NONE)
+			continue;
+		ask(2, "joe", "x");
+		answer(first + 2 * (uint64_t)i + 2, MSG_PROVED_WRONG);
+		ck_assert_int_eq(calls[2], i + 1);
+		while (sent() != MSG_NONE)
+			continue;
+	}
+	ck_assert_int_eq(calls[0], 0);
+	answer(first, MSG_PROVED_RIGHT);
+	ck_assert_int_eq(calls[0], 1);
+	ck_assert_int_eq(got[0], MSG_PROVED_RIGHT);
+}
+END_TEST
+
 START_TEST(taken_back)
 {
 	uint64_t id;
@@ -232,7 +266,8 @@ int
 main(void)
 {
 	static const struct test_of tests[] = { TEST(asked_and_answered_once),
-		TEST(each_its_own), TEST(taken_back), TEST(no_answer_is_no),
+		TEST(each_its_own), TEST(numbers_are_whole), TEST(taken_back),
+		TEST(no_answer_is_no),
 		TEST(a_dead_resolver_is_asked_again_once),
 		TEST(nobody_there_yet), TEST(no_more_than_fits),
 		NO_MORE_TESTS };
