@@ -274,6 +274,36 @@ START_TEST(verifiers_alone)
 }
 END_TEST
 
+/* The first message says how long it is: no more, no less, and not -1. */
+START_TEST(torn_first_message)
+{
+	static const int wrong_by[] = { 1, -1, -100 };
+	static const char first[] = "n,,n=,r=abcdefghijkl";
+	uint8_t bytes[256];
+
+	set_up("scram-sha-256", mixed);
+	for (int i = 0; i < 3; i++) {
+		struct wire w;
+		struct sim s;
+
+		begin(&s, "verifier");
+		ck_assert_int_eq(asked(&s), 10);
+		sim_take(&s);
+		wire_init(&w, bytes, sizeof(bytes));
+		wire_begin(&w, 'p');
+		wire_str(&w, SCRAM_MECHANISM);
+		wire_int32(
+		    &w, (uint32_t)((int)sizeof(first) - 1 + wrong_by[i]));
+		wire_bytes(&w, first, sizeof(first) - 1);
+		wire_end(&w);
+		sim_send(&s, bytes, w.len);
+		poke(&s);
+		ck_assert(sim_is_told(&s, "malformed SASLInitialResponse"));
+		close(s.fd);
+	}
+}
+END_TEST
+
 /* Unknown users are asked for what others are: md5, but not among verifiers. */
 START_TEST(md5_is_asked_of_all)
 {
@@ -350,6 +380,7 @@ main(void)
 		TEST(scram_is_shared_alike),
 		TEST(right_waits_for_nothing),
 		TEST(slow_clients),
+		TEST(torn_first_message),
 		TEST(verifiers_alone),
 		TEST(md5_is_asked_of_all),
 		TEST(plain_costs_the_same),

@@ -4,6 +4,7 @@
 #include "worker/io/tls.h"
 
 #include "t/unit/tlssim.h"
+#include "worker/io/tls_impl.h"
 
 static struct tls *near, *far; /* accepted, connected */
 
@@ -128,6 +129,21 @@ START_TEST(server_end_point)
 }
 END_TEST
 
+/* Whoever has proved who he is stays it: no second handshake, in either role;
+ * and nothing is compressed. */
+START_TEST(one_handshake)
+{
+	const uint64_t must = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION;
+	struct sim_end end;
+
+	sim_conf.client_tls_protocols = "tlsv1.2";
+	end = sim_meet(&near, &far, "h");
+	ck_assert_msg(end.a == DONE && end.b == DONE, "%s", end.a_err.log);
+	ck_assert_uint_eq(SSL_get_options(near->ssl) & must, must);
+	ck_assert_uint_eq(SSL_get_options(far->ssl) & must, must);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -143,6 +159,7 @@ main(void)
 	tcase_add_loop_test(tc, clients_may, 0, 2 * CL_KINDS);
 	tcase_add_test(tc, clients_unasked);
 	tcase_add_loop_test(tc, server_end_point, 0, 5);
+	tcase_add_test(tc, one_handshake);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
