@@ -342,6 +342,27 @@ START_TEST(plain_costs_the_same)
 }
 END_TEST
 
+/* A password ends the message, and the message ends with it. */
+START_TEST(torn_password)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} torn[] = { { "secret", 6 }, { "secret\0x", 8 }, { "", 0 } };
+	struct sim s;
+
+	set_up("plain", mixed);
+	for (int i = 0; i < 3; i++) {
+		begin(&s, "plain");
+		ck_assert_int_eq(asked(&s), 3);
+		sim_take(&s);
+		say(&s, NULL, torn[i].bytes, torn[i].len);
+		ck_assert(sim_is_told(&s, "invalid password packet"));
+		close(s.fd);
+	}
+}
+END_TEST
+
 START_TEST(plain_without_verifiers)
 {
 	static const char *const who[] = { "plain", "nobody" };
@@ -384,6 +405,7 @@ main(void)
 		TEST(verifiers_alone),
 		TEST(md5_is_asked_of_all),
 		TEST(plain_costs_the_same),
+		TEST(torn_password),
 		TEST(plain_without_verifiers),
 		TEST(leaves_while_it_waits),
 		NO_MORE_TESTS,
