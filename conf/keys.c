@@ -116,10 +116,10 @@ const struct conf_key keys_global[] = {
 	{ INT(stats_period, 1, INT_MAX, "60"),
 	    .doc = "Seconds that an average and a line of statistics are "
 		   "made over." },
-	{ COUNT(max_prepared_statements, "200"), LATER,
+	{ COUNT(max_prepared_statements, "200"),
 	    .doc = "Prepared statements kept on a server for clients in "
 		   "transaction and statement mode. 0: none." },
-	{ COUNT(max_statement_memory, "268435456"), LATER,
+	{ COUNT(max_statement_memory, "268435456"),
 	    .doc = "Bytes that a worker keeps of what clients have prepared; "
 		   "each may have a quarter of them." },
 	{ INT(scram_iterations, 1, INT_MAX, "4096"),

@@ -109,6 +109,7 @@ clientrow_take(void)
 	atomic_store(&r->pool, POOL_NONE);
 	atomic_store(&r->slot, 0);
 	atomic_store(&r->flags, 0);
+	atomic_store(&r->stmts, 0);
 	atomic_store(&r->request_us, 0);
 	/* Out of the private list, free in the segment: as if never taken. */
 	CRASH_POINT("clientrow.taken");

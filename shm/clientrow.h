@@ -62,6 +62,8 @@ struct clientrow {
 	_Atomic uint32_t pool;  /* index, or POOL_NONE */
 	_Atomic uint32_t slot;  /* index + 1 of its backend, or 0 */
 	_Atomic uint32_t flags; /* enum clientrow_flags */
+	_Atomic uint32_t stmts; /* prepared statements that it has */
+	_Atomic uint32_t pad;
 	_Atomic uint64_t request_us; /* monotonic: when its state changed */
 	_Atomic uint64_t info[sizeof(struct clientrow_info) / 8];
 };

@@ -41,6 +41,7 @@ struct pool {
 	_Atomic uint32_t login;  /* 0, or worker + 1: one login at a time */
 	_Atomic uint32_t count;  /* slots that are not FREE; limits lock */
 	_Atomic uint32_t forced; /* 1: user is the database's forced user */
+	_Atomic uint32_t plans;  /* goes up when what was prepared is no good */
 	_Atomic uint64_t epoch;  /* slots of an older one are closed */
 	_Atomic uint64_t lifetime_ms;
 	_Atomic uint64_t idle_since_ms; /* no member and no slot since; hint */

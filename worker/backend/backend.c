@@ -15,6 +15,7 @@
 #include "conf/clock.h"
 #include "shm/crash.h"
 #include "shm/segment.h"
+#include "shm/stmts.h"
 #include "worker/backend/depart.h"
 #include "worker/backend/fdcache.h"
 #include "worker/backend/lend.h"
@@ -73,6 +74,7 @@ backend_start(struct lend *lend, uint32_t slot, uint64_t gen)
 		fdcache_drop(b);
 	atomic_store(&s->born_us, loop_now_us);
 	slot_info_write(slot, &info);
+	(void)stmts_of(slot, gen);
 	b = fdcache_add(slot, gen, -1);
 	if (b == NULL) {
 		/* the place goes back; there is no backend to wait for */

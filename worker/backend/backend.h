@@ -72,6 +72,10 @@ struct lessee {
 	/* Prepared statements: what has become of what was sent to change
 	   them.  Called from within scan_run(): do not close anything here. */
 	void (*on_books)(struct lessee *, struct backend *, enum books);
+	/* An error for it, whole or its first bytes: what it is to be told
+	   instead, written to `out`; 0: that.  As on_books; may be NULL. */
+	size_t (*on_error)(struct lessee *, const uint8_t *msg, size_t len,
+	    uint8_t *out, size_t room);
 };
 
 struct backend {

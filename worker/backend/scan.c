@@ -2,16 +2,21 @@
 
 #include <string.h>
 
+#include "shm/stmts.h"
+
 enum {
 	ERROR_HEAD = 1024,    /* of an ErrorResponse are looked at */
 	TAG_HEAD = 24,        /* of a CommandComplete */
 	PARAM_MAX = 8 * 1024, /* longest ParameterStatus that is believed */
-	FAKE_LEN = 5          /* of an answer that we give */
+	FAKE_LEN = 5,         /* of an answer that we give */
+	ERROR_GROWS = 64,     /* by a name of the client's in it */
+	GROW_MAX = 1024
 };
 
 /* What is passed on: [from, at), all of it seen and kept. */
 struct edit {
 	uint8_t *from, *at;
+	size_t grown; /* by errors that got longer; at most GROW_MAX */
 };
 
 /* --- tags ------------------------------------------------------------------ */
@@ -104,6 +109,17 @@ tell_books(struct backend *b, enum books what, uint32_t n)
 		b->user->on_books(b->user, b, what);
 }
 
+/* The server has dropped all its statements, whoever asked for it. */
+static void
+lose_all(struct backend *b)
+{
+	struct stmts *s = stmts_of(b->slot, b->gen);
+
+	if (s != NULL)
+		stmts_gone(s);
+	tell_books(b, BOOKS_GONE, 1);
+}
+
 /* The answers of ours whose turn has come. */
 static void
 put_due(struct backend *b, struct edit *e)
@@ -171,7 +187,7 @@ note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
 			break;
 		out->tags |= bits;
 		if (bits & SCAN_TAG_ALL_GONE)
-			tell_books(b, BOOKS_GONE, 1);
+			lose_all(b);
 		break;
 	case 'Z':
 		out->readies++;
@@ -191,17 +207,45 @@ note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
 	}
 }
 
+/* An error of `len` bytes: in the words that its reader knows. */
+static size_t
+reword(struct backend *b, struct edit *e, size_t len)
+{
+	uint8_t out[ERROR_HEAD + ERROR_GROWS];
+	size_t n, room = GROW_MAX - e->grown, kept = (size_t)(e->at - e->from);
+	uint8_t *end = e->at + len;
+
+	if (room > ERROR_GROWS)
+		room = ERROR_GROWS;
+	if (b->user == NULL || b->user->on_error == NULL)
+		return len;
+	n = b->user->on_error(b->user, e->at, len, out, len + room);
+	if (n == 0)
+		return len;
+	if (n > len)
+		e->grown += n - len;
+	if (kept > 0)
+		memmove(end - n - kept, e->from, kept);
+	e->at = end - n;
+	e->from = e->at - kept;
+	memcpy(e->at, out, n);
+	return n;
+}
+
 /* A message has begun, of which `have` bytes of the body are here. */
 static int
 begin(struct backend *b, const struct frame *f, struct edit *e, size_t have,
     struct scan *out)
 {
 	const uint8_t *body = e->at + FRAME_HEAD;
+	size_t passed = FRAME_HEAD + have;
 	struct track *t = &b->track;
 
 	if (track_server(t, f->type, body, have) != DONE)
 		return -1;
 	note(b, f, body, have, out);
+	if (f->type == 'E')
+		passed = reword(b, e, passed);
 	if (t->books_done != 0)
 		tell_books(b, BOOKS_DONE, t->books_done);
 	if (t->books_lost != 0)
@@ -211,7 +255,7 @@ begin(struct backend *b, const struct frame *f, struct edit *e, size_t have,
 	if (b->is_cut)
 		cut(e, FRAME_HEAD + have);
 	else
-		e->at += FRAME_HEAD + have;
+		e->at += passed;
 	return 0;
 }
 

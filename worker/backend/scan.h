@@ -46,7 +46,7 @@ enum scan_tag {
 
 enum {
 	/* bytes in front of what is scanned, for answers that are put in */
-	SCAN_ROOM = 5 * TRACK_FAKES
+	SCAN_ROOM = 5 * TRACK_FAKES + 1024
 };
 
 struct scan {
@@ -64,7 +64,7 @@ struct scan {
 
 /*
  * Walk over [p, p + len), and change it; SCAN_ROOM bytes in front of it may be
- * written if answers of ours wait in the books.  What follows has been kept in
+ * written.  What follows has been kept in
  * b->in.  -1: this is no server's answer, or there is no memory: close it.
  */
 int scan_run(struct backend *b, uint8_t *p, size_t len, struct scan *out);

@@ -17,7 +17,9 @@
 #include "worker/backend/scan.h"
 #include "worker/client/gate.h"
 #include "worker/client/ear.h"
+#include "worker/client/prepare.h"
 #include "worker/client/replicate.h"
+#include "worker/client/stmt.h"
 #include "worker/io/outer.h"
 #include "worker/io/stream.h"
 #include "worker/io/tune.h"
@@ -308,6 +310,7 @@ let_go(struct client *c, bool is_lost)
 		ear_leave(c);
 	lend_forget(&c->waiter);
 	greet_free(c);
+	prepare_free(c);
 	part(c, is_lost);
 	c->state = CLIENT_GONE;
 	if (c->lend != NULL)
@@ -389,6 +392,7 @@ client_fini(void)
 		tls_close(c->tls);
 		let_go(c, true);
 	}
+	stmt_fini();
 	free(by_row);
 	by_row = NULL;
 }

@@ -45,6 +45,7 @@ struct ears;
 struct gate_pass;
 struct greet;
 struct params;
+struct prepare;
 struct scan;
 
 enum client_state {
@@ -73,6 +74,7 @@ struct client {
 	struct tls *tls;            /* NULL: plain */
 	struct params *params;      /* what it wants to be set */
 	struct collect *collect;    /* a message that must be seen whole */
+	struct prepare *prepare;    /* its statements; NULL: never any */
 	struct ears *ears;          /* where it listens; NULL: nowhere */
 	struct buf in;              /* read, and not yet passed on */
 	struct buf out;             /* what it did not take yet */

@@ -19,6 +19,7 @@
 #ifndef WORKER_CLIENT_LOOK_H
 #define WORKER_CLIENT_LOOK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,7 @@ struct look_at {
 	const uint8_t *body;
 	size_t have; /* bytes of the body that are in hand */
 	uint32_t used;
+	bool is_booked; /* at PASS: a Parse that changes the books */
 	const char *sqlstate, *why;
 };
 

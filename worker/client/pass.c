@@ -17,6 +17,7 @@
 #include "worker/client/client.h"
 #include "worker/client/ear.h"
 #include "worker/client/look.h"
+#include "worker/client/prepare.h"
 #include "worker/client/upstream.h"
 #include "worker/self.h"
 
@@ -51,9 +52,23 @@ refuse(struct look_at *m, const char *sqlstate, const char *why)
 static enum look
 show(struct client *c, struct look_at *m)
 {
-	(void)c;
-	(void)m;
-	return LOOK_PASS;
+	if (c->lend->set.pool_mode == POOL_SESSION)
+		return LOOK_PASS;
+	switch (m->f.type) {
+	case 'P':
+	case 'B':
+	case 'D':
+	case 'C':
+		return prepare_look(c, m);
+	case 'Q':
+	case 'S':
+	case 'F':
+		if (c->prepare != NULL)
+			prepare_turn(c, m);
+		return LOOK_PASS;
+	default:
+		return LOOK_PASS;
+	}
 }
 
 static enum verdict
@@ -84,7 +99,7 @@ judge(struct client *c, struct look_at *m)
 	case LOOK_END:
 		return END;
 	}
-	if (track_client(t, m->f.type) == -1)
+	if ((m->is_booked ? track_parse(t) : track_client(t, m->f.type)) == -1)
 		return refuse(m, "54000", "too many requests are outstanding");
 	count_message(c, m->f.type);
 	return PASS;
@@ -349,11 +364,15 @@ pass_up(struct client *c, const uint8_t *p, size_t len)
 	if (!walk(c, &w))
 		return;
 	/* else they go before the ReadyForQuery that is owed */
-	if (b->track.fakes > 0 && b->track.owes == 0 && answer_due(c) == -1)
-		return;
-	if (backend_is_full(b))
+	if (b->track.fakes > 0 && b->track.owes == 0) {
+		if (answer_due(c) == -1)
+			return;
+		if (c->prepare != NULL && prepare_wake(c))
+			return;
+	}
+	if (backend_is_full(b) || c->is_asking)
 		client_rewatch(c);
-	else
+	if (c->state == CLIENT_LENT && !backend_is_full(b))
 		relay_settle(c);
 	if (c->ears != NULL)
 		ear_deliver(c);

@@ -22,6 +22,7 @@
 #include "shm/crash.h"
 #include "worker/backend/scan.h"
 #include "worker/client/ear.h"
+#include "worker/client/prepare.h"
 #include "worker/io/outer.h"
 #include "worker/self.h"
 
@@ -88,6 +89,7 @@ hand_back(struct client *c)
 {
 	struct backend *b = c->backend;
 
+	prepare_end(c);
 	c->backend = NULL;
 	client_set_state(c, CLIENT_IDLE);
 	CRASH_POINT("relay.done");
@@ -111,6 +113,7 @@ relay_settle(struct client *c)
 	if (track_is_clean(&b->track)) {
 		hand_back(c);
 	} else if (track_is_spent(&b->track)) {
+		prepare_end(c);
 		c->backend = NULL;
 		b->user = NULL;
 		client_set_state(c, CLIENT_IDLE);
@@ -155,6 +158,8 @@ down(struct client *c, const struct scan *sc)
 	relay_settle(c);
 	if (client_send(c, sc->from, sc->pass) == 0 && c->ears != NULL)
 		ear_deliver(c);
+	if (c->prepare != NULL)
+		(void)prepare_wake(c);
 }
 
 static void
@@ -209,9 +214,15 @@ on_drained(struct lessee *l, struct backend *b)
 static void
 on_books(struct lessee *l, struct backend *b, enum books what)
 {
-	(void)l;
 	(void)b;
-	(void)what;
+	prepare_on_books(of_lessee(l), what);
+}
+
+static size_t
+on_error(
+    struct lessee *l, const uint8_t *msg, size_t len, uint8_t *out, size_t room)
+{
+	return prepare_on_error(of_lessee(l), msg, len, out, room);
 }
 
 static void
@@ -234,4 +245,5 @@ relay_init(struct client *c)
 	c->lessee.on_drained = on_drained;
 	c->lessee.on_gone = on_gone;
 	c->lessee.on_books = on_books;
+	c->lessee.on_error = on_error;
 }

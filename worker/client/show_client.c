@@ -17,6 +17,7 @@
 #include "shm/pool.h"
 #include "shm/segment.h"
 #include "shm/slot.h"
+#include "shm/stmts.h"
 #include "worker/backend/target.h"
 #include "worker/self.h"
 
@@ -72,6 +73,7 @@ struct line {
 	int32_t remote_pid;
 	const char *app_name;
 	const char *tls; /* "": plain */
+	uint32_t stmts;
 };
 
 /* --- states --------------------------------------------------------------- */
@@ -171,7 +173,7 @@ put_line(struct show *s, const struct line *l)
 	show_int(s, l->remote_pid > 0 ? (uint64_t)l->remote_pid : 0);
 	show_text(s, l->tls);
 	show_text(s, l->app_name);
-	show_int(s, 0);
+	show_int(s, l->stmts);
 	show_int(s, l->id);
 	show_end(s);
 }
@@ -237,6 +239,7 @@ read_client(
 	l->remote_pid = info->remote_pid;
 	l->app_name = info->app_name;
 	l->tls = info->tls;
+	l->stmts = atomic_load(&r->stmts);
 	return true;
 }
 
@@ -327,6 +330,7 @@ put_server(struct show *s, uint32_t idx)
 	info.app_name[sizeof(info.app_name) - 1] = '\0';
 	info.tls[sizeof(info.tls) - 1] = '\0';
 	read_server(slot, &info, &l);
+	l.stmts = stmts_count(idx);
 	/* lent to another meanwhile is still there: only the backend counts */
 	if (slot_gen(slot_look(slot)) == slot_gen(word))
 		put_line(s, &l);

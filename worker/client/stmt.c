@@ -63,8 +63,8 @@ hash_of(const uint8_t *body, size_t len, uint8_t hash[STMTS_NAME])
 	return true;
 }
 
-static void
-spell(char name[STMT_NAME], const uint8_t hash[STMTS_NAME])
+void
+stmt_spell(char name[STMT_NAME], const uint8_t hash[STMTS_NAME])
 {
 	static const char digits[] = "0123456789abcdef";
 	char *at = name + sizeof(STMT_PREFIX) - 1;
@@ -177,7 +177,7 @@ stmt_intern(const uint8_t *body, size_t len)
 	s->refs = 1;
 	s->len = (uint32_t)len;
 	memcpy(s->hash, hash, sizeof(hash));
-	spell(s->name, hash);
+	stmt_spell(s->name, hash);
 	memcpy(s->body, body, len);
 	s->next = *chain_of(hash);
 	*chain_of(hash) = s;

@@ -47,6 +47,9 @@ void stmt_drop(struct stmt *s); /* NULL is allowed */
 /* Is this a whole query and its parameter types, as PostgreSQL takes it? */
 bool stmt_is_valid(const uint8_t *body, size_t len);
 
+/* What a backend calls the one of this hash. */
+void stmt_spell(char name[STMT_NAME], const uint8_t hash[STMTS_NAME]);
+
 /* Does `text` begin with a name of a backend's statement?  Its hash. */
 bool stmt_is_name(const uint8_t *text, size_t len, uint8_t hash[STMTS_NAME]);
 

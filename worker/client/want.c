@@ -18,6 +18,7 @@
 #include "shm/crash.h"
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
+#include "worker/client/prepare.h"
 #include "worker/io/outer.h"
 #include "worker/self.h"
 
@@ -125,6 +126,7 @@ take(struct client *c, struct backend *b)
 
 	backend_lend(b, &c->lessee);
 	c->backend = b;
+	prepare_begin(c);
 	atomic_store_explicit(
 	    &s->client, (uint64_t)c->row + 1, memory_order_relaxed);
 	CRASH_POINT("want.lent");

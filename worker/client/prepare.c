@@ -1,0 +1,383 @@
+/* prepare.c - what a client's message that names a statement becomes. */
+#include "worker/client/prepare.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/count.h"
+#include "worker/client/prepare_impl.h"
+#include "worker/client/upstream.h"
+#include "worker/self.h"
+
+/* --- what becomes of it --------------------------------------------------------- */
+
+enum look
+prepare_refuse(struct look_at *m, const char *sqlstate, const char *why)
+{
+	m->sqlstate = sqlstate;
+	m->why = why;
+	return LOOK_END;
+}
+
+enum look
+prepare_refuse_memory(struct look_at *m)
+{
+	return prepare_refuse(m, "53200",
+	    "too much memory is used by prepared "
+	    "statements");
+}
+
+/* There is no memory, or the backend's books are nonsense. */
+enum look
+prepare_refuse_failed(struct client *c, struct look_at *m)
+{
+	if (!stmts_is_broken(c->prepare->set))
+		return prepare_refuse(
+		    m, "54000", "too many requests are outstanding");
+	atomic_fetch_or(&slot_at(c->backend->slot)->flags, SLOT_DIRTY);
+	return prepare_refuse(
+	    m, "58000", "server's prepared statements are unknown");
+}
+
+/* Until the server has answered, which it is asked to do now. */
+enum look
+prepare_stall(struct client *c)
+{
+	static const uint8_t flush[FRAME_HEAD] = { 'H', 0, 0, 0, 4 };
+
+	if (c->backend->track.open)
+		upstream_put(c, flush, sizeof(flush));
+	c->prepare->is_waiting = true;
+	c->is_asking = true;
+	return LOOK_WAIT;
+}
+
+enum look
+prepare_not_done(struct client *c, struct look_at *m, enum result r)
+{
+	return r == WAIT ? prepare_stall(c) : prepare_refuse_failed(c, m);
+}
+
+enum look
+prepare_took(struct look_at *m, size_t used)
+{
+	m->used = (uint32_t)used;
+	return LOOK_TOOK;
+}
+
+/* A string that begins at `at` of the body.  Its length; -1: its end is not
+ * in hand. */
+ssize_t
+prepare_text_at(const struct look_at *m, size_t at)
+{
+	const uint8_t *end =
+	    at < m->have ? memchr(m->body + at, '\0', m->have - at) : NULL;
+
+	return end == NULL ? -1 : end - (m->body + at);
+}
+
+/* What is not whole: more of it, or what the server itself will refuse. */
+enum look
+prepare_torn(const struct look_at *m)
+{
+	return m->have < m->f.body ? LOOK_MORE : LOOK_PASS;
+}
+
+/* --- a message, its batch, and its backend ----------------------------------------- */
+
+/* `name` has changed in a batch whose outcome is not known. */
+bool
+prepare_is_uncertain(const struct prepare *p, const struct name *e)
+{
+	return e != NULL && e->pending > 0 && e->batch != p->set->batch;
+}
+
+/*
+ * In COPY, and when nobody can tell what the server makes of it, it passes as
+ * it is; then the backend may get statements that no book knows of.
+ */
+static enum look
+look_unsure(struct client *c)
+{
+	const struct track *t = &c->backend->track;
+
+	if (t->doubt == TRACK_SURE &&
+	    (t->copy == TRACK_COPY_OUT || t->copy == TRACK_COPY_ENDING))
+		return prepare_stall(c);
+	atomic_fetch_or(&slot_at(c->backend->slot)->flags, SLOT_DIRTY);
+	return LOOK_PASS;
+}
+
+static void
+begin_batch(struct prepare *p, const struct track *t)
+{
+	p->is_new_batch = false;
+	p->set->batch++;
+	if (t->queue.len == 0)
+		p->used_from = p->set->batch;
+}
+
+static void
+look_at_pool(struct client *c)
+{
+	struct prepare *p = c->prepare;
+
+	if (p->set == NULL)
+		p->set = stmts_of(c->backend->slot, c->backend->gen);
+	p->plan = 1 +
+	    atomic_load_explicit(&c->lend->row->plans, memory_order_relaxed);
+	if (p->plan == 0)
+		p->plan = 1;
+	if (p->is_new_batch)
+		begin_batch(p, &c->backend->track);
+}
+
+/* --- Bind, Describe, Close ---------------------------------------------------------- */
+
+/*
+ * The name that goes to the server for the client's.  DONE: *to; WAIT; FAIL.
+ * One that the client does not have passes as it is: the server says that it
+ * is not there.  Only names of the kind that backends have do not.
+ */
+static enum result
+translate(struct client *c, const uint8_t *name, size_t len, const char **to)
+{
+	static char strange[NAMES_LEN + 1];
+	struct prepare *p = c->prepare;
+	struct name *e = names_find(&p->names, (const char *)name, len);
+
+	if (prepare_is_uncertain(p, e))
+		return WAIT;
+	if (e != NULL && e->will != NULL) {
+		*to = e->will->name;
+		return supply(c, e->will);
+	}
+	*to = (const char *)name;
+	if (strncmp(*to, STMT_PREFIX, sizeof(STMT_PREFIX) - 1) == 0) {
+		len = len < NAMES_LEN ? len : NAMES_LEN;
+		memcpy(strange, *to, len);
+		strange[len] = '\0';
+		strange[0] = (char)toupper((unsigned char)strange[0]);
+		*to = strange;
+	}
+	return DONE;
+}
+
+/* Write it anew up to the name, which is the string at `at`, and enter it. */
+static enum look
+rename_it(
+    struct client *c, struct look_at *m, size_t at, size_t len, const char *to)
+{
+	uint8_t head[FRAME_HEAD] = { m->f.type };
+	size_t to_len = strlen(to);
+
+	if (track_client(&c->backend->track, m->f.type) == -1)
+		return prepare_refuse_failed(c, m);
+	frame_put32(head + 1, (uint32_t)(4 + m->f.body - len + to_len));
+	upstream_put(c, head, sizeof(head));
+	upstream_put(c, m->body, at);
+	upstream_put(c, to, to_len + 1);
+	return prepare_took(m, at + len + 1);
+}
+
+/* A Bind or Describe, whose statement is named at `at`. */
+static enum look
+look_use(struct client *c, struct look_at *m, size_t at)
+{
+	ssize_t len = prepare_text_at(m, at);
+	const char *to;
+	enum result r;
+
+	if (len == -1)
+		return prepare_torn(m);
+	if (len == 0) {
+		r = supply_unnamed(c);
+		return r == DONE ? LOOK_PASS : prepare_not_done(c, m, r);
+	}
+	r = translate(c, m->body + at, (size_t)len, &to);
+	if (r != DONE)
+		return prepare_not_done(c, m, r);
+	if (to == (const char *)m->body + at)
+		return LOOK_PASS;
+	return rename_it(c, m, at, (size_t)len, to);
+}
+
+static enum look
+look_bind(struct client *c, struct look_at *m)
+{
+	ssize_t portal = prepare_text_at(m, 0);
+
+	return portal == -1 ? prepare_torn(m)
+			    : look_use(c, m, (size_t)portal + 1);
+}
+
+static enum look
+close_fake(struct client *c, struct look_at *m, struct name *e)
+{
+	struct prepare *p = c->prepare;
+	struct change change = { .kind = CHANGE_FORGET, .name = e };
+
+	if (c->backend->track.fakes >= TRACK_FAKES)
+		return prepare_stall(c);
+	if (changes_push(&p->changes, change) == -1)
+		return prepare_refuse(m, "53200", "out of memory");
+	if (track_fake(&c->backend->track, '3') == -1) {
+		changes_unpush(&p->changes);
+		return prepare_refuse_failed(c, m);
+	}
+	names_will(e, NULL, p->set->batch);
+	return prepare_took(m, m->f.body);
+}
+
+static enum look
+look_close(struct client *c, struct look_at *m)
+{
+	struct prepare *p = c->prepare;
+	ssize_t len = prepare_text_at(m, 1);
+	struct name *e;
+	const char *to;
+
+	if (len == -1 || m->have < m->f.body)
+		return prepare_torn(m);
+	if (len == 0) {
+		prepare_forget_text(p);
+		return LOOK_PASS;
+	}
+	e = names_find(&p->names, (const char *)m->body + 1, (size_t)len);
+	if (prepare_is_uncertain(p, e))
+		return prepare_stall(c);
+	if (e != NULL && e->will != NULL)
+		return close_fake(c, m, e);
+	if (translate(c, m->body + 1, (size_t)len, &to) == DONE &&
+	    to != (const char *)m->body + 1)
+		return rename_it(c, m, 1, (size_t)len, to);
+	return LOOK_PASS;
+}
+
+/* --- all of them ----------------------------------------------------------------------- */
+
+/* max_prepared_statements = 0: all passes as it is, but for clients that have
+ * prepared some already. */
+static bool
+is_off(struct client *c)
+{
+	if (self.conf->max_prepared_statements > 0)
+		return false;
+	return c->prepare == NULL || names_count(&c->prepare->names) == 0;
+}
+
+enum look
+prepare_look(struct client *c, struct look_at *m)
+{
+	struct track *t = &c->backend->track;
+	bool is_portal = m->f.type == 'D' || m->f.type == 'C';
+
+	if (is_off(c) || track_is_skipping(t))
+		return LOOK_PASS;
+	if (is_portal && m->have == 0)
+		return prepare_torn(m);
+	if (is_portal && m->body[0] != 'S')
+		return LOOK_PASS;
+	if (c->prepare == NULL) {
+		c->prepare = calloc(1, sizeof(*c->prepare));
+		if (c->prepare == NULL)
+			return prepare_refuse(m, "53200", "out of memory");
+		prepare_begin(c);
+	}
+	if (!track_is_sure(t))
+		return look_unsure(c);
+	look_at_pool(c);
+	if (stmts_is_broken(c->prepare->set))
+		return prepare_refuse_failed(c, m);
+	if (c->prepare->is_behind_query) {
+		if (track_owes(t) > 0)
+			return prepare_stall(c);
+		c->prepare->is_behind_query = false;
+	}
+	switch (m->f.type) {
+	case 'P':
+		return prepare_look_parse(c, m);
+	case 'B':
+		return look_bind(c, m);
+	case 'D':
+		return look_use(c, m, 1);
+	default:
+		return look_close(c, m);
+	}
+}
+
+/* Does the text speak of DISCARD or DEALLOCATE, or go on where it is not in
+ * hand? */
+static bool
+may_drop_all(const struct look_at *m)
+{
+	static const char *const words[] = { "discard", "deallocate" };
+
+	for (size_t i = 0; i < m->have; i++) {
+		if ((m->body[i] | 0x20) != 'd')
+			continue;
+		for (size_t w = 0; w < 2; w++) {
+			size_t n = 0;
+
+			while (words[w][n] != '\0' && n < m->have - i &&
+			    (m->body[i + n] | 0x20) == words[w][n])
+				n++;
+			if (words[w][n] == '\0')
+				return true;
+		}
+	}
+	return m->have < m->f.body;
+}
+
+void
+prepare_turn(struct client *c, const struct look_at *m)
+{
+	struct prepare *p = c->prepare;
+
+	p->is_new_batch = true;
+	if (m->f.type != 'Q')
+		return;
+	/* a simple query destroys the statement without a name */
+	prepare_forget_text(p);
+	p->is_behind_query |= may_drop_all(m);
+}
+
+void
+prepare_begin(struct client *c)
+{
+	struct prepare *p = c->prepare;
+
+	if (p == NULL)
+		return;
+	p->set = NULL;
+	p->is_new_batch = true;
+	p->is_behind_query = false;
+	prepare_lose_unnamed(c);
+}
+
+void
+prepare_lose_unnamed(struct client *c)
+{
+	struct prepare *p = c->prepare;
+
+	if (p == NULL)
+		return;
+	p->is_unnamed_ours = false;
+	p->unnamed_round++;
+	p->unnamed_sent = 0;
+}
+
+void
+prepare_free(struct client *c)
+{
+	struct prepare *p = c->prepare;
+
+	if (p == NULL)
+		return;
+	prepare_end(c);
+	names_fini(&p->names);
+	prepare_forget_text(p);
+	free(p);
+	c->prepare = NULL;
+}

@@ -1,0 +1,78 @@
+/*
+ * prepare.h - prepared statements, whichever backend a client has.
+ *
+ * In transaction and statement mode a client's named statements are our own
+ * affair: a backend knows them by what they are (stmt.h), not by what a client
+ * calls them.  So Parse, Bind, Describe and Close are written anew:
+ *
+ *   Parse     the backend has it already: nothing is sent, and ParseComplete
+ *             is given in its turn.  Else it goes on under its name there.
+ *   Bind,     under the name there; ahead of it, if the backend lacks the
+ *   Describe  statement, a Parse of our own, whose answer nobody sees.
+ *   Close     CloseComplete is given in its turn; backends keep the statement
+ *             for others, and lose what was used longest ago.
+ *
+ * A name that is taken is refused by the server itself, in the order of things
+ * and with all that follows from it: the client's Parse is sent under the name
+ * of a statement that is surely there.  A name that does not exist passes as
+ * it is, and the server says so.
+ *
+ * The statement without a name passes as it is, and is remembered: what is
+ * bound on a backend that was somebody else's in between is sent ahead.
+ *
+ * What a batch changes becomes true when the server has answered it
+ * (changes.h).  Within a batch the next message may rest on it: if it fails,
+ * the server skips both.  In a later batch it must not, so the client's next
+ * message waits until the answer is here (LOOK_WAIT).
+ *
+ * When the server says that a plan does not fit any more ("cached plan must
+ * not change result type"), every backend of the pool gets its statements
+ * anew before their next use; when it misses a statement, this one does.
+ *
+ * Data: this process's own, and the set in the slot of the client's backend.
+ * Never blocks; allocates when a client first prepares something.
+ */
+#ifndef WORKER_CLIENT_PREPARE_H
+#define WORKER_CLIENT_PREPARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "worker/backend/backend.h"
+#include "worker/client/look.h"
+
+struct client;
+struct prepare;
+
+/* A Parse, Bind, Describe or Close. */
+enum look prepare_look(struct client *c, struct look_at *m);
+
+/* A Query, Sync or FunctionCall is passed on: what was sent is a batch. */
+void prepare_turn(struct client *c, const struct look_at *m);
+
+/* A backend has been lent to it; it is about to be taken away. */
+void prepare_begin(struct client *c);
+void prepare_end(struct client *c);
+
+/* At the client's end. */
+void prepare_free(struct client *c);
+
+/* See struct lessee. */
+void prepare_on_books(struct client *c, enum books what);
+size_t prepare_on_error(struct client *c, const uint8_t *msg, size_t len,
+    uint8_t *out, size_t room);
+
+/*
+ * Something has been answered: what waits is shown again.  False: nothing
+ * does; else look at the client's state.
+ */
+bool prepare_wake(struct client *c);
+
+/* The backend's statement without a name was used by us. */
+void prepare_lose_unnamed(struct client *c);
+
+/* DEALLOCATE of a name in SQL has been answered: was it a name of ours? */
+bool prepare_forget(struct client *c, const char *name);
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * prepare_impl.h - what the files of prepare.h share, and nobody else sees.
+ *
+ *   prepare.c  what a client's message becomes
+ *   parse.c    the same of a Parse
+ *   supply.c   what its backend must be sent first
+ *   answer.c   what the server's answers make of it
+ */
+#ifndef WORKER_CLIENT_PREPARE_IMPL_H
+#define WORKER_CLIENT_PREPARE_IMPL_H
+
+#include <sys/types.h>
+
+#include "worker/client/changes.h"
+#include "worker/client/client.h"
+#include "worker/client/names.h"
+#include "worker/client/prepare.h"
+#include "worker/client/stmt.h"
+
+struct prepare {
+	struct names names;
+	struct changes changes;
+
+	/* The Parse without a name that was sent last, from the query on. */
+	uint8_t *text; /* NULL: none, or forgotten */
+	uint32_t text_len;
+	uint32_t text_cap;
+
+	/* While it has a backend. */
+	struct stmts *set;      /* of that backend; NULL: not looked at yet */
+	uint32_t plan;          /* what its entries are to be of */
+	uint32_t used_from;     /* the batch that the server began idle with */
+	uint32_t evicting;      /* entries that are being closed for others */
+	uint32_t unnamed_sent;  /* Parses without a name that are under way */
+	uint32_t unnamed_batch; /* in which the last of them was sent */
+	uint16_t unnamed_round; /* goes up when the server's is made ours */
+	bool is_unnamed_ours;   /* the server's is what the client knows of */
+
+	bool is_new_batch;    /* the next message begins one */
+	bool is_behind_query; /* a Query may drop all statements */
+	bool is_waiting;      /* a message of the client's waits */
+};
+
+/* --- prepare.c --- */
+
+enum look
+prepare_refuse(struct look_at *m, const char *sqlstate, const char *why);
+enum look prepare_refuse_memory(struct look_at *m);
+/* There is no memory, or the backend's books are nonsense. */
+enum look prepare_refuse_failed(struct client *c, struct look_at *m);
+
+/* Wait until the server has answered, which it is asked to do now. */
+enum look prepare_stall(struct client *c);
+/* What `r`, which is not DONE, comes to. */
+enum look prepare_not_done(struct client *c, struct look_at *m, enum result r);
+
+/* The first `used` bytes of the body are dealt with. */
+enum look prepare_took(struct look_at *m, size_t used);
+
+/* A string that begins at `at` of the body.  Its length; -1: its end is not
+ * in hand. */
+ssize_t prepare_text_at(const struct look_at *m, size_t at);
+/* What is not whole: more of it, or what the server itself will refuse. */
+enum look prepare_torn(const struct look_at *m);
+
+/* `e` (or NULL) has changed in a batch whose outcome is not known. */
+bool prepare_is_uncertain(const struct prepare *p, const struct name *e);
+
+/* --- parse.c --- */
+
+enum look prepare_look_parse(struct client *c, struct look_at *m);
+void prepare_forget_text(struct prepare *p);
+
+/* --- supply.c --- */
+
+/* DONE; WAIT: only the server's answers can tell; FAIL: out of something. */
+
+/* Does the backend have it now?  DONE: yes; FAIL: no; WAIT.  `*i`: its entry,
+ * or STMTS_NONE; `*is_stale`: it has, but must not be used as it is. */
+enum result supply_look(
+    struct prepare *p, const struct stmt *s, uint32_t *i, bool *is_stale);
+
+/* See to it that it has. */
+enum result supply(struct client *c, const struct stmt *s);
+
+/* The same, from nothing known: closed and parsed, in this batch. */
+enum result supply_anew(struct client *c, const struct stmt *s);
+
+/* An entry for a statement that it lacks, or that is closed first: for the
+ * client's own Parse. */
+enum result supply_entry(
+    struct client *c, const struct stmt *s, bool is_fresh, uint32_t *i);
+
+/* The same of the statement without a name. */
+enum result supply_unnamed(struct client *c);
+
+/* The head of a message, with all that stands before `rest` more bytes. */
+void supply_parse_head(struct client *c, const char *name, size_t rest);
+
+#endif
