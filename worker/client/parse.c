@@ -33,7 +33,7 @@ static enum look
 parse_taken(struct client *c, struct look_at *m, struct name *e, size_t skip)
 {
 	struct change change = { .kind = CHANGE_TAKEN, .name = e };
-	enum result r = supply_anew(c, e->will);
+	enum result r = supply(c, e->will);
 
 	if (r != DONE)
 		return prepare_not_done(c, m, r);
@@ -66,9 +66,7 @@ parse_real(struct client *c, struct look_at *m, struct name *e, struct stmt *s,
 	struct change change = { .kind = CHANGE_PARSE, .name = e, .stmt = s };
 	enum look look;
 	uint32_t i;
-	/* a transaction that has failed refuses nearly every Parse */
-	bool is_failed = track_tx_status(&c->backend->track) == 'E';
-	enum result r = supply_entry(c, s, is_failed, &i);
+	enum result r = supply_entry(c, s, &i);
 
 	if (r != DONE)
 		return prepare_not_done(c, m, r);
@@ -83,7 +81,10 @@ parse_real(struct client *c, struct look_at *m, struct name *e, struct stmt *s,
 	return look;
 }
 
-/* Can it be answered without the server? */
+/*
+ * Can it be answered without the server?  Not where a transaction may have
+ * failed before, which refuses nearly every Parse.
+ */
 static bool
 is_there(struct client *c, const struct stmt *s)
 {
@@ -91,8 +92,7 @@ is_there(struct client *c, const struct stmt *s)
 	bool is_stale;
 	uint32_t i;
 
-	if (track_tx_status(&c->backend->track) == 'E' ||
-	    supply_look(p, s, &i, &is_stale) != DONE || is_stale)
+	if (!p->is_well || supply_look(p, s, &i, &is_stale) != DONE || is_stale)
 		return false;
 	stmts_use(p->set, i);
 	return true;

@@ -114,6 +114,7 @@ begin_batch(struct prepare *p, const struct track *t)
 {
 	p->is_new_batch = false;
 	p->set->batch++;
+	p->is_well = t->queue.len == 0 && track_tx_status(t) != 'E';
 	if (t->queue.len == 0)
 		p->used_from = p->set->batch;
 }

@@ -36,6 +36,7 @@ struct prepare {
 	uint16_t unnamed_round; /* goes up when the server's is made ours */
 	bool is_unnamed_ours;   /* the server's is what the client knows of */
 
+	bool is_well;         /* this batch has no failed transaction */
 	bool is_new_batch;    /* the next message begins one */
 	bool is_behind_query; /* a Query may drop all statements */
 	bool is_waiting;      /* a message of the client's waits */
@@ -83,13 +84,8 @@ enum result supply_look(
 /* See to it that it has. */
 enum result supply(struct client *c, const struct stmt *s);
 
-/* The same, from nothing known: closed and parsed, in this batch. */
-enum result supply_anew(struct client *c, const struct stmt *s);
-
-/* An entry for a statement that it lacks, or that is closed first: for the
- * client's own Parse. */
-enum result supply_entry(
-    struct client *c, const struct stmt *s, bool is_fresh, uint32_t *i);
+/* An entry for a statement that is parsed next: made, or closed first. */
+enum result supply_entry(struct client *c, const struct stmt *s, uint32_t *i);
 
 /* The same of the statement without a name. */
 enum result supply_unnamed(struct client *c);

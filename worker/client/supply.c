@@ -173,7 +173,7 @@ supply_look(
 }
 
 enum result
-supply_entry(struct client *c, const struct stmt *s, bool is_fresh, uint32_t *i)
+supply_entry(struct client *c, const struct stmt *s, uint32_t *i)
 {
 	struct prepare *p = c->prepare;
 	bool is_stale;
@@ -182,9 +182,7 @@ supply_entry(struct client *c, const struct stmt *s, bool is_fresh, uint32_t *i)
 	case WAIT:
 		return WAIT;
 	case DONE:
-		if (is_fresh || is_stale)
-			return own_close(c, CHANGE_OWN_CLOSE, *i) ? DONE : FAIL;
-		return DONE;
+		return own_close(c, CHANGE_OWN_CLOSE, *i) ? DONE : FAIL;
 	case FAIL:
 		break;
 	}
@@ -204,27 +202,7 @@ supply(struct client *c, const struct stmt *s)
 		return !is_over(c) || evict(c, false) ? DONE : FAIL;
 	}
 	if (r != WAIT)
-		r = supply_entry(c, s, false, &i);
-	if (r == DONE && !own_parse(c, s, i))
-		return FAIL;
-	return r;
-}
-
-enum result
-supply_anew(struct client *c, const struct stmt *s)
-{
-	struct prepare *p = c->prepare;
-	const struct stmts_entry *e;
-	uint32_t i = stmts_find(p->set, s->hash);
-	enum result r;
-
-	/* asked for in this very batch: nothing is more certain */
-	if (i != STMTS_NONE) {
-		e = stmts_at(p->set, i);
-		if (e->pending > 0 && e->will && e->batch == p->set->batch)
-			return DONE;
-	}
-	r = supply_entry(c, s, true, &i);
+		r = supply_entry(c, s, &i);
 	if (r == DONE && !own_parse(c, s, i))
 		return FAIL;
 	return r;
