@@ -8,7 +8,8 @@
 #
 #   ROUNDS=3          rounds
 #   SECONDS_EACH=6    length of one run; its first second does not count
-#   CASES="..."       s1 s16 s64 s1000 x1 x16 x64 x1000 tpcb64 conn16 mb4 idle
+#   CASES="..."       s1 s16 s64 s1000 x1 x16 x64 x1000 p64 tpcb64 conn16 mb4
+#                     idle (any number of clients)
 #   PEERS="..."       direct forwarder forwarder2 pgbouncer pooler1 pooler2
 #                     (any forwarderN, poolerN)
 #   TRANSPORT=unix    or tcp: between the clients and the peer
@@ -19,7 +20,7 @@ set -u
 
 ROUNDS=${ROUNDS:-3}
 SECONDS_EACH=${SECONDS_EACH:-6}
-CASES=${CASES:-s1 s16 s64 s1000 x1 x16 x64 x1000 tpcb64 conn16 mb4 idle}
+CASES=${CASES:-s1 s16 s64 s1000 x1 x16 x64 x1000 p64 tpcb64 conn16 mb4 idle}
 PEERS=${PEERS:-direct forwarder forwarder2 pgbouncer pooler1 pooler2}
 TRANSPORT=${TRANSPORT:-unix}
 IDLE=${IDLE:-5000}
@@ -31,6 +32,8 @@ pgbench_args() { # case
 	case $1 in
 	s1) echo "-S -c 1 -j 1" ;;
 	s*) echo "-S -c ${1#s} -j 2" ;;
+	p1) echo "-S -M prepared -c 1 -j 1" ;;
+	p*) echo "-S -M prepared -c ${1#p} -j 2" ;;
 	x1) echo "-S -M extended -c 1 -j 1" ;;
 	x*) echo "-S -M extended -c ${1#x} -j 2" ;;
 	tpcb*) echo "-b tpcb-like -c ${1#tpcb} -j 2" ;;
@@ -72,12 +75,19 @@ run_idle() {
 	    "$(((after - before) * 1024 / IDLE))"
 }
 
+# Does this PgBouncer know prepared statements in transaction mode (1.21)?
+has_prepared() {
+	"$pgbouncer" --version | awk 'NR == 1 { split($2, v, "."); \
+	    exit !(v[1] > 1 || v[2] >= 21) }'
+}
+
 mem_kb() { "$BENCH_BIN/cost" "$peer_pid" | awk '{ print $4 }'; }
 
 run_cell() { # round case peer
-	if [ "$2" = idle ]; then
-		case $3 in direct | forwarder*) return ;; esac
-	fi
+	case $2/$3 in
+	idle/direct | idle/forwarder*) return ;;
+	p[0-9]*/pgbouncer) has_prepared || return ;;
+	esac
 	start_peer "$3" "$pool_size"
 	if [ "$2" = idle ]; then
 		result=$(run_idle)

@@ -32,14 +32,26 @@ function middle(c, p, what,    r, n, list)
 	return n ? median(list, n) : -1
 }
 
-# The median of the ratios within each round: what both suffered cancels out.
-function ratio(c, p, base,    r, n, list)
+# A PgBouncer older than 1.21 has no prepared statements in transaction mode:
+# then what it takes for the same as simple queries stands in.
+function base_case(c, base,    r)
 {
 	for (r = 1; r <= rounds; r++)
+		if ((r, c, base, "cpu_us") in value)
+			return c
+	return c ~ /^p/ ? "s" substr(c, 2) : c
+}
+
+# The median of the ratios within each round: what both suffered cancels out.
+function ratio(c, p, base,    r, n, b, list)
+{
+	b = base_case(c, base)
+	for (r = 1; r <= rounds; r++)
 		if ((r, c, p, "cpu_us") in value &&
-		    value[r, c, base, "cpu_us"] > 0)
+		    (r, b, base, "cpu_us") in value &&
+		    value[r, b, base, "cpu_us"] > 0)
 			list[++n] = value[r, c, p, "cpu_us"] / \
-			    value[r, c, base, "cpu_us"]
+			    value[r, b, base, "cpu_us"]
 	return n ? median(list, n) : -1
 }
 
@@ -49,6 +61,8 @@ function title(c)
 		return "select, " substr(c, 2)
 	if (c ~ /^x[0-9]/)
 		return "select extended, " substr(c, 2)
+	if (c ~ /^p[0-9]/)
+		return "select prepared, " substr(c, 2)
 	if (c ~ /^tpcb/)
 		return "TPC-B-like, " substr(c, 5)
 	if (c ~ /^conn/)
@@ -61,6 +75,9 @@ function title(c)
 # What the project has set out to reach, as CPU over PgBouncer's.
 function goal(c)
 {
+	# 15.5 us prepared where it takes 12 simple: measured with 1.25
+	if (c ~ /^p/)
+		return base_case(c, "pgbouncer") == c ? 0.70 : 0.90
 	if (c ~ /^[sx](64|1000)$/)
 		return 0.85
 	if (c ~ /^tpcb/)
