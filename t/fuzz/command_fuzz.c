@@ -21,7 +21,7 @@ put_quoted(char *to, const char *text, char quote)
 static void
 check_again(const struct command *c)
 {
-	char text[4 * COMMAND_WORD + 32], *end = text;
+	char text[2 * (COMMAND_WORD + COMMAND_VALUE) + 32], *end = text;
 	struct command again;
 
 	end +=
