@@ -1,0 +1,414 @@
+/*
+ * 62_prepare_change_test.c - prepared statements when something changes under
+ * them: the schema, the server's memory, the settings; and in every size.
+ */
+#include "t/system/prepare.h"
+
+#define MB (1024 * 1024)
+
+/* --- sizes ------------------------------------------------------------------- */
+
+/* A byte at a time, each its own segment. */
+START_TEST(torn_everywhere)
+{
+	struct pooler *p = pooler_with("default_pool_size = 1");
+	struct wire *w = wire_to(p), *other = wire_to(p);
+	char buf[1024];
+
+	for (int round = 0; round < 2; round++) {
+		size_t n = 0;
+
+#define ADD(...) n += wire_make(buf + n, sizeof(buf) - n, __VA_ARGS__)
+		ADD('P', "ssh", "torn", "SELECT 'x' || $1::text", 0);
+		ADD('D', "bs", 'S', "torn");
+		ADD('B', "sshhixh", "portal", "torn", 0, 1, 1, "y", (size_t)1,
+		    0);
+		ADD('E', "si", "portal", 0);
+		ADD('C', "bs", 'S', "torn");
+		ADD('P', "ssh", "", "SELECT 'z'", 0);
+		ADD('B', "sshhh", "", "", 0, 0, 0);
+		ADD('E', "si", "", 0);
+		ADD('S', "");
+#undef ADD
+		wire_drip(w, buf, n);
+		expect_value(w, "1tT2", "xy");
+		expect_value(w, "312", "z");
+		wire_expect(w, "Z");
+		/* the second time the backend has it */
+		parse(other, "", "SELECT 1");
+		sync_it(other);
+		wire_expect(other, "1Z");
+	}
+	wire_free(w);
+	wire_free(other);
+	pooler_stop(p);
+}
+END_TEST
+
+static void
+parse_large(struct wire *w, const char *name, const char *query)
+{
+	size_t room = strlen(query) + 200;
+	char *m = malloc(room);
+
+	wire_send(w, m, wire_make(m, room, 'P', "ssh", name, query, 0));
+	free(m);
+}
+
+static void
+bind_large(struct wire *w, const char *name, const char *value)
+{
+	size_t len = strlen(value), room = len + 200;
+	char *m = malloc(room);
+
+	wire_send(w, m,
+	    wire_make(m, room, 'B', "sshhixh", "", name, 0, 1, (uint32_t)len,
+		value, len, 0));
+	wire_put(w, 'E', "si", "", 0);
+	sync_it(w);
+	free(m);
+}
+
+START_TEST(large_messages)
+{
+	struct two t = two_new("");
+	char *query = malloc(MB + 100), *value = malloc(MB + 1);
+
+	memset(value, 'v', MB);
+	value[MB] = '\0';
+	snprintf(
+	    query, MB + 100, "SELECT length($1::text)::text /* %s */", value);
+	parse_large(t.w, "large", query);
+	sync_it(t.w);
+	wire_expect(t.w, "1Z");
+	for (int i = 0; i < 2; i++) {
+		bind_large(t.w, "large", value);
+		expect_value(t.w, "2", "1048576");
+		wire_expect(t.w, "Z");
+		/* on the other backend, too: it is sent ahead */
+		if (i == 0)
+			hold(&t);
+	}
+	let_go(&t);
+	/* without a name, too long to be kept */
+	parse_large(t.w, "", query);
+	bind_large(t.w, "", value);
+	expect_value(t.w, "12", "1048576");
+	wire_expect(t.w, "Z");
+	/* taken */
+	parse_large(t.w, "large", query);
+	sync_it(t.w);
+	wire_expect(t.w, "EZ");
+	two_free(&t);
+	free(query);
+	free(value);
+}
+END_TEST
+
+/* Bounded, and told. */
+START_TEST(too_much)
+{
+	struct pooler *p = pooler_with("max_statement_memory = 100000");
+	struct wire *w = wire_to(p), *other = wire_to(p);
+	char query[2000];
+	int n = 0;
+
+	memset(query, ' ', sizeof(query));
+	query[sizeof(query) - 1] = '\0';
+	parse(other, "a", "SELECT 1");
+	sync_it(other);
+	wire_expect(other, "1Z");
+	for (char type = 'Z'; type == 'Z'; n++) {
+		snprintf(query, 40, "SELECT %d --", n);
+		query[strlen(query)] = ' ';
+		parse(w, text("n%d", n), query);
+		sync_it(w);
+		if ((type = wire_recv(w, WIRE_MS)) == '1')
+			type = wire_recv(w, WIRE_MS);
+	}
+	ck_assert_int_gt(n, 8);
+	ck_assert_int_lt(n, 50);
+	ck_assert_int_eq(w->type, 'E');
+	ck_assert_str_eq(wire_field(w, 'C'), "53200");
+	wire_end(w);
+	/* what it had is free again, and others go on */
+	for (int i = 0; i < 8; i++) {
+		parse(other, text("n%d", i), query);
+		sync_it(other);
+		wire_expect(other, "1Z");
+	}
+	wire_free(w);
+	wire_free(other);
+	pooler_stop(p);
+}
+END_TEST
+
+/* --- the server ---------------------------------------------------------------- */
+
+/* What the server has dropped is there again; names are gone as there. */
+START_TEST(dropped_at_once)
+{
+	static const char *const all[] = { "DISCARD ALL", "DEALLOCATE ALL" };
+	struct pooler *p = pooler_with("default_pool_size = 1");
+	struct wire *w = wire_to(p), *other = wire_to(p);
+
+	for (int i = 0; i < 2; i++) {
+		parse(w, "a", "SELECT 'a'");
+		sync_it(w);
+		wire_expect(w, "1Z");
+		parse(other, "b", "SELECT 'a'");
+		sync_it(other);
+		wire_expect(other, "1Z");
+		wire_query(other, all[i]);
+		wire_expect(other, "CZ");
+		run(other, "b", NULL);
+		sync_it(other);
+		expect_error(other, "", "26000", NULL);
+		wire_expect(other, "Z");
+		run(w, "a", NULL);
+		sync_it(w);
+		expect_value(w, "2", "a");
+		wire_expect(w, "Z");
+		/* by the extended protocol, and all in one write */
+		parse(w, "", all[i]);
+		run(w, "", NULL);
+		sync_it(w);
+		wire_expect(w, "12CZ");
+		wire_query(w, all[i]);
+		parse(w, "a", "SELECT 'again'");
+		run(w, "a", NULL);
+		close_it(w, "a");
+		sync_it(w);
+		wire_expect(w, "CZ");
+		expect_value(w, "12", "again");
+		wire_expect(w, "3Z");
+	}
+	wire_free(w);
+	wire_free(other);
+	pooler_stop(p);
+}
+END_TEST
+
+/* A function drops them, and nobody is told. */
+START_TEST(dropped_behind_us)
+{
+	struct pooler *p = pooler_with("default_pool_size = 1");
+	struct wire *w = wire_to(p), *other = wire_to(p);
+
+	for (int i = 0; i < 3; i++) {
+		parse(w, text("a%d", i), text("SELECT 'a%d'", i));
+		sync_it(w);
+		wire_expect(w, "1Z");
+	}
+	wire_query(other, "DO $$ BEGIN DEALLOCATE ALL; END $$");
+	wire_expect(other, "CZ");
+	run(w, "a0", NULL);
+	sync_it(w);
+	expect_error(
+	    w, "", "26000", "prepared statement \"a0\" does not exist");
+	wire_expect(w, "Z");
+	/* once is enough for all of them */
+	for (int i = 0; i < 3; i++) {
+		run(w, text("a%d", i), NULL);
+		sync_it(w);
+		expect_value(w, "2", text("a%d", i));
+		wire_expect(w, "Z");
+	}
+	wire_free(w);
+	wire_free(other);
+	pooler_stop(p);
+}
+END_TEST
+
+/* One error, whatever the number of backends and clients; then all is well. */
+START_TEST(plan_does_not_fit)
+{
+	struct two t = two_new("");
+	struct wire *ddl = t.other[0], *w = t.w;
+
+	wire_query(ddl,
+	    "DROP TABLE IF EXISTS prep_ddl; "
+	    "CREATE TABLE prep_ddl AS SELECT 1 AS a");
+	while (wire_recv(ddl, WIRE_MS) != 'Z')
+		;
+	parse(w, "a", "SELECT * FROM prep_ddl");
+	run(w, "a", NULL);
+	sync_it(w);
+	expect_value(w, "12", "1");
+	wire_expect(w, "Z");
+	hold(&t);
+	run(w, "a", NULL);
+	sync_it(w);
+	expect_value(w, "2", "1");
+	wire_expect(w, "Z");
+	let_go(&t);
+	wire_query(ddl, "ALTER TABLE prep_ddl ALTER a TYPE text USING 'x'");
+	wire_expect(ddl, "CZ");
+	/* in a transaction it is told */
+	wire_query(w, "BEGIN");
+	wire_expect(w, "CZ");
+	run(w, "a", NULL);
+	sync_it(w);
+	expect_error(w, "", "0A000", NULL);
+	wire_expect(w, "Z");
+	wire_query(w, "ROLLBACK");
+	wire_expect(w, "CZ");
+	for (int i = 0; i < 2; i++) {
+		run(w, "a", NULL);
+		sync_it(w);
+		expect_value(w, "2", "x");
+		wire_expect(w, "Z");
+		if (i == 0)
+			hold(&t);
+	}
+	let_go(&t);
+	wire_query(ddl, "DROP TABLE prep_ddl");
+	wire_expect(ddl, "CZ");
+	two_free(&t);
+}
+END_TEST
+
+/* --- COPY -------------------------------------------------------------------------- */
+
+/* Statements named while the server sends, or reads, a COPY. */
+START_TEST(around_copy)
+{
+	struct pooler *p = pooler_with("default_pool_size = 1");
+	struct wire *w = wire_to(p);
+
+	wire_query(w, "COPY (SELECT generate_series(1, 3)) TO STDOUT");
+	parse(w, "c", "SELECT 'after'");
+	sync_it(w);
+	run(w, "c", NULL);
+	sync_it(w);
+	wire_expect(w, "HdddcCZ1Z");
+	expect_value(w, "2", "after");
+	wire_expect(w, "Z");
+	wire_query(w,
+	    "CREATE TEMP TABLE prep_copy (i int); "
+	    "COPY prep_copy FROM STDIN");
+	wire_expect(w, "CG");
+	wire_put(w, 'd', "x", "1\n", (size_t)2);
+	wire_put(w, 'c', "");
+	run(w, "c", NULL);
+	sync_it(w);
+	wire_expect(w, "CZ");
+	expect_value(w, "2", "after");
+	wire_expect(w, "Z");
+	wire_free(w);
+	pooler_stop(p);
+}
+END_TEST
+
+/* --- settings ------------------------------------------------------------------------ */
+
+START_TEST(switched_off_and_on)
+{
+	struct pooler *p = pooler_with("default_pool_size = 1\n"
+				       "max_prepared_statements = 0");
+	struct wire *w = wire_to(p), *other = wire_to(p);
+
+	/* as it is, on the one backend */
+	parse(w, "a", "SELECT 'a'");
+	sync_it(w);
+	wire_expect(w, "1Z");
+	wire_query(w, "SELECT name FROM pg_prepared_statements");
+	expect_value(w, "T", "a");
+	wire_expect(w, "Z");
+	close_it(w, "a");
+	sync_it(w);
+	wire_expect(w, "3Z");
+	pooler_set(p, "max_prepared_statements = 5");
+	pooler_reload(p);
+	for (int i = 0; i < 10; i++) {
+		parse(other, text("n%d", i), text("SELECT 'n%d'", i));
+		run(other, text("n%d", i), NULL);
+		sync_it(other);
+		expect_value(other, "12", text("n%d", i));
+		wire_expect(other, "Z");
+	}
+	wire_query(w,
+	    "SELECT count(*), max(name) ~ '^pooler_' "
+	    "FROM pg_prepared_statements");
+	expect_value(w, "T", "5");
+	wire_expect(w, "Z");
+	pooler_set(p, "max_prepared_statements = 2");
+	pooler_reload(p);
+	for (int i = 0; i < 20; i++) {
+		run(other, text("n%d", i % 10), NULL);
+		sync_it(other);
+		expect_value(other, "2", text("n%d", i % 10));
+		wire_expect(other, "Z");
+	}
+	wire_query(w, "SELECT count(*) FROM pg_prepared_statements");
+	expect_value(w, "T", "2");
+	wire_expect(w, "Z");
+	/* who has some keeps them */
+	pooler_set(p, "max_prepared_statements = 0");
+	pooler_reload(p);
+	run(other, "n3", NULL);
+	sync_it(other);
+	expect_value(other, "2", "n3");
+	wire_expect(other, "Z");
+	wire_free(w);
+	wire_free(other);
+	pooler_stop(p);
+}
+END_TEST
+
+/* Session mode: everything passes as it is. */
+START_TEST(session_mode)
+{
+	struct pooler *p = pooler_with("pool_mode = session");
+	struct wire *w = wire_to(p);
+
+	parse(w, "a", "SELECT name FROM pg_prepared_statements");
+	run(w, "a", NULL);
+	sync_it(w);
+	expect_value(w, "12", "a");
+	wire_expect(w, "Z");
+	wire_free(w);
+	pooler_stop(p);
+}
+END_TEST
+
+START_TEST(statement_mode)
+{
+	struct pooler *p = pooler_with("pool_mode = statement\n"
+				       "default_pool_size = 1");
+	struct wire *a = wire_to(p), *b = wire_to(p);
+
+	parse(a, "s", "SELECT 'a'");
+	sync_it(a);
+	wire_expect(a, "1Z");
+	parse(b, "s", "SELECT 'b'");
+	sync_it(b);
+	wire_expect(b, "1Z");
+	run(a, "s", NULL);
+	sync_it(a);
+	expect_value(a, "2", "a");
+	wire_expect(a, "Z");
+	wire_free(a);
+	wire_free(b);
+	pooler_stop(p);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("prepare_change");
+	TCase *tc = suite_case(s, "prepare_change", 60);
+
+	tcase_add_test(tc, torn_everywhere);
+	tcase_add_test(tc, large_messages);
+	tcase_add_test(tc, too_much);
+	tcase_add_test(tc, dropped_at_once);
+	tcase_add_test(tc, dropped_behind_us);
+	tcase_add_test(tc, plan_does_not_fit);
+	tcase_add_test(tc, around_copy);
+	tcase_add_test(tc, switched_off_and_on);
+	tcase_add_test(tc, session_mode);
+	tcase_add_test(tc, statement_mode);
+	return suite_run(s, SUITE_PG);
+}
