@@ -83,6 +83,42 @@ START_TEST(forced_user)
 }
 END_TEST
 
+/* A Unix socket needs no TLS, and PostgreSQL has none there. */
+START_TEST(unix_socket_without_tls)
+{
+	struct pooler *p = pooler_new();
+	PGconn *c;
+
+	pooler_db(p, "there = host=%s port=%d dbname=app", pg->sock, pg->port);
+	pooler_set(p, "server_tls_sslmode = require");
+	pooler_start(p);
+	c = pooler_conn(p, "dbname=there");
+	ck_assert_int_eq(sql_num(c, "SELECT 1"), 1);
+	PQfinish(c);
+	pooler_stop(p);
+}
+END_TEST
+
+/* What a client has proved is its own: nobody logs in with it as another. */
+START_TEST(forced_user_has_his_own_password)
+{
+	struct pooler *p = pooler_new();
+
+	p->errors_ok = true;
+	pooler_set(p, "auth_type = plain\nquery_wait_timeout = 5");
+	pooler_auth(p, "joe", PG_PASSWORD);
+	pooler_db(p,
+	    "as_other = host=127.0.0.1 port=%d dbname=app user=scram_u",
+	    pg->port);
+	pooler_start(p);
+	sql_refused(
+	    pooler_at(p, "dbname=as_other user=joe password='" PG_PASSWORD "'"),
+	    "wrong password type");
+	ck_assert_int_eq(pg_backends(pg, "usename = 'scram_u'"), 0);
+	pooler_stop(p);
+}
+END_TEST
+
 /* The keys of the client's own SCRAM login open the server as well. */
 START_TEST(scram_pass_through)
 {
@@ -335,6 +371,10 @@ main(void)
 	tcase_add_test(tc, over_unix_socket);
 	tcase_add_test(tc, by_name);
 	tcase_add_test(tc, forced_user);
+	if (!is_standin()) {
+		tcase_add_test(tc, unix_socket_without_tls);
+		tcase_add_test(tc, forced_user_has_his_own_password);
+	}
 	tcase_add_test(tc, scram_pass_through);
 	tcase_add_test(tc, md5_secret_for_md5_login);
 	if (!is_standin())
