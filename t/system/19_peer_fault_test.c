@@ -30,9 +30,13 @@ start(void)
 	pooler_db(
 	    p, "open = host=127.0.0.1 port=%d dbname=app user=app", pg->port);
 	spew(text("%s/hba", p->dir),
-	    "host all all all trust\nlocal all all peer\n");
+	    "host all all all trust\nlocal app all peer map=any\n"
+	    "local all all peer\n");
 	spawn_own(text("%s/hba", p->dir));
+	spew(text("%s/maps", p->dir), "any /.* all\n");
+	spawn_own(text("%s/maps", p->dir));
 	pooler_set(p, "auth_type = hba\nauth_hba_file = %s/hba", p->dir);
+	pooler_set(p, "auth_ident_file = %s/maps", p->dir);
 	p->errors_ok = true;
 	pooler_start(p);
 	return p;
@@ -40,12 +44,12 @@ start(void)
 
 /* One who has said its name by the Unix socket, and waits. */
 static struct wire *
-wait_as(const struct pooler *p, const char *user)
+wait_as(const struct pooler *p, const char *user, const char *database)
 {
 	struct wire *w = wire_open(p->dir, p->port);
 	char packet[256];
 	size_t len = wire_startup(packet, sizeof(packet), 0x30000, "user", user,
-	    "database", "open", (char *)NULL);
+	    "database", database, (char *)NULL);
 
 	wire_send(w, packet, len);
 	return w;
@@ -60,8 +64,8 @@ START_TEST(the_resolver_dies_over_it)
 
 	UNTIL(5000, (pid = pooler_resolver(p)) > 0);
 	ck_assert_int_eq(kill(pid, SIGSTOP), 0);
-	in = wait_as(p, me);
-	out = wait_as(p, "app2");
+	in = wait_as(p, me, "open");
+	out = wait_as(p, "app2", "open");
 	ck_assert(wire_is_quiet(in, 300));
 	ck_assert(wire_is_quiet(out, 0));
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
@@ -79,24 +83,28 @@ START_TEST(no_answer_is_no)
 {
 	struct pooler *p = start();
 	int64_t from_ms = now_ms();
-	struct wire *w;
+	struct wire *w, *any;
 	PGconn *c;
 	pid_t pid;
 
 	UNTIL(5000, (pid = pooler_resolver(p)) > 0);
 	ck_assert_int_eq(kill(pid, SIGSTOP), 0);
-	w = wait_as(p, me);
+	w = wait_as(p, me, "open");
+	/* a map for every name has none for who has no name */
+	any = wait_as(p, "app2", "app");
 	/* those who need no name are not held up */
 	c = pooler_conn(p, "");
 	ck_assert_int_eq(sql_num(c, "SELECT 1"), 1);
 	PQfinish(c);
 	wire_error(
 	    w, 'M', text("Peer authentication failed for user \"%s\"", me));
+	wire_error(any, 'M', "Peer authentication failed for user \"app2\"");
+	wire_free(any);
 	ck_assert_int_lt(now_ms() - from_ms, 9000);
 	wire_free(w);
 	ck_assert_int_eq(kill(pid, SIGCONT), 0);
 	/* late answers are nobody's */
-	w = wait_as(p, me);
+	w = wait_as(p, me, "open");
 	wire_expect(w, "RKZ");
 	wire_free(w);
 	pooler_stop(p);
@@ -112,11 +120,11 @@ START_TEST(leaves_meanwhile)
 
 	UNTIL(5000, (pid = pooler_resolver(p)) > 0);
 	ck_assert_int_eq(kill(pid, SIGSTOP), 0);
-	w = wait_as(p, me);
+	w = wait_as(p, me, "open");
 	ck_assert(wire_is_quiet(w, 200));
 	wire_free(w);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	w = wait_as(p, me);
+	w = wait_as(p, me, "open");
 	wire_expect(w, "RKZ");
 	wire_free(w);
 	pooler_stop(p);
