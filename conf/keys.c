@@ -32,6 +32,11 @@ static const struct value_choice keys_negotiation[] = {
 static const struct value_choice keys_protocol[] = { { "3.0", PROTOCOL_3_0 },
 	{ "3.2", PROTOCOL_3_2 }, { NULL, 0 } };
 
+static const struct value_choice keys_session_state[] = {
+	{ "track", SESSION_STATE_TRACK }, { "off", SESSION_STATE_OFF },
+	{ NULL, 0 }
+};
+
 #define ROW(k, field, t) \
 	.name = #k, .type = (t), .at = offsetof(struct conf, field)
 #define INT(k, lo, hi, d) \
@@ -122,6 +127,17 @@ const struct conf_key keys_global[] = {
 	{ COUNT(max_statement_memory, "268435456"),
 	    .doc = "Bytes that a worker keeps of what clients have prepared; "
 		   "each may have a quarter of them." },
+	{ CHOICE(session_state, keys_session_state, "track"),
+	    .doc = "In transaction and statement mode: track what clients "
+		   "set, so that it holds on any server and for nobody else; "
+		   "or off: it stays with the server." },
+	{ BOOL(session_pin, "1"),
+	    .doc = "A client that needs its session (temporary tables, "
+		   "advisory locks, ...) keeps its server. 0: it is refused. "
+		   "With session_state = track." },
+	{ TIME(pin_timeout, "0"),
+	    .doc = "A client that keeps its server, and sends nothing for "
+		   "this long, is closed. 0: never." },
 	{ INT(scram_iterations, 1, INT_MAX, "4096"),
 	    .doc = "Rounds of hashing when a SCRAM secret is made from a "
 		   "plain password." },

@@ -47,6 +47,9 @@ enum negotiation { NEGOTIATION_POSTGRES, NEGOTIATION_DIRECT };
 /* Minor versions of protocol 3. */
 enum server_protocol { PROTOCOL_3_0 = 0, PROTOCOL_3_2 = 2 };
 
+/* Does what a client sets follow it to other servers? */
+enum session_state { SESSION_STATE_OFF, SESSION_STATE_TRACK };
+
 enum load_balance { LOAD_ROUND_ROBIN, LOAD_DISABLE };
 
 #define CONF_UNSET       (-1) /* an int or a time of an entry that has none */
@@ -148,6 +151,9 @@ struct conf {
 	const char *job_name;
 	int stats_period; /* seconds */
 	int max_prepared_statements;
+	int session_state; /* enum session_state */
+	int session_pin;
+	int64_t pin_timeout_ms;
 	int max_statement_memory;
 	int scram_iterations;
 	int workers; /* never 0 once loaded */

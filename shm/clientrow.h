@@ -34,6 +34,8 @@ enum clientrow_flags {
 	CLIENTROW_LONG_KEY = 1, /* its cancel key is one of protocol 3.2 */
 	CLIENTROW_LOGICAL = 2,  /* replicates, a database ... */
 	CLIENTROW_PHYSICAL = 4, /* ... or a whole server */
+	/* from here on why it keeps its backend (worker/client/pin.h) */
+	CLIENTROW_PINS_SHIFT = 8,
 };
 
 struct clientrow_addr {

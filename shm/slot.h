@@ -51,6 +51,7 @@ enum slot_flags {
 	SLOT_LOGICAL = 32, /* of one client until its end: it replicates */
 	SLOT_PHYSICAL = 64,
 	SLOT_DEDICATED = SLOT_LOGICAL | SLOT_PHYSICAL,
+	SLOT_KEPT = 128,   /* its client needs the session and keeps it */
 };
 
 struct slot {
@@ -72,6 +73,7 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "atomics work across processes");
 
 enum {
 	SLOT_PARAMS = 1024, /* bytes of tracked parameters a slot can carry */
+	SLOT_VARS = 1024,   /* bytes of other settings */
 	SLOT_KEY = 256,     /* bytes of a cancel key (protocol 3.2) */
 };
 
@@ -99,7 +101,15 @@ struct slot_info {
 	/* values of the tracked parameters, NUL-terminated, in the order of
 	   the tracked names; see worker/backend/params.h */
 	char params[SLOT_PARAMS];
+	/* what else differs from a fresh session, in the form of
+	   worker/client/vars.h; SLOT_VARS_UNKNOWN: more than fits, or nobody
+	   knows: all is to be reset before it serves */
+	uint32_t vars_len;
+	uint32_t pad;
+	char vars[SLOT_VARS];
 };
+
+#define SLOT_VARS_UNKNOWN UINT32_MAX
 
 _Static_assert(sizeof(struct slot_info) % 8 == 0, "seqcopy takes words");
 

@@ -21,7 +21,8 @@ static struct pooler *p;
 static void
 set_up(void)
 {
-	p = pooler_with("default_pool_size = 2");
+	p = pooler_with("default_pool_size = 2\n"
+			"session_state = off");
 }
 
 static void

@@ -288,7 +288,8 @@ START_TEST(reset_query_in_transaction_mode)
 	pooler_stop(p);
 	p = pooler_with("default_pool_size = 1\n"
 			"server_reset_query = SET work_mem = '99kB'\n"
-			"server_reset_query_always = 1");
+			"server_reset_query_always = 1\n"
+			"session_state = off");
 	a = pooler_conn(p, "");
 	sql_do(a, "SET work_mem = '77kB'");
 	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "99kB");

@@ -339,8 +339,6 @@ START_TEST(startup_parameters)
 	ck_assert_str_eq(sql_one(c, "SHOW timezone"), "Etc/GMT-2");
 	ck_assert_str_eq(sql_one(c, "SHOW application_name"), "a b");
 	PQfinish(c);
-	sql_refused(
-	    pooler_at(p, "options='-c enable_seqscan=off'"), "enable_seqscan");
 	c = pooler_conn(p, "options='-c search_path=x'");
 	ck_assert_str_ne(sql_one(c, "SHOW search_path"), "x");
 	PQfinish(c);

@@ -308,13 +308,15 @@ END_TEST
 START_TEST(half_a_message)
 {
 	static const enum manner hows[] = { CLOSE, RESET };
+	/* too long to be held back until it is whole */
+	static char buf[80 * 1024], sql[70 * 1024];
 
+	snprintf(sql, sizeof(sql), "INSERT INTO kept VALUES ('torn')%66000s",
+	    "");
 	for (int i = 0; i < 2; i++) {
 		int pid = next_pid();
 		struct wire *w = client();
-		char buf[256];
-		size_t n = wire_make(buf, sizeof(buf), 'Q', "s",
-		    "INSERT INTO kept VALUES ('torn')");
+		size_t n = wire_make(buf, sizeof(buf), 'Q', "s", sql);
 
 		in_transaction(w);
 		wire_send(w, buf, n - 3);

@@ -25,12 +25,12 @@ static const struct {
 	    "type user database replication state addr port "
 	    "local_addr local_port connect_time request_time wait wait_us "
 	    "close_needed ptr link remote_pid tls application_name "
-	    "prepared_statements id" },
+	    "prepared_statements id pinned" },
 	{ "SERVERS",
 	    "type user database replication state addr port "
 	    "local_addr local_port connect_time request_time wait wait_us "
 	    "close_needed ptr link remote_pid tls application_name "
-	    "prepared_statements id" },
+	    "prepared_statements id pinned" },
 	{ "POOLS",
 	    "database user cl_active cl_waiting cl_active_cancel_req "
 	    "cl_waiting_cancel_req sv_active sv_active_cancel "

@@ -201,7 +201,7 @@ START_TEST(as_in_pgbouncer)
 		    want[i].name);
 	}
 	/* and ours */
-	ck_assert_uint_eq(keys_n_global, n + 6);
+	ck_assert_uint_eq(keys_n_global, n + 9);
 	ck_assert_str_eq(
 	    keys_find(KEY_GLOBAL, "max_client_logins")->dflt, "1000");
 	ck_assert_str_eq(
@@ -209,6 +209,9 @@ START_TEST(as_in_pgbouncer)
 	ck_assert_str_eq(
 	    keys_find(KEY_GLOBAL, "server_tls_negotiation")->dflt, "postgres");
 	ck_assert_str_eq(keys_find(KEY_GLOBAL, "server_protocol")->dflt, "3.0");
+	ck_assert_str_eq(keys_find(KEY_GLOBAL, "session_state")->dflt, "track");
+	ck_assert_str_eq(keys_find(KEY_GLOBAL, "session_pin")->dflt, "1");
+	ck_assert_str_eq(keys_find(KEY_GLOBAL, "pin_timeout")->dflt, "0");
 	ck_assert_int_eq(keys_find(KEY_GLOBAL, "workers")->when, KEY_START);
 	ck_assert_str_eq(
 	    keys_find(KEY_GLOBAL, "worker_stuck_timeout")->dflt, "10");

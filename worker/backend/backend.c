@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "conf/clock.h"
@@ -307,6 +308,17 @@ backend_parameter(
 	return i;
 }
 
+void
+backend_vars(struct backend *b, uint32_t len)
+{
+	struct slot_info info = *backend_info(b);
+
+	if (info.vars_len == len)
+		return;
+	info.vars_len = len;
+	slot_info_write(b->slot, &info);
+}
+
 /* --- events -------------------------------------------------------------- */
 
 /* What comes while no client listens: books only.  -1: `why` is filled. */
@@ -351,6 +363,16 @@ on_idle(struct backend *b)
 		hand_on(b);
 }
 
+/* In session mode nobody looks at what a client sets. */
+static void
+on_reset(struct backend *b)
+{
+	if (strcasecmp(self.conf->server_reset_query, "DISCARD ALL") == 0)
+		backend_vars(b, 0);
+	else if (backend_info(b)->vars_len != 0)
+		backend_vars(b, SLOT_VARS_UNKNOWN);
+}
+
 static void
 on_quiet(struct backend *b)
 {
@@ -363,6 +385,7 @@ on_quiet(struct backend *b)
 	}
 	if (was_reset && scan_is_boundary(b)) {
 		deadline_clear(&b->deadline);
+		on_reset(b);
 		hand_on(b);
 	} else if (b->is_ready && !scan_is_boundary(b)) {
 		/* the rest would be the next client's first bytes */

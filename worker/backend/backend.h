@@ -176,6 +176,10 @@ int backend_parameter(
 /* The slot's parameters, as the server reported them; for the owner. */
 const struct slot_info *backend_info(const struct backend *b);
 
+/* What else its session had is gone (`len` 0), or not known any more
+ * (SLOT_VARS_UNKNOWN). */
+void backend_vars(struct backend *b, uint32_t len);
+
 /*
  * Retire it: detach the user (on_gone is not called for a user that closes
  * it itself: clear b->user first), cancel what may still run, Terminate, read

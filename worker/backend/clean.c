@@ -216,6 +216,7 @@ on_discarded(struct backend *b)
 
 	if (prepared != NULL)
 		stmts_clear(prepared);
+	backend_vars(b, 0);
 	deadline_clear(&b->deadline);
 	CRASH_POINT("clean.over");
 	backend_give(b);

@@ -10,6 +10,7 @@
 #include "shm/queue.h"
 #include "shm/segment.h"
 #include "worker/backend/dedicate.h"
+#include "worker/backend/kept.h"
 #include "worker/backend/open.h"
 #include "worker/backend/pinned.h"
 #include "worker/io/outer.h"
@@ -335,6 +336,8 @@ lend_turn(bool rung)
 static void
 expire(struct lend *l)
 {
+	static const char kept[] = "query_wait_timeout (all servers are kept "
+				   "by clients that need their session)";
 	uint64_t timeout = (uint64_t)l->set.query_wait_timeout_ms * 1000;
 	struct waiter *w;
 	struct err e;
@@ -342,8 +345,11 @@ expire(struct lend *l)
 	if (timeout == 0)
 		return;
 	while ((w = l->first) != NULL && loop_now_us - w->since_us >= timeout) {
-		err_set(
-		    &e, "08P01", "query_wait_timeout", "query_wait_timeout");
+		if (kept_all(l) > 0)
+			err_set(&e, "08P01", kept, "%s", kept);
+		else
+			err_set(&e, "08P01", "query_wait_timeout",
+			    "query_wait_timeout");
 		lend_forget(w);
 		w->on_error(w, &e);
 	}

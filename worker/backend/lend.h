@@ -75,6 +75,7 @@ struct lend {
 	struct lend *next_hot;
 	struct deadline timer;     /* the next thing that waiting needs */
 	uint64_t failure_seen;     /* number of the failure last told */
+	uint64_t told_us;          /* when all being kept was told (kept.h) */
 	uint32_t next_host;        /* round robin over a host list */
 	struct listener *listener; /* client/listener.c's; NULL: none */
 	char *secret;              /* what a client of this worker has proved

@@ -127,7 +127,8 @@ client_send(struct client *c, const void *p, size_t len)
 		write_failed(c);
 	if (left <= 0)
 		return (int)left;
-	if (c->backend != NULL)
+	/* what is asked in AUDIT is not for it, and must not wait for it */
+	if (c->backend != NULL && c->state != CLIENT_AUDIT)
 		backend_want_read(c->backend, false);
 	client_rewatch(c);
 	return c->state == CLIENT_GONE ? -1 : 0;

@@ -19,6 +19,7 @@
 #include "worker/client/ear.h"
 #include "worker/client/prepare.h"
 #include "worker/client/replicate.h"
+#include "worker/client/session.h"
 #include "worker/client/stmt.h"
 #include "worker/io/outer.h"
 #include "worker/io/stream.h"
@@ -67,9 +68,9 @@ client_set_state(struct client *c, enum client_state state)
 		[CLIENT_WELCOME] = CLIENTROW_LOGIN,
 		[CLIENT_IDLE] = CLIENTROW_IDLE,
 		[CLIENT_QUEUED] = CLIENTROW_WAITING,
-		[CLIENT_SYNC] = CLIENTROW_ACTIVE,
 		[CLIENT_LENT] = CLIENTROW_ACTIVE,
 		[CLIENT_OWN] = CLIENTROW_ACTIVE,
+		[CLIENT_AUDIT] = CLIENTROW_ACTIVE,
 		[CLIENT_CONSOLE] = CLIENTROW_ACTIVE,
 		[CLIENT_GONE] = CLIENTROW_IDLE,
 	};
@@ -166,8 +167,8 @@ on_readable(struct client *c)
 		return;
 	case CLIENT_IDLE:
 	case CLIENT_QUEUED:
-	case CLIENT_SYNC:
 	case CLIENT_LENT:
+	case CLIENT_AUDIT:
 		relay_on_bytes(c);
 		return;
 	case CLIENT_OWN:
@@ -222,6 +223,10 @@ on_deadline(struct deadline *d)
 {
 	struct client *c = OUTER_OF(d, struct client, deadline);
 
+	if (c->backend != NULL && c->greet == NULL) {
+		session_on_deadline(c);
+		return;
+	}
 	if (c->state == CLIENT_WELCOME && welcome_again(c))
 		return;
 	client_fail(c, "08P01", "client_login_timeout");
@@ -231,23 +236,28 @@ on_deadline(struct deadline *d)
 
 /*
  * The backend goes to others, once it is clean.  `is_lost`: the client has not
- * said goodbye.  While parameters are being set nothing of the client's runs.
+ * said goodbye.  In AUDIT nothing of the client's runs.
  */
 static void
 part(struct client *c, bool is_lost)
 {
 	struct backend *b = c->backend;
+	enum session_left left;
 
 	if (b == NULL)
 		return;
+	left = session_part(c);
 	c->backend = NULL;
 	b->user = NULL;
-	if (c->state == CLIENT_LENT && scan_is_boundary(b) && b->up_remain == 0)
+	if (left == SESSION_SPENT)
+		backend_close(b, "its session cannot be cleaned");
+	else if (c->state == CLIENT_LENT && left == SESSION_KNOWN &&
+	    scan_is_boundary(b) && b->up_remain == 0)
 		backend_give(b);
 	else if (c->state == CLIENT_OWN)
 		backend_close(b, "its client has gone");
 	else
-		clean_start(b, is_lost && c->state != CLIENT_SYNC);
+		clean_start(b, is_lost && c->state != CLIENT_AUDIT);
 }
 
 static void
@@ -317,7 +327,9 @@ let_go(struct client *c, bool is_lost)
 		lend_leave(c->lend);
 	c->lend = NULL;
 	params_drop(c->params);
-	c->params = NULL;
+	params_drop(c->asked);
+	c->params = c->asked = NULL;
+	session_free(c);
 	CRASH_POINT("client.close");
 	if (c->is_counted)
 		atomic_fetch_sub(&proc_at(self.me)->clients, 1);

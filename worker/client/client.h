@@ -3,16 +3,17 @@
  *
  *   STARTUP -> AUTH -> WELCOME -> IDLE <-> LENT      IDLE -> QUEUED -> LENT
  *    ^ |  |      |         `-> OWN
- *    | |  |      `-> CONSOLE                          LENT via SYNC, when
- *    | |  `-> gone (cancel request)                   parameters differ
+ *    | |  |      `-> CONSOLE                          LENT <-> AUDIT -> IDLE
+ *    | |  `-> gone (cancel request)
  *    TLS
  *
  * A state is named for what the client waits for, or has:
  *   STARTUP  its startup packet          IDLE    nothing: no backend
  *   TLS      its half of the handshake
  *   AUTH     its proof                   QUEUED  waits for a backend
- *   WELCOME  the pool's greeting         SYNC    its parameters are being set
- *   CONSOLE  a console command           LENT    a backend serves it
+ *   WELCOME  the pool's greeting         LENT    a backend serves it
+ *   CONSOLE  a console command           AUDIT   what it has left of its
+ *                                                session (session.h)
  *                                        OWN     one does that nobody shares:
  *                                                it replicates
  *
@@ -47,6 +48,7 @@ struct greet;
 struct params;
 struct prepare;
 struct scan;
+struct session;
 
 enum client_state {
 	CLIENT_STARTUP,
@@ -55,8 +57,8 @@ enum client_state {
 	CLIENT_WELCOME,
 	CLIENT_IDLE,
 	CLIENT_QUEUED,
-	CLIENT_SYNC,
 	CLIENT_LENT,
+	CLIENT_AUDIT,
 	CLIENT_OWN,
 	CLIENT_CONSOLE,
 	CLIENT_GONE,
@@ -64,15 +66,17 @@ enum client_state {
 
 struct client {
 	struct watch watch;
-	struct deadline deadline; /* of the login */
+	struct deadline deadline; /* of the login; of a pinned client */
 	struct waiter waiter;
 	struct lessee lessee;
 	struct lend *lend;          /* its pool; NULL before WELCOME, console */
-	struct backend *backend;    /* in SYNC, LENT, OWN */
+	struct backend *backend;    /* in LENT, AUDIT, OWN */
 	struct greet *greet;        /* only until it is in */
 	struct gate_pass *pass;     /* only until it is proved */
 	struct tls *tls;            /* NULL: plain */
 	struct params *params;      /* what it wants to be set */
+	struct params *asked;       /* of these, what it began with */
+	struct session *session;    /* NULL: it has set nothing else */
 	struct collect *collect;    /* a message that must be seen whole */
 	struct prepare *prepare;    /* its statements; NULL: never any */
 	struct ears *ears;          /* where it listens; NULL: nowhere */
@@ -87,6 +91,7 @@ struct client {
 	bool is_counted;      /* in the process's number of clients */
 	bool is_admin;        /* console: may do everything */
 	bool is_unix;
+	bool is_fitted; /* messages of ours went ahead of its own */
 	bool is_dying;  /* its server has said FATAL: say no more */
 	bool is_asking; /* waits for the supervisor (console), or for the
 	                   listener: is not read */
@@ -186,15 +191,17 @@ void tunnel_show(const struct client *c);
 
 /* welcome.c: it has proved who it is, and comes in; maybe later. */
 void welcome_start(struct client *c);
+/* What it asked to be set has been: it is let in. */
+void welcome_tried(struct client *c);
 /* In WELCOME, its deadline: true: it was only time to try again. */
 bool welcome_again(struct client *c);
 
 /* want.c: bytes in IDLE: find a backend, with the parameters as wanted. */
 void want_on_bytes(struct client *c, const uint8_t *p, size_t len);
+/* A backend has been lent to it. */
+void want_take(struct client *c, struct backend *b);
 /* It has come in with bytes already in hand: go on with them. */
 void want_resume(struct client *c);
-/* In SYNC: the server has answered our own SETs. */
-void want_on_synced(struct client *c, struct backend *b, const struct scan *sc);
 /* The server has reported parameters: these are what the client has set. */
 void want_follow(struct client *c);
 /* Its application_name, for SHOW. */
@@ -202,11 +209,13 @@ void want_show_app(struct client *c);
 /* A cancel request for a client in QUEUED. */
 void want_cancel(struct client *c);
 
-/* relay.c: what is readable in IDLE, QUEUED, SYNC, LENT. */
+/* relay.c: what is readable in IDLE, QUEUED, LENT, AUDIT. */
 void relay_init(struct client *c);
 void relay_on_bytes(struct client *c);
 /* Part, if client and backend have no more to do with each other. */
 void relay_settle(struct client *c);
+/* What had to be done before the backend could go has been done. */
+void relay_done(struct client *c);
 
 /* pass.c: in LENT: pass on what the client has sent. */
 void pass_up(struct client *c, const uint8_t *p, size_t len);

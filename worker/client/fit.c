@@ -188,7 +188,7 @@ add_vars(struct batch *b, const struct fit *f)
 static bool
 is_same(const char *a, uint32_t a_len, const char *b, uint32_t b_len)
 {
-	return a_len == b_len && (a == b || memcmp(a, b, a_len) == 0);
+	return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
 }
 
 bool

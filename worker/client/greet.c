@@ -25,6 +25,7 @@
 #include "worker/client/peer.h"
 #include "worker/client/proof.h"
 #include "worker/client/replicate.h"
+#include "worker/client/vars.h"
 #include "worker/io/stream.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
@@ -47,6 +48,7 @@ greet_free(struct client *c)
 	peer_drop(g);
 	secret_fini(&g->secret);
 	free(g->own.params);
+	free(g->vars);
 	compat_bzero(g, sizeof(*g));
 	free(g);
 }
@@ -82,6 +84,23 @@ proved(struct client *c)
 
 /* --- the startup packet ------------------------------------------------------------ */
 
+/* Whatever the server would take; it is asked when it is there. */
+static int
+on_var(struct greet *g, const char *name, const char *value, struct err *e)
+{
+	if (g->vars == NULL) {
+		g->vars = malloc(sizeof(*g->vars));
+		if (g->vars == NULL)
+			return err_set(
+			    e, "53200", "out of memory", "out of memory");
+		vars_edit_init(g->vars, NULL);
+	}
+	if (vars_edit_put(g->vars, name, value))
+		return 0;
+	return err_set(e, "54000", "startup parameters are too long",
+	    "startup parameters are too long");
+}
+
 static int
 on_setting(struct client *c, const char *name, const char *value,
     bool is_option, struct err *e)
@@ -106,6 +125,9 @@ on_setting(struct client *c, const char *name, const char *value,
 	if (is_option &&
 	    conf_list_has(self.conf->ignore_startup_parameters, "options"))
 		return 0;
+	if (self.conf->session_state == SESSION_STATE_TRACK &&
+	    !c->greet->is_console)
+		return on_var(c->greet, name, value, e);
 	return startup_refuse(e, name, is_option);
 }
 

@@ -27,6 +27,7 @@ enum greet_method {
 struct outside;
 struct peer;
 struct proof;
+struct vars_edit;
 
 struct greet {
 	char database[STARTUP_DATABASE_MAX + 1];
@@ -45,6 +46,8 @@ struct greet {
 	struct peer *peer;        /* and of peer.c */
 	struct params_edit params;
 	struct dedicate own; /* of who replicates */
+	struct vars_edit
+	    *vars; /* what else it wants to be set; NULL: nothing */
 };
 
 /*

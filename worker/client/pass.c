@@ -18,6 +18,7 @@
 #include "worker/client/ear.h"
 #include "worker/client/look.h"
 #include "worker/client/prepare.h"
+#include "worker/client/session.h"
 #include "worker/client/upstream.h"
 #include "worker/self.h"
 
@@ -52,8 +53,15 @@ refuse(struct look_at *m, const char *sqlstate, const char *why)
 static enum look
 show(struct client *c, struct look_at *m)
 {
+	enum look seen = LOOK_PASS;
+
 	if (c->lend->set.pool_mode == POOL_SESSION)
 		return LOOK_PASS;
+	/* before the prepared statements: it may send something ahead */
+	if (m->f.type == 'Q' || m->f.type == 'P')
+		seen = session_look(c, m);
+	if (seen != LOOK_PASS)
+		return seen;
 	switch (m->f.type) {
 	case 'P':
 	case 'B':

@@ -7,6 +7,7 @@
 
 #include "shm/count.h"
 #include "worker/client/prepare_impl.h"
+#include "worker/client/session.h"
 #include "worker/client/upstream.h"
 #include "worker/self.h"
 
@@ -152,6 +153,9 @@ translate(struct client *c, const uint8_t *name, size_t len, const char **to)
 		return WAIT;
 	if (e != NULL && e->will != NULL) {
 		*to = e->will->name;
+		if (!e->will->is_plain)
+			session_bound(c, (const char *)e->will->body,
+			    strnlen((const char *)e->will->body, e->will->len));
 		return supply(c, e->will);
 	}
 	*to = (const char *)name;
@@ -193,6 +197,7 @@ look_use(struct client *c, struct look_at *m, size_t at)
 	if (len == -1)
 		return prepare_torn(m);
 	if (len == 0) {
+		session_bound_unnamed(c);
 		r = supply_unnamed(c);
 		return r == DONE ? LOOK_PASS : prepare_not_done(c, m, r);
 	}

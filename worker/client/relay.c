@@ -23,6 +23,7 @@
 #include "worker/backend/scan.h"
 #include "worker/client/ear.h"
 #include "worker/client/prepare.h"
+#include "worker/client/session.h"
 #include "worker/io/outer.h"
 #include "worker/self.h"
 
@@ -50,7 +51,7 @@ relay_on_bytes(struct client *c)
 		pass_up(c, p, len);
 		return;
 	default:
-		/* QUEUED, SYNC: a little may come ahead, then it must wait */
+		/* QUEUED, AUDIT: a little may come ahead, then it must wait */
 		if (client_hold(c, p, len) == 0)
 			client_rewatch(c);
 		return;
@@ -111,14 +112,28 @@ relay_settle(struct client *c)
 	    backend_is_full(b))
 		return;
 	if (track_is_clean(&b->track)) {
-		hand_back(c);
+		if (session_end(c))
+			hand_back(c);
 	} else if (track_is_spent(&b->track)) {
 		prepare_end(c);
+		session_lose(c);
 		c->backend = NULL;
 		b->user = NULL;
 		client_set_state(c, CLIENT_IDLE);
 		backend_close(b, "its conversation is in doubt");
 	}
+}
+
+void
+relay_done(struct client *c)
+{
+	hand_back(c);
+	if (c->greet != NULL) {
+		welcome_tried(c);
+		return;
+	}
+	want_resume(c);
+	client_rewatch(c);
 }
 
 /*
@@ -184,8 +199,8 @@ on_readable(struct lessee *l, struct backend *b)
 			backend_close(b, "server broke the protocol");
 			return;
 		}
-		if (c->state == CLIENT_SYNC) {
-			want_on_synced(c, b, &sc);
+		if (c->state == CLIENT_AUDIT) {
+			session_on_answer(c, b, &sc);
 			return;
 		}
 		down(c, &sc);

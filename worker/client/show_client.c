@@ -19,32 +19,24 @@
 #include "shm/slot.h"
 #include "shm/stmts.h"
 #include "worker/backend/target.h"
+#include "worker/client/pin.h"
 #include "worker/self.h"
 
 enum { PTR = 24, HOST = 128 };
 
 static const struct report_column columns[] = {
-	{ "type", REPORT_TEXT },
-	{ "user", REPORT_TEXT },
-	{ "database", REPORT_TEXT },
-	{ "replication", REPORT_TEXT },
-	{ "state", REPORT_TEXT },
-	{ "addr", REPORT_TEXT },
-	{ "port", REPORT_INT4 },
-	{ "local_addr", REPORT_TEXT },
-	{ "local_port", REPORT_INT4 },
-	{ "connect_time", REPORT_TEXT },
-	{ "request_time", REPORT_TEXT },
-	{ "wait", REPORT_INT4 },
-	{ "wait_us", REPORT_INT4 },
-	{ "close_needed", REPORT_INT4 },
-	{ "ptr", REPORT_TEXT },
-	{ "link", REPORT_TEXT },
-	{ "remote_pid", REPORT_INT4 },
-	{ "tls", REPORT_TEXT },
+	{ "type", REPORT_TEXT }, { "user", REPORT_TEXT },
+	{ "database", REPORT_TEXT }, { "replication", REPORT_TEXT },
+	{ "state", REPORT_TEXT }, { "addr", REPORT_TEXT },
+	{ "port", REPORT_INT4 }, { "local_addr", REPORT_TEXT },
+	{ "local_port", REPORT_INT4 }, { "connect_time", REPORT_TEXT },
+	{ "request_time", REPORT_TEXT }, { "wait", REPORT_INT4 },
+	{ "wait_us", REPORT_INT4 }, { "close_needed", REPORT_INT4 },
+	{ "ptr", REPORT_TEXT }, { "link", REPORT_TEXT },
+	{ "remote_pid", REPORT_INT4 }, { "tls", REPORT_TEXT },
 	{ "application_name", REPORT_TEXT },
-	{ "prepared_statements", REPORT_INT4 },
-	{ "id", REPORT_INT4 },
+	{ "prepared_statements", REPORT_INT4 }, { "id", REPORT_INT4 },
+	{ "pinned", REPORT_TEXT }, /* ours */
 };
 
 static const char *const states[] = {
@@ -74,6 +66,7 @@ struct line {
 	const char *app_name;
 	const char *tls; /* "": plain */
 	uint32_t stmts;
+	char pinned[PIN_TEXT];
 };
 
 /* --- states --------------------------------------------------------------- */
@@ -175,6 +168,7 @@ put_line(struct show *s, const struct line *l)
 	show_text(s, l->app_name);
 	show_int(s, l->stmts);
 	show_int(s, l->id);
+	show_text(s, l->pinned);
 	show_end(s);
 }
 
@@ -240,6 +234,7 @@ read_client(
 	l->app_name = info->app_name;
 	l->tls = info->tls;
 	l->stmts = atomic_load(&r->stmts);
+	(void)pin_text(pin_of_row(atomic_load(&r->flags)), l->pinned);
 	return true;
 }
 
@@ -300,6 +295,8 @@ read_server(
 		l->is_obsolete =
 		    atomic_load(&slot->epoch) != atomic_load(&p->epoch) ||
 		    (atomic_load(&slot->flags) & SLOT_DIRTY) != 0;
+		if (atomic_load(&slot->flags) & SLOT_KEPT)
+			show_copy(l->pinned, sizeof(l->pinned), "yes");
 	}
 	target_parts(&info->addr, l->addr, sizeof(l->addr), &l->port);
 	target_parts(

@@ -6,6 +6,7 @@
 
 #include "shm/segment.h"
 #include "worker/proto/field.h"
+#include "worker/proto/sql.h"
 #include "worker/self.h"
 
 enum { FIRST = 64 }; /* chains; a power of two */
@@ -176,6 +177,8 @@ stmt_intern(const uint8_t *body, size_t len)
 	}
 	s->refs = 1;
 	s->len = (uint32_t)len;
+	s->is_plain =
+	    sql_is_plain((const char *)body, strnlen((const char *)body, len));
 	memcpy(s->hash, hash, sizeof(hash));
 	stmt_spell(s->name, hash);
 	memcpy(s->body, body, len);

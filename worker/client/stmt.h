@@ -30,7 +30,8 @@ enum {
 struct stmt {
 	struct stmt *next; /* in its chain */
 	uint32_t refs;
-	uint32_t len; /* of the body */
+	uint32_t len;  /* of the body */
+	bool is_plain; /* it does nothing to the session (sql.h) */
 	uint8_t hash[STMTS_NAME];
 	char name[STMT_NAME]; /* what backends call it */
 	uint8_t body[];       /* of a Parse, from the query on */

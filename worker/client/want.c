@@ -1,12 +1,13 @@
 /*
  * want.c - from the first byte of a query to a backend that is fit for it.
  *
- *   IDLE -> QUEUED -> SYNC -> LENT    QUEUED: none was idle
- *       `--------`-------`---^        SYNC: parameters differ, set them first
+ *   IDLE -> QUEUED -> LENT    QUEUED: none was idle
+ *       `-----------^
  *
  * A client's parameters are a set that many clients share (params.h).  What
  * the server reports while it serves a client is what that client has set,
- * and follows it to its next backend.
+ * and follows it to its next backend, where it goes ahead of the query
+ * (session.h).
  *
  * Never blocks.
  */
@@ -17,12 +18,10 @@
 #include "conf/compat.h"
 #include "shm/crash.h"
 #include "worker/backend/params.h"
-#include "worker/backend/scan.h"
 #include "worker/client/prepare.h"
+#include "worker/client/session.h"
 #include "worker/io/outer.h"
 #include "worker/self.h"
-
-enum { SYNC_MAX = 4 * SLOT_PARAMS }; /* bytes of a Query with all SETs */
 
 /* --- parameters ---------------------------------------------------------- */
 
@@ -58,39 +57,9 @@ want_follow(struct client *c)
 	want_show_app(c);
 }
 
-static bool
-is_in_sync(const struct client *c)
-{
-	const struct slot_info *info = backend_info(c->backend);
-
-	return c->params->len == info->params_len &&
-	    memcmp(c->params->text, info->params, c->params->len) == 0;
-}
-
-/* Set what differs first: true if that is under way. */
-static bool
-sync_params(struct client *c)
-{
-	const struct slot_info *info = backend_info(c->backend);
-	uint8_t bytes[SYNC_MAX];
-	struct wire w;
-
-	if (is_in_sync(c))
-		return false;
-	wire_init(&w, bytes, sizeof(bytes));
-	if (params_sync(&w, info->params, info->params_len, c->params->text,
-		c->params->len) == 0)
-		return false;
-	client_set_state(c, CLIENT_SYNC);
-	if (w.full || track_client(&c->backend->track, 'Q') == -1 ||
-	    backend_send(c->backend, bytes, w.len) == -1)
-		backend_close(c->backend, "parameters could not be set");
-	return true;
-}
-
 /* --- a backend ----------------------------------------------------------- */
 
-/* A backend has been lent, and the parameters are as the client wants. */
+/* A backend has been lent, and what it lacks is on its way. */
 static void
 begin(struct client *c)
 {
@@ -100,27 +69,7 @@ begin(struct client *c)
 }
 
 void
-want_on_synced(struct client *c, struct backend *b, const struct scan *sc)
-{
-	struct err e;
-
-	if (sc->has_error) {
-		err_set(&e,
-		    sc->error.sqlstate[0] ? sc->error.sqlstate : "08P01",
-		    sc->error.message, "parameter refused: %s",
-		    sc->error.message);
-		client_close(c, &e);
-		return;
-	}
-	if (!scan_is_boundary(b))
-		return;
-	/* as the server spells them: else they would differ for ever */
-	want_follow(c);
-	begin(c);
-}
-
-static void
-take(struct client *c, struct backend *b)
+want_take(struct client *c, struct backend *b)
 {
 	struct slot *s = slot_at(b->slot);
 
@@ -137,8 +86,8 @@ on_ready(struct waiter *w, struct backend *b)
 {
 	struct client *c = OUTER_OF(w, struct client, waiter);
 
-	take(c, b);
-	if (!sync_params(c))
+	want_take(c, b);
+	if (session_begin(c) == 0)
 		begin(c);
 }
 
@@ -205,14 +154,11 @@ want_on_bytes(struct client *c, const uint8_t *p, size_t len)
 		}
 		return;
 	}
-	take(c, b);
-	if (is_in_sync(c)) {
-		client_set_state(c, CLIENT_LENT);
-		pass_up(c, p, len);
+	want_take(c, b);
+	if (session_begin(c) == -1)
 		return;
-	}
-	if (client_hold(c, p, len) == 0 && !sync_params(c))
-		begin(c);
+	client_set_state(c, CLIENT_LENT);
+	pass_up(c, p, len);
 }
 
 void

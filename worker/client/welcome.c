@@ -21,6 +21,7 @@
 #include "worker/backend/login.h"
 #include "worker/client/proof.h"
 #include "worker/client/replicate.h"
+#include "worker/client/session.h"
 #include "worker/io/outer.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
@@ -69,19 +70,28 @@ put_key(struct wire *w, const struct client *c)
 	report_key(w, (int32_t)key.pid, key.secret, key.len);
 }
 
-static void
-come_in(struct client *c, const struct pool_greeting *text)
+/* What it wants to be set, as far as anybody knows.  -1: it is closed. */
+static int
+settle_wishes(struct client *c, const struct pool_greeting *text)
 {
 	struct greet *g = c->greet;
+
+	c->asked = params_intern(&g->params);
+	fill_from(&g->params, text);
+	c->params = params_intern(&g->params);
+	if (c->asked != NULL && c->params != NULL &&
+	    session_open(c, g->vars) == 0)
+		return 0;
+	client_fail(c, "53200", "out of memory");
+	return -1;
+}
+
+static void
+let_in(struct client *c, const struct pool_greeting *text)
+{
 	uint8_t bytes[WELCOME_MAX];
 	struct wire w;
 
-	fill_from(&g->params, text);
-	c->params = params_intern(&g->params);
-	if (c->params == NULL) {
-		client_fail(c, "53200", "out of memory");
-		return;
-	}
 	wire_init(&w, bytes, sizeof(bytes));
 	report_auth_ok(&w);
 	put_greeting(&w, text, c->params);
@@ -104,6 +114,63 @@ has_greeting(struct client *c, struct pool_greeting *text)
 }
 
 static void
+on_error(struct waiter *waiter, const struct err *e)
+{
+	client_close(OUTER_OF(waiter, struct client, waiter), e);
+}
+
+static void
+on_backend(struct waiter *waiter, struct backend *b)
+{
+	struct client *c = OUTER_OF(waiter, struct client, waiter);
+
+	want_take(c, b);
+	session_try(c);
+}
+
+/*
+ * Settings beside the tracked ones: only the server knows whether they are
+ * any good, and who asks for nonsense is not let in.
+ */
+static void
+try_settings(struct client *c)
+{
+	struct backend *b;
+	struct err e;
+	bool failed;
+
+	c->waiter.on_ready = on_backend;
+	c->waiter.on_error = on_error;
+	b = lend_take(c->lend, &c->waiter, &failed, &e);
+	if (b != NULL)
+		on_backend(&c->waiter, b);
+	else if (failed)
+		client_close(c, &e);
+}
+
+static void
+come_in(struct client *c, const struct pool_greeting *text)
+{
+	if (settle_wishes(c, text) == -1)
+		return;
+	if (c->greet->vars == NULL)
+		let_in(c, text);
+	else
+		try_settings(c);
+}
+
+void
+welcome_tried(struct client *c)
+{
+	struct pool_greeting text;
+
+	if (has_greeting(c, &text))
+		let_in(c, &text);
+	else
+		client_fail(c, "08006", "login failed");
+}
+
+static void
 on_ready(struct waiter *waiter, struct backend *b)
 {
 	struct client *c = OUTER_OF(waiter, struct client, waiter);
@@ -114,12 +181,6 @@ on_ready(struct waiter *waiter, struct backend *b)
 		come_in(c, &text);
 	else
 		client_fail(c, "08006", "login failed");
-}
-
-static void
-on_error(struct waiter *waiter, const struct err *e)
-{
-	client_close(OUTER_OF(waiter, struct client, waiter), e);
 }
 
 static void

@@ -1,0 +1,461 @@
+/*
+ * 63_session_test.c - what a client sets holds for it, on whichever backend,
+ * and for nobody else.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "t/lib/fakepg.h"
+#include "t/lib/pooler.h"
+#include "t/lib/spawn.h"
+#include "t/lib/sql.h"
+#include "t/lib/suite.h"
+#include "t/lib/wire.h"
+
+/* One backend, which every client has in turn; `super`: as its owner. */
+static struct pooler *
+one_backend(const char *more)
+{
+	struct pooler *p = pooler_new();
+
+	pooler_set(p, "default_pool_size = 1\n%s", more);
+	pooler_auth(p, "postgres", "");
+	pooler_start(p);
+	return p;
+}
+
+static PGconn *
+root(struct pooler *p)
+{
+	return pooler_conn(p, "user=postgres");
+}
+
+static void
+roles(void)
+{
+	pg_ask(pg,
+	    "DO $$BEGIN CREATE ROLE painter; CREATE ROLE \"odd, role\"; "
+	    "EXCEPTION WHEN duplicate_object THEN NULL; END$$");
+	pg_ask(pg, "GRANT painter, \"odd, role\" TO app");
+}
+
+/* --- each way to set something ------------------------------------------------ */
+
+static const struct {
+	const char *set, *ask, *is;
+} forms[] = {
+	{ "SET work_mem = '7MB'", "SHOW work_mem", "7MB" },
+	{ "set SESSION \"Work_Mem\" to 7168", "SHOW work_mem", "7MB" },
+	{ "/* x */ SeT work_mem=/**/'7MB' -- y", "SHOW work_mem", "7MB" },
+	{ "SELECT set_config('work_mem', '7MB', false)", "SHOW work_mem",
+	    "7MB" },
+	{ "SELECT pg_catalog . \"set_config\" ($$work_mem$$,'7MB','f')",
+	    "SHOW work_mem", "7MB" },
+	{ "SELECT set_config('work' || '_mem', '7MB', false)", "SHOW work_mem",
+	    "7MB" },
+	{ "SET search_path = a, \"b,c\", 'd''e', \"f\"\"g\"",
+	    "SHOW search_path", "a, \"b,c\", \"d'e\", \"f\"\"g\"" },
+	{ "SET SCHEMA 'x y'", "SHOW search_path", "\"x y\"" },
+	{ "SET search_path = ''", "SHOW search_path", "\"\"" },
+	{ "SET TIME ZONE 'Asia/Tokyo'", "SHOW TimeZone", "Asia/Tokyo" },
+	{ "SET TIME ZONE INTERVAL '+03:30' HOUR TO MINUTE", "SHOW TimeZone",
+	    "<+03:30>-03:30" },
+	{ "SET NAMES 'LATIN1'", "SHOW client_encoding", "LATIN1" },
+	{ "SET XML OPTION DOCUMENT", "SHOW xmloption", "document" },
+	{ "SET app.me = 'it''s \\me'", "SHOW app.me", "it's \\me" },
+	{ "SELECT set_config('App.\303\234x', 'x', false)",
+	    "SELECT current_setting('app.\303\234x', true)", "x" },
+	{ "SET ROLE painter", "SELECT current_user", "painter" },
+	{ "SET ROLE 'odd, role'", "SELECT current_user", "odd, role" },
+	{ "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL "
+	  "SERIALIZABLE, READ ONLY, DEFERRABLE",
+	    "SHOW transaction_isolation", "serializable" },
+	{ "SET default_transaction_read_only = on",
+	    "SHOW transaction_read_only", "on" },
+	{ "SET statement_timeout = 345", "SHOW statement_timeout", "345ms" },
+	{ "SET idle_session_timeout = '1h'", "SHOW idle_session_timeout",
+	    "1h" },
+	{ "SET DateStyle = 'sql, dmy'", "SELECT '2026-01-31'::date",
+	    "31/01/2026" },
+	{ "SET application_name = 'mine'", "SHOW application_name", "mine" },
+	{ "SELECT 1; SET work_mem = '7MB'; SELECT 2", "SHOW work_mem", "7MB" },
+	{ "BEGIN; SET work_mem = '7MB'; COMMIT", "SHOW work_mem", "7MB" },
+	{ "BEGIN; SAVEPOINT s; SET work_mem = '9MB'; ROLLBACK TO s; "
+	  "SET work_mem = '7MB'; COMMIT",
+	    "SHOW work_mem", "7MB" },
+	{ "SET work_mem = '5MB'; SET work_mem = '7MB'", "SHOW work_mem",
+	    "7MB" },
+	{ "DO 'BEGIN SET work_mem = ''7MB''; END'", "SHOW work_mem", "7MB" },
+	{ "DO $x$BEGIN EXECUTE 'set work' || '_mem = ''7MB'''; END$x$",
+	    "SHOW work_mem", "7MB" },
+	{ "CALL sets_work_mem()", "SHOW work_mem", "7MB" },
+	{ "PREPARE s AS SELECT set_config('work_mem', $1, false); "
+	  "EXECUTE s('7MB'); DEALLOCATE s",
+	    "SHOW work_mem", "7MB" },
+};
+
+START_TEST(every_form)
+{
+	struct pooler *p = one_backend("");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+	char was[256];
+
+	roles();
+	sql_do(b,
+	    "CREATE OR REPLACE PROCEDURE sets_work_mem() LANGUAGE SQL "
+	    "AS 'SELECT set_config(''work_mem'', ''7MB'', false)'");
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		bool is_app = strstr(forms[i].ask, "app.") != NULL;
+		const char *ask = is_app ? "SELECT 1" : forms[i].ask;
+
+		snprintf(was, sizeof(was), "%s", sql_one(b, "%s", ask));
+		sql_do(a, "%s", forms[i].set);
+		for (int n = 0; n < 2; n++) {
+			ck_assert_str_eq(sql_one(b, "%s", ask), was);
+			ck_assert_msg(strcmp(sql_one(a, "%s", forms[i].ask),
+					  forms[i].is) == 0,
+			    "%s: %s", forms[i].set,
+			    sql_one(a, "%s", forms[i].ask));
+		}
+		ck_assert_str_ne(
+		    sql_one(b,
+			"SELECT current_setting('app.me', true) LIKE '%%me'"),
+		    "t");
+		PQfinish(a);
+		a = pooler_conn(p, "");
+		ck_assert_str_eq(sql_one(a, "%s", ask), was);
+	}
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* The same in the extended protocol, where one statement stands alone. */
+START_TEST(every_form_extended)
+{
+	struct pooler *p = one_backend("");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+	char was[256];
+
+	roles();
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		PGresult *r;
+
+		if (strchr(forms[i].set, ';') != NULL ||
+		    strstr(forms[i].ask, "app.") != NULL ||
+		    strstr(forms[i].set, "CALL") != NULL)
+			continue;
+		snprintf(
+		    was, sizeof(was), "%s", sql_one(b, "%s", forms[i].ask));
+		r = PQexecParams(a, forms[i].set, 0, NULL, NULL, NULL, NULL, 0);
+		ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK ||
+			PQresultStatus(r) == PGRES_TUPLES_OK,
+		    "%s: %s", forms[i].set, PQresultErrorMessage(r));
+		PQclear(r);
+		ck_assert_str_eq(sql_one(b, "%s", forms[i].ask), was);
+		ck_assert_str_eq(sql_one(a, "%s", forms[i].ask), forms[i].is);
+		PQfinish(a);
+		a = pooler_conn(p, "");
+	}
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* What did not last leaves nothing, neither here nor there. */
+START_TEST(what_does_not_last)
+{
+	static const char *const sets[] = {
+		"BEGIN; SET work_mem = '7MB'; ROLLBACK",
+		"BEGIN; SET LOCAL work_mem = '7MB'; COMMIT",
+		"BEGIN; SELECT set_config('work_mem', '7MB', true); COMMIT",
+		"BEGIN; SAVEPOINT s; SET work_mem = '7MB'; ROLLBACK TO s; "
+		"COMMIT",
+		"BEGIN; SET work_mem = '7MB'; PREPARE TRANSACTION 'none'",
+		"SET work_mem = '7MB'; SELECT 1/0",
+		"SET work_mem = '7MB'; SELECT nonsense",
+		"SET work_mem = 'nonsense'",
+		"SET work_mem = '7MB'; RESET work_mem",
+		"SET work_mem = '7MB'; SET work_mem TO DEFAULT",
+		"SET work_mem = '7MB'; RESET ALL",
+		"SET work_mem = '7MB'; SELECT set_config('work_mem', NULL, "
+		"false)",
+		"BEGIN; SET LOCAL application_name = 'gone'; COMMIT",
+		"BEGIN; SET application_name = 'gone'; ROLLBACK",
+	};
+	struct pooler *p = one_backend("");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+	static const char was[] = "4MB";
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++) {
+		PQclear(PQexec(a, sets[i]));
+		for (int n = 0; n < 2; n++) {
+			ck_assert_str_eq(sql_one(b, "SHOW work_mem"), was);
+			ck_assert_msg(
+			    strcmp(sql_one(a, "SHOW work_mem"), was) == 0, "%s",
+			    sets[i]);
+			ck_assert_str_eq(
+			    sql_one(a, "SHOW application_name"), "");
+		}
+	}
+	/* DISCARD ALL stands alone */
+	sql_do(a, "SET work_mem = '7MB'; SET app.me = 'me'");
+	sql_do(a, "DISCARD ALL");
+	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), was);
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* In a transaction that is open over many queries. */
+START_TEST(over_queries)
+{
+	struct pooler *p = one_backend("");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+
+	sql_do(a, "SET work_mem = '5MB'");
+	sql_do(a, "BEGIN");
+	sql_do(a, "SET work_mem = '7MB'");
+	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
+	sql_do(a, "ROLLBACK");
+	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "5MB");
+	sql_do(a, "BEGIN");
+	sql_do(a, "SET work_mem = '6MB'");
+	sql_do(a, "SAVEPOINT s");
+	sql_do(a, "SET work_mem = '7MB'");
+	sql_do(a, "RELEASE s");
+	sql_do(a, "SET LOCAL work_mem = '8MB'");
+	sql_do(a, "COMMIT");
+	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* A superuser's session: another session user, and what only he may set. */
+START_TEST(identity)
+{
+	struct pooler *p = one_backend("");
+	PGconn *a = root(p), *b = root(p);
+
+	roles();
+	sql_do(a, "SET log_min_duration_statement = 12345");
+	sql_do(a, "SET SESSION AUTHORIZATION app");
+	sql_do(a, "SET ROLE painter");
+	for (int i = 0; i < 2; i++) {
+		ck_assert_str_eq(
+		    sql_one(b, "SELECT session_user || ' ' || current_user"),
+		    "postgres postgres");
+		ck_assert_str_eq(
+		    sql_one(b, "SHOW log_min_duration_statement"), "-1");
+		ck_assert_str_eq(
+		    sql_one(a, "SELECT session_user || ' ' || current_user"),
+		    "app painter");
+		ck_assert_str_eq(sql_one(b, "SHOW is_superuser"), "on");
+	}
+	sql_do(a, "RESET ROLE");
+	ck_assert_str_eq(sql_one(a, "SELECT current_user"), "app");
+	sql_do(a, "RESET SESSION AUTHORIZATION");
+	ck_assert_str_eq(sql_one(b, "SELECT current_user"), "postgres");
+	ck_assert_str_eq(
+	    sql_one(a, "SELECT session_user || ' ' || current_user"),
+	    "postgres postgres");
+	ck_assert_str_eq(
+	    sql_one(a, "SHOW log_min_duration_statement"), "12345ms");
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* --- how a session begins -------------------------------------------------------- */
+
+START_TEST(startup_settings)
+{
+	struct pooler *p = one_backend("");
+	PGconn *b = pooler_conn(p, ""), *a;
+
+	a = pooler_conn(p,
+	    "options='-c work_mem=7MB --search-path=x -cgeqo=off "
+	    "-c app.me=me -c statement_timeout=1h' application_name=me");
+	for (int i = 0; i < 2; i++) {
+		ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+		ck_assert_str_eq(sql_one(b, "SHOW geqo"), "on");
+		ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
+		ck_assert_str_eq(sql_one(a, "SHOW geqo"), "off");
+		ck_assert_str_eq(sql_one(a, "SHOW app.me"), "me");
+	}
+	/* what it has begun with is what a RESET goes back to */
+	sql_do(a,
+	    "SET work_mem = '9MB'; SET app.me = 'you'; "
+	    "SET application_name = 'you'");
+	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "9MB");
+	sql_do(a, "RESET work_mem");
+	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
+	ck_assert_str_eq(sql_one(a, "SHOW app.me"), "you");
+	for (int i = 0; i < 2; i++) {
+		sql_do(a, "SET work_mem = '9MB'");
+		sql_do(a, i == 0 ? "RESET ALL" : "DISCARD ALL");
+		ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
+		ck_assert_str_eq(sql_one(a, "SHOW geqo"), "off");
+		ck_assert_str_eq(sql_one(a, "SHOW app.me"), "me");
+		ck_assert_str_eq(sql_one(a, "SHOW application_name"), "me");
+		ck_assert_str_eq(sql_one(b, "SHOW application_name"), "");
+	}
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* As a startup parameter by its own name, and one that there is not. */
+START_TEST(startup_parameters)
+{
+	struct pooler *p = one_backend("");
+	struct wire *w = wire_open("127.0.0.1", p->port);
+	char buf[512];
+
+	wire_send(w, buf,
+	    wire_startup(buf, sizeof(buf), 0x30000, "user", "app", "database",
+		"app", "work_mem", "7MB", NULL));
+	wire_expect(w, "RKZ");
+	wire_query(w, "SHOW work_mem");
+	wire_expect(w, "TD");
+	ck_assert_str_eq(wire_value(w), "7MB");
+	wire_expect(w, "CZ");
+	wire_free(w);
+	sql_refused(pooler_at(p, "options='-c nonsense=1'"),
+	    "unrecognized configuration parameter \"nonsense\"");
+	sql_refused(pooler_at(p, "options='-c work_mem=much'"),
+	    "invalid value for parameter \"work_mem\"");
+	pooler_stop(p);
+}
+END_TEST
+
+/* As in PgBouncer. */
+START_TEST(switched_off)
+{
+	struct pooler *p = one_backend("session_state = off");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+
+	sql_refused(pooler_at(p, "options='-c work_mem=7MB'"),
+	    "unsupported startup parameter in options: work_mem");
+	sql_do(a, "SET work_mem = '7MB'");
+	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "7MB");
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* --- on the way ---------------------------------------------------------------------- */
+
+/* What cannot be set is told, and the query is not run. */
+START_TEST(refused_setting)
+{
+	struct pooler *p = one_backend("");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+	const char *said;
+
+	roles();
+	sql_do(b, "CREATE TABLE IF NOT EXISTS seen (n int); TRUNCATE seen");
+	sql_do(b, "GRANT ALL ON seen TO painter");
+	sql_do(a, "SET ROLE painter");
+	ck_assert_str_eq(sql_one(b, "SELECT current_user"), "app");
+	pg_ask(pg, "DO 'BEGIN EXECUTE ''REVOKE painter FROM app''; END'");
+	sql_send(a, "INSERT INTO seen VALUES (1)");
+	said = sql_get_error(a);
+	ck_assert_msg(strstr(said, "set role \"painter\"") != NULL, "%s", said);
+	ck_assert_str_eq(sql_one(b, "SELECT count(*) FROM seen"), "0");
+	ck_assert_str_eq(sql_one(b, "SELECT current_user"), "app");
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* Many on few: each has always what it has set, whoever was there before. */
+START_TEST(crowd)
+{
+	enum { N = 24, ROUNDS = 30 };
+	struct pooler *p = pooler_new();
+	PGconn *c[N];
+
+	pooler_workers(p, 4);
+	pooler_set(p, "default_pool_size = 2");
+	pooler_start(p);
+	roles();
+	for (int i = 0; i < N; i++)
+		c[i] = pooler_conn(p, "");
+	for (int n = 0; n < ROUNDS; n++) {
+		for (int i = 0; i < N; i++) {
+			if (i % 4 == 0)
+				sql_send(c[i], "SELECT 1");
+			else if (i % 4 == 1)
+				sql_send(c[i], "SET app.me = 'c%d-%d'", i, n);
+			else if (i % 4 == 2)
+				sql_send(c[i],
+				    "SET work_mem = '%dkB'; SET app.me = "
+				    "'c%d-%d'",
+				    1000 + i, i, n);
+			else
+				sql_send(c[i],
+				    "BEGIN; SET app.me = 'c%d-%d'; SET "
+				    "search_path "
+				    "= s%d; SET ROLE painter; COMMIT",
+				    i, n, n);
+		}
+		for (int i = 0; i < N; i++)
+			sql_get(c[i]);
+		for (int i = 0; i < N; i++)
+			sql_send(c[i],
+			    "SELECT concat_ws('|', current_setting('app.me', "
+			    "true), current_setting('work_mem'), "
+			    "current_setting('search_path'), current_user)");
+		for (int i = 0; i < N; i++) {
+			/* a name that another client has set here is known */
+			const char *got = sql_get(c[i]);
+
+			if (i % 4 == 0 && got[0] == '|')
+				got++;
+			ck_assert_str_eq(got,
+			    text("%s%s|%s|%s",
+				i % 4 == 0 ? "" : text("c%d-%d|", i, n),
+				i % 4 == 2 ? text("%dkB", 1000 + i) : "4MB",
+				i % 4 == 3 ? text("s%d", n)
+					   : "\"$user\", public",
+				i % 4 == 3 ? "painter" : "app"));
+		}
+	}
+	for (int i = 0; i < N; i++)
+		PQfinish(c[i]);
+	pooler_stop(p);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("session");
+	TCase *tc = suite_case(s, "session", 60);
+
+	tcase_add_test(tc, every_form);
+	tcase_add_test(tc, every_form_extended);
+	tcase_add_test(tc, what_does_not_last);
+	tcase_add_test(tc, over_queries);
+	tcase_add_test(tc, identity);
+	tcase_add_test(tc, startup_settings);
+	tcase_add_test(tc, startup_parameters);
+	tcase_add_test(tc, switched_off);
+	tcase_add_test(tc, refused_setting);
+	tcase_add_test(tc, crowd);
+	return suite_run(s, SUITE_PG);
+}
