@@ -195,16 +195,16 @@ END_TEST
 
 START_TEST(session_mode)
 {
-	tear_down();
+	serve_tls(false);
 	start("default_pool_size = 1\npool_mode = session");
 	for (int i = 0; i < MIDDLES; i++)
 		vanish_in(i);
+	tear_down();
 }
 END_TEST
 
 START_TEST(through_tls)
 {
-	tear_down();
 	serve_tls(true);
 	start(
 	    "default_pool_size = 1\nserver_tls_sslmode = require\nworkers = 1");
@@ -215,6 +215,7 @@ START_TEST(through_tls)
 				  "(SELECT pid FROM pg_stat_ssl WHERE ssl)"),
 	    1);
 	serve_tls(false);
+	tear_down();
 }
 END_TEST
 
@@ -334,7 +335,7 @@ START_TEST(deaf_to_cancels)
 	struct wire *w;
 	int pid;
 
-	tear_down();
+	serve_tls(false);
 	start("default_pool_size = 1\ncancel_wait_timeout = 1");
 	pid = next_pid();
 	w = client();
@@ -346,6 +347,7 @@ START_TEST(deaf_to_cancels)
 	leave(w, CLOSE);
 	UNTIL(5000, file_has(p->log, "in use: not clean in time"));
 	ck_assert_int_ne(next_pid(), pid);
+	tear_down();
 }
 END_TEST
 
@@ -364,6 +366,8 @@ START_TEST(copy_behind_its_sync)
 		next_pid();
 		ck_assert_int_eq(kept(), 0);
 	}
+	ck_assert_int_eq(
+	    file_count(p->log, "its conversation is in doubt"), MANNERS);
 }
 END_TEST
 
@@ -372,19 +376,20 @@ main(void)
 {
 	Suite *s = suite_create("clean");
 	TCase *tc = suite_case(s, "clean", 60);
+	TCase *own = suite_case(s, "settings of its own", 60);
 
 	if (is_standin())
 		return EXIT_SUCCESS;
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, same_server, 0, MIDDLES);
-	tcase_add_test(tc, session_mode);
-	tcase_add_test(tc, through_tls);
+	tcase_add_test(own, session_mode);
+	tcase_add_test(own, through_tls);
 	tcase_add_test(tc, waiting_for_a_lock);
 	tcase_add_test(tc, others_wait);
 	tcase_add_test(tc, fire_and_forget);
 	tcase_add_test(tc, terminate_has_a_bound);
 	tcase_add_test(tc, half_a_message);
-	tcase_add_test(tc, deaf_to_cancels);
+	tcase_add_test(own, deaf_to_cancels);
 	tcase_add_test(tc, copy_behind_its_sync);
 	return suite_run(s, SUITE_PG);
 }

@@ -2,6 +2,7 @@
  * 28_unclean_test.c - servers that cannot be made clean when their client has
  * vanished: the next client has another one, soon, and its own answers.
  */
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,8 @@
 #include "t/lib/sql.h"
 #include "t/lib/suite.h"
 #include "t/lib/wire.h"
+
+#define CANCEL_REQUEST 80877102
 
 /* marks of struct fake_count */
 enum { ASKED, TOLD };
@@ -31,13 +34,11 @@ start(fake_fn *serve)
 	pooler_start(p);
 }
 
-/* The first server gets a query whose client vanishes at once, and is told;
- * `why` it is closed then. */
+/* The first server gets a query whose client vanishes at once, and is told. */
 static void
-vanish(fake_fn *serve, const char *why)
+lose(fake_fn *serve)
 {
 	struct wire *w;
-	PGconn *c;
 
 	start(serve);
 	w = wire_open("127.0.0.1", p->port);
@@ -46,6 +47,15 @@ vanish(fake_fn *serve, const char *why)
 	UNTIL(5000, f->count->mark[ASKED] == 1);
 	wire_free(w);
 	f->count->mark[TOLD] = 1;
+}
+
+/* `why` it is closed then. */
+static void
+vanish(fake_fn *serve, const char *why)
+{
+	PGconn *c;
+
+	lose(serve);
 	c = pooler_conn(p, "dbname=fake");
 	for (int i = 0; i < 3; i++)
 		ck_assert_str_eq(sql_one(c, "SELECT 'mine'"), "fake");
@@ -120,20 +130,56 @@ needs_a_third(int fd, struct fake_count *count)
 
 START_TEST(third_cancel)
 {
-	struct wire *w;
 	PGconn *c;
 
-	start(needs_a_third);
-	w = wire_open("127.0.0.1", p->port);
-	wire_login(w, "app", "fake");
-	wire_query(w, "SELECT 'lost'");
-	UNTIL(5000, f->count->mark[ASKED] == 1);
-	wire_free(w);
-	f->count->mark[TOLD] = 1;
+	lose(needs_a_third);
 	c = pooler_conn(p, "dbname=fake");
 	ck_assert_str_eq(sql_one(c, "SELECT 'mine'"), "fake");
 	ck_assert_int_eq(f->count->logins, 1);
 	ck_assert_int_eq(f->count->cancels, 3);
+	PQfinish(c);
+	pooler_stop(p);
+	fakepg_stop(f);
+}
+END_TEST
+
+/* A cancel request that ends only when it is told to. */
+static void
+slow_to_cancel(int fd, struct fake_count *count)
+{
+	uint32_t head[2];
+	char body[256];
+
+	while (recv(fd, head, sizeof(head), MSG_PEEK) < (ssize_t)sizeof(head))
+		nap();
+	if (ntohl(head[1]) == CANCEL_REQUEST) {
+		while (count->mark[TOLD] < 2)
+			nap();
+		_exit(0);
+	}
+	begin(fd, count);
+	cancelled(fd);
+	fake_ready(fd, 'I');
+	(void)fake_recv(fd, body, sizeof(body));
+	if (count->mark[TOLD] < 2)
+		_exit(1);
+	fake_put(fd, 'C', "s", "DISCARD ALL");
+	fake_ready(fd, 'I');
+	fake_serve(fd, count);
+}
+
+/* Who knows what it would hit. */
+START_TEST(cancel_is_waited_for)
+{
+	PGconn *c;
+
+	lose(slow_to_cancel);
+	c = pooler_conn(p, "dbname=fake");
+	sql_send(c, "SELECT 'mine'");
+	ck_assert(!sql_is_ready(c, 300));
+	f->count->mark[TOLD] = 2;
+	ck_assert_str_eq(sql_get(c), "fake");
+	ck_assert_int_eq(f->count->logins, 1);
 	PQfinish(c);
 	pooler_stop(p);
 	fakepg_stop(f);
@@ -275,6 +321,7 @@ main(void)
 		return EXIT_SUCCESS;
 	tcase_add_test(tc, cancels_are_repeated);
 	tcase_add_test(tc, third_cancel);
+	tcase_add_test(tc, cancel_is_waited_for);
 	tcase_add_test(tc, too_many_answers);
 	tcase_add_test(tc, discard_fails);
 	tcase_add_test(tc, still_in_transaction);
