@@ -33,6 +33,9 @@ struct sim {
 	size_t len; /* of what has been read, and not yet taken */
 };
 
+static const struct conf *sim_confs[4];
+static size_t sim_nconfs;
+
 static inline const struct conf *
 sim_conf(const char *settings, const char *users)
 {
@@ -54,7 +57,9 @@ sim_conf(const char *settings, const char *users)
 	ck_assert_msg(c != NULL, "%s", text_faults(&faults));
 	conf_files_free(&files);
 	conf_faults_free(&faults);
-	return c;
+	/* those that are replaced may still be in somebody's hands */
+	ck_assert_uint_lt(sim_nconfs, sizeof(sim_confs) / sizeof(*sim_confs));
+	return sim_confs[sim_nconfs++] = c;
 }
 
 /* Worker 0 of `workers`; `users`: the file of that name, or NULL. */
