@@ -63,7 +63,7 @@ order_for(int i)
 {
 	static const char *const rare[] = { "pool.make", "pool.failure",
 		"pool.greeting", "pool.keys", "pool.party", "pool.reclaim",
-		"open.failed", "dedicate", "replicate" };
+		"open.failed", "clean.", "dedicate", "replicate" };
 
 	for (size_t k = 0; k < sizeof(rare) / sizeof(*rare); k++)
 		if (!strncmp(points[i], rare[k], strlen(rare[k])))
