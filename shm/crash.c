@@ -69,6 +69,8 @@ static const char *const points[] = {
 	"queue.published",
 	"relay.done",
 	"replicate.in",
+	"session.ask",
+	"session.fitted",
 	"slot.info.write",
 	"slot.move.after",
 	"slot.move.before",

@@ -23,8 +23,9 @@
 #define WORKERS  3
 #define POOL     4
 #define REPLICAS 3
+#define SETTERS  4
 
-static struct wire *replica[REPLICAS];
+static struct wire *replica[REPLICAS], *setter[SETTERS];
 
 #define SCRAM_USER "user=scram_u password='" PG_PASSWORD "'"
 
@@ -63,7 +64,7 @@ order_for(int i)
 {
 	static const char *const rare[] = { "pool.make", "pool.failure",
 		"pool.greeting", "pool.keys", "pool.party", "pool.reclaim",
-		"open.failed", "clean.", "dedicate", "replicate" };
+		"open.failed", "clean.", "dedicate", "replicate", "session" };
 
 	for (size_t k = 0; k < sizeof(rare) / sizeof(*rare); k++)
 		if (!strncmp(points[i], rare[k], strlen(rare[k])))
@@ -147,6 +148,15 @@ stir(struct pooler *p)
 
 	PQfinish(c);
 	PQfinish(PQconnectdb(pooler_at(p, SCRAM_USER)));
+	/* not waited for: the swarm, which stands still, has the servers */
+	for (int i = 0; i < SETTERS; i++) {
+		if ((setter[i] = wire_try("127.0.0.1", p->port)) == NULL)
+			continue;
+		wire_send(setter[i], buf,
+		    wire_startup(buf, sizeof(buf), 0x30000, "user", "app",
+			"database", "app", "application_name", "setter", NULL));
+		wire_query(setter[i], "SET work_mem = 100");
+	}
 	/* in the place of one that is idle, or comes free */
 	for (int i = 0; i < REPLICAS; i++) {
 		if ((replica[i] = wire_try("127.0.0.1", p->port)) == NULL)
@@ -262,6 +272,9 @@ START_TEST(at_point)
 	for (int i = 0; i < REPLICAS; i++)
 		if (replica[i] != NULL)
 			wire_free(replica[i]);
+	for (int i = 0; i < SETTERS; i++)
+		if (setter[i] != NULL)
+			wire_free(setter[i]);
 	swarm_settle_all((struct swarm *const[]){ steady, churn }, 2, 15000);
 	swarm_check(steady);
 	swarm_check(churn);
