@@ -184,6 +184,94 @@ START_TEST(in_its_turn)
 }
 END_TEST
 
+/* The clients of each worker. */
+static void
+look(PGconn *console, long clients[3])
+{
+	struct pooler_worker w[3];
+
+	ck_assert_int_eq(pooler_look(console, w, 3), 3);
+	for (int i = 0; i < 3; i++)
+		clients[i] = w[i].clients;
+}
+
+/* Which worker has one more client than in `before`? */
+static int
+whose(PGconn *console, const long before[3])
+{
+	long now[3];
+
+	for (;;) {
+		look(console, now);
+		for (int i = 0; i < 3; i++)
+			if (now[i] > before[i])
+				return i;
+	}
+}
+
+static void
+keep_busy(PGconn *busy[2])
+{
+	for (int i = 0; i < 2; i++)
+		if (sql_is_ready(busy[i], 0)) {
+			(void)sql_get(busy[i]);
+			sql_send(busy[i], "SELECT pg_sleep(0.002)");
+		}
+}
+
+/*
+ * Two clients of one worker hand the only server to each other; whoever waits
+ * at another worker gets its place all the same.
+ */
+START_TEST(from_another_worker)
+{
+	PGconn *console, *busy[2], *idle[30];
+	int busy_at, at, nidle = 0;
+	struct wire *w;
+	long before[3];
+
+	start("default_pool_size = 1");
+	console = pooler_console(p, "admin");
+	look(console, before);
+	busy[0] = pooler_conn(p, "");
+	busy_at = whose(console, before);
+	for (at = -1; at != busy_at; idle[nidle++] = busy[1]) {
+		ck_assert_int_lt(nidle, 30);
+		look(console, before);
+		busy[1] = pooler_conn(p, "");
+		at = whose(console, before);
+	}
+	nidle--;
+	for (int i = 0; i < 2; i++)
+		sql_send(busy[i], "SELECT pg_sleep(0.002)");
+	for (int served = 0; served < 3;) {
+		int64_t end = now_ms() + 5000;
+
+		look(console, before);
+		w = dial("app", "app", "database");
+		at = whose(console, before);
+		while (wire_is_quiet(w, 0)) {
+			ck_assert_msg(now_ms() < end, "it waits for ever");
+			keep_busy(busy);
+		}
+		wire_expect(w, "RKZ");
+		served += at != busy_at;
+		hang_up(w);
+		UNTIL(5000, pg_num(pg, SENDERS) == 0);
+		for (end = now_ms() + 100; now_ms() < end;)
+			keep_busy(busy);
+	}
+	for (int i = 0; i < 2; i++) {
+		(void)sql_get(busy[i]);
+		PQfinish(busy[i]);
+	}
+	while (nidle > 0)
+		PQfinish(idle[--nidle]);
+	PQfinish(console);
+	stop();
+}
+END_TEST
+
 static void
 never_answers(int fd, struct fake_count *count)
 {
@@ -324,6 +412,7 @@ main(void)
 	tcase_add_loop_test(tc, all_places_taken, 0, 3);
 	tcase_add_loop_test(tc, in_place_of_an_idle_one, 0, 3);
 	tcase_add_test(tc, in_its_turn);
+	tcase_add_test(tc, from_another_worker);
 	tcase_add_test(tc, gone_while_opening);
 	tc = suite_case(s, "shown", 60);
 	tcase_add_test(tc, show);

@@ -455,6 +455,45 @@ START_TEST(test_build)
 }
 END_TEST
 
+/* All that a client has said, but for who and where it is; ours comes first. */
+START_TEST(test_build_own)
+{
+	static const uint8_t params[] =
+	    "user\0eve\0geqo\0off\0database\0x\0replication\0off\0"
+	    "_pq_.new\0001\0TimeZone\0GMT\0";
+	static const struct startup_pair more[] = { { "TimeZone", "UTC" } };
+	static const char *const want[] = { "user", "joe", "database", "shop",
+		"TimeZone", "UTC", "geqo", "off", "TimeZone", "GMT",
+		"replication", "database" };
+	const char *name, *value;
+	size_t pos = 0, n = 0;
+	uint8_t out[256];
+	struct startup s;
+	struct wire w;
+
+	wire_init(&w, out, sizeof(out));
+	startup_build_own(&w, 0, "joe", "shop", STARTUP_LOGICAL, more, 1,
+	    params, sizeof(params) - 1);
+	ck_assert_int_eq(startup_parse(out, w.len, &s, NULL), DONE);
+	ck_assert_int_eq(s.replication, STARTUP_LOGICAL);
+	while (startup_next(&s, &pos, &name, &value)) {
+		ck_assert_str_eq(name, want[n++]);
+		ck_assert_str_eq(value, want[n++]);
+	}
+	ck_assert_uint_eq(n, sizeof(want) / sizeof(*want));
+	wire_init(&w, out, sizeof(out));
+	startup_build_own(&w, 0, "joe", "shop", STARTUP_PHYSICAL, more, 1,
+	    params, sizeof(params) - 1);
+	ck_assert_int_eq(startup_parse(out, w.len, &s, NULL), DONE);
+	ck_assert_int_eq(s.replication, STARTUP_PHYSICAL);
+	/* too long is seen at the end */
+	wire_init(&w, out, 60);
+	startup_build_own(&w, 0, "joe", "shop", STARTUP_PHYSICAL, more, 1,
+	    params, sizeof(params) - 1);
+	ck_assert(w.full);
+}
+END_TEST
+
 START_TEST(test_noise)
 {
 	int done = 0;
@@ -513,6 +552,7 @@ main(void)
 	    tc, test_options, 0, sizeof(options) / sizeof(*options));
 	tcase_add_test(tc, test_refuse);
 	tcase_add_test(tc, test_build);
+	tcase_add_test(tc, test_build_own);
 	tcase_add_test(tc, test_noise);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
