@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "worker/backend/params.h"
 #include "worker/proto/field.h"
@@ -19,14 +20,14 @@ names_next(const struct audit *a, uint16_t *pos, const char **name)
 	return true;
 }
 
-static bool
-is_named(const struct audit *a, const char *name)
+bool
+audit_is_named(const struct audit *a, const char *name)
 {
 	const char *n;
 	uint16_t pos = 0;
 
 	while (names_next(a, &pos, &n))
-		if (strcmp(n, name) == 0)
+		if (strcasecmp(n, name) == 0)
 			return true;
 	return false;
 }
@@ -36,7 +37,7 @@ audit_name(struct audit *a, const char *name)
 {
 	size_t size = strlen(name) + 1;
 
-	if (vars_is_fleeting(name) || is_named(a, name))
+	if (vars_is_fleeting(name) || audit_is_named(a, name))
 		return;
 	if (size > sizeof(a->names) - a->names_len) {
 		a->bits |= AUDIT_ALL;
@@ -110,7 +111,8 @@ static void
 note_discard(struct audit *a, const struct sql_stmt *s)
 {
 	if (s->sub == SQL_ALL)
-		a->bits |= AUDIT_ALL | AUDIT_TEMP | AUDIT_LOCK | AUDIT_CURSOR;
+		a->bits |= AUDIT_ALL | AUDIT_RESET | AUDIT_RESET_ALL |
+		    AUDIT_TEMP | AUDIT_LOCK | AUDIT_CURSOR;
 	else if (s->sub == SQL_TEMP)
 		a->bits |= AUDIT_TEMP;
 }
@@ -126,18 +128,20 @@ note(struct audit *a, const struct sql_walk *w, const struct sql_stmt *s)
 		if (s->flags & SQL_F_LOCAL)
 			break;
 		if (s->sub != SQL_SET_VALUE)
-			a->bits |= AUDIT_ALL;
+			a->bits |= AUDIT_ALL | AUDIT_RESET;
 		name_all(a, s);
 		break;
 	case SQL_RESET:
-		a->bits |= AUDIT_ALL;
+		a->bits |= AUDIT_ALL | AUDIT_RESET;
+		if (s->sub == SQL_ALL)
+			a->bits |= AUDIT_RESET_ALL;
 		name_all(a, s);
 		break;
 	case SQL_DISCARD:
 		note_discard(a, s);
 		break;
 	case SQL_EXECUTE:
-		a->bits |= a->later | AUDIT_EXECUTE;
+		a->bits |= a->later;
 		break;
 	case SQL_DECLARE:
 		if (s->flags & SQL_F_HOLD)
@@ -257,7 +261,7 @@ put_names(
 	put_name(w, "session_authorization", &is_first);
 	put_name(w, "role", &is_first);
 	while (vars_next(vars, vars_len, &at, &name, &value))
-		if (vars_is_custom(name) && !is_named(a, name))
+		if (vars_is_custom(name) && !audit_is_named(a, name))
 			put_name(w, name, &is_first);
 }
 
@@ -296,11 +300,16 @@ audit_begin(struct audit_answer *r, const char *vars, uint32_t vars_len)
 	r->vars.len = vars_len;
 }
 
-/* As a fresh session has it: who logged in, in no role. */
+/* As a fresh session has it: who logged in, in no role.  What a session has
+ * begun with is another matter: then "none" is a setting like any other. */
 static bool
 is_fresh_identity(
     const struct audit_answer *r, const char *name, const char *value)
 {
+	if (vars_value(vars_text(r->startup), vars_len(r->startup), name) !=
+		NULL &&
+	    !(r->asked->bits & AUDIT_RESET))
+		return false;
 	return (strcmp(name, "role") == 0 && strcmp(value, "none") == 0) ||
 	    (strcmp(name, "session_authorization") == 0 &&
 		strcmp(value, r->login) == 0);

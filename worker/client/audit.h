@@ -41,7 +41,8 @@ enum audit_bit {
 	AUDIT_LOAD = 1 << 6,   /* no question: stays to the end */
 	AUDIT_OTHER = 1 << 7,  /* the same: dblink, replication origins, ... */
 	AUDIT_SEQUENCE = 1 << 8, /* no question: currval() or lastval() */
-	AUDIT_EXECUTE = 1 << 9,  /* what the prepared statements do */
+	AUDIT_RESET = 1 << 9,    /* of what is in doubt something was reset */
+	AUDIT_RESET_ALL = 1 << 10,
 };
 
 /* What pins a client to its backend; also the bits of audit_answer.pins. */
@@ -67,8 +68,9 @@ struct audit {
 unsigned
 audit_sql(struct audit *a, const char *text, size_t len, unsigned flags);
 
-/* One setting more is in doubt. */
+/* One setting more is in doubt; is this one, by its name? */
 void audit_name(struct audit *a, const char *name);
+bool audit_is_named(const struct audit *a, const char *name);
 
 /* All has been answered: nothing is in doubt but what EXECUTE may do. */
 void audit_clear(struct audit *a);
@@ -90,6 +92,7 @@ struct audit_answer {
 	struct report error; /* valid if has_error */
 	/* given by the caller */
 	const struct audit *asked;
+	const struct vars *startup; /* what the session began with */
 	const char *login;  /* the user that the backend has logged in as */
 	const char *params; /* as the server reports them */
 	uint32_t params_len;

@@ -1,6 +1,5 @@
 #include "worker/client/session.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -8,37 +7,14 @@
 #include "shm/crash.h"
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
-#include "worker/client/audit.h"
 #include "worker/client/client.h"
 #include "worker/client/fit.h"
 #include "worker/client/pin.h"
 #include "worker/client/prepare.h"
+#include "worker/client/session_impl.h"
 #include "worker/client/upstream.h"
-#include "worker/client/vars.h"
 #include "worker/proto/sql.h"
 #include "worker/self.h"
-
-enum {
-	TRIES = 5,                 /* of a question that is cancelled */
-	ANSWER_MAX = 256 * 1024,   /* bytes of an answer */
-	AGAIN_US = 5 * 1000 * 1000 /* a pinned client is asked after again */
-};
-
-enum phase { NONE, ASKED, RESTING };
-
-struct session {
-	struct audit audit;   /* what is in doubt */
-	struct vars *now;     /* what its transactions are to have */
-	struct vars *startup; /* what a RESET goes back to */
-	struct buf answer;    /* in CLIENT_AUDIT */
-	uint64_t asked_us;    /* the last question */
-	uint16_t unnamed;     /* what the statement without a name may do */
-	uint16_t pins;        /* AUDIT_PINS: why it keeps its backend */
-	uint8_t phase;
-	uint8_t tries;
-	bool is_read;        /* a text has told what it does, in this lease */
-	bool uses_sequences; /* currval(), lastval() */
-};
 
 /* --- memory -------------------------------------------------------------------- */
 
@@ -77,8 +53,8 @@ session_free(struct client *c)
 	free(s);
 }
 
-static bool
-is_tracking(const struct client *c)
+bool
+session_is_tracking(const struct client *c)
 {
 	return self.conf->session_state == SESSION_STATE_TRACK &&
 	    c->lend->set.pool_mode != POOL_SESSION;
@@ -109,16 +85,15 @@ session_part(struct client *c)
 		pin_note(c, 0);
 	if ((s->pins | s->audit.bits) & (AUDIT_LOAD | AUDIT_OTHER))
 		return SESSION_SPENT;
-	return s->phase == NONE && s->pins == 0 && s->audit.bits == 0
+	return s->phase == SESSION_QUIET && s->pins == 0 && s->audit.bits == 0
 	    ? SESSION_KNOWN
 	    : SESSION_DOUBTED;
 }
 
 /* --- a backend is lent ------------------------------------------------------------ */
 
-/* What the slot's backend has from now on; what does not fit is not known. */
-static void
-note_vars(struct backend *b, const char *text, uint32_t len)
+void
+session_note_vars(struct backend *b, const char *text, uint32_t len)
 {
 	struct slot_info info = *backend_info(b);
 
@@ -166,7 +141,7 @@ send_fit(struct client *c, const struct fit *f)
 	if (f->is_unknown || f->has.vars_len != f->want.vars_len ||
 	    (f->has.vars_len > 0 &&
 		memcmp(f->has.vars, f->want.vars, f->has.vars_len) != 0))
-		note_vars(b, f->want.vars, f->want.vars_len);
+		session_note_vars(b, f->want.vars, f->want.vars_len);
 	CRASH_POINT("session.fitted");
 	return 0;
 }
@@ -246,7 +221,7 @@ read_text(struct client *c, const char *sql, size_t len, unsigned *bits)
 		s->audit.bits |= AUDIT_ANYTHING;
 	*bits = audit_sql(&s->audit, sql, len, text_flags(c));
 	s->is_read = true;
-	s->audit.bits &= (uint16_t) ~(AUDIT_SEQUENCE | AUDIT_EXECUTE);
+	s->audit.bits &= (uint16_t)~AUDIT_SEQUENCE;
 	return true;
 }
 
@@ -334,7 +309,7 @@ session_look(struct client *c, struct look_at *m)
 	unsigned bits = 0;
 	enum look r;
 
-	if (!is_tracking(c))
+	if (!session_is_tracking(c))
 		return LOOK_PASS;
 	if (m->f.body > LOOK_MORE_MAX)
 		return look_away(c, m);
@@ -349,8 +324,8 @@ session_look(struct client *c, struct look_at *m)
 	    c, m, nul + 1, m->have - (size_t)(nul + 1 - sql), &bits);
 	/* what it does it does when it is executed, now or in another lease */
 	if (c->session != NULL && nul == sql)
-		c->session->unnamed = (uint16_t)(bits &
-		    ~(unsigned)(AUDIT_SEQUENCE | AUDIT_EXECUTE));
+		c->session->unnamed =
+		    (uint16_t)(bits & ~(unsigned)AUDIT_SEQUENCE);
 	return r;
 }
 
@@ -359,7 +334,7 @@ session_bound(struct client *c, const char *sql, size_t len)
 {
 	unsigned bits;
 
-	if (is_tracking(c) && !sql_is_plain(sql, len))
+	if (session_is_tracking(c) && !sql_is_plain(sql, len))
 		(void)read_text(c, sql, len, &bits);
 }
 
@@ -377,7 +352,7 @@ session_bound_unnamed(struct client *c)
 	s->is_read = true;
 }
 
-/* --- the clean boundary ---------------------------------------------------------------- */
+/* --- what the server says ---------------------------------------------------------------- */
 
 void
 session_on_tags(struct client *c, uint32_t tags)
@@ -386,322 +361,12 @@ session_on_tags(struct client *c, uint32_t tags)
 	    SCAN_TAG_DISCARD | SCAN_TAG_LOAD | SCAN_TAG_DO | SCAN_TAG_CALL;
 	struct session *s = c->session;
 
-	if (!(tags & telling) || !is_tracking(c) || (s != NULL && s->is_read))
+	if (!(tags & telling) || !session_is_tracking(c) ||
+	    (s != NULL && s->is_read))
 		return;
 	/* it did what no text has told */
 	if ((s = get(c)) == NULL)
 		client_fail(c, "53200", "out of memory");
 	else
 		s->audit.bits |= AUDIT_ANYTHING;
-}
-
-static void
-ask(struct client *c, const struct wire *w, enum phase phase)
-{
-	struct session *s = c->session;
-	struct backend *b = c->backend;
-
-	s->phase = (uint8_t)phase;
-	client_set_state(c, CLIENT_AUDIT);
-	if (w->full || track_client(&b->track, 'Q') == -1 ||
-	    backend_send(b, w->p, w->len) == -1) {
-		backend_close(b, "session state could not be asked for");
-		return;
-	}
-	if (!(b->watch.want & LOOP_READ))
-		backend_want_read(b, true);
-}
-
-static void
-ask_what(struct client *c)
-{
-	static uint8_t bytes[AUDIT_QUERY];
-	struct session *s = c->session;
-	struct wire w;
-
-	wire_init(&w, bytes, sizeof(bytes));
-	audit_question(&w, &s->audit, vars_text(s->now), vars_len(s->now));
-	s->asked_us = loop_now_us;
-	CRASH_POINT("session.ask");
-	ask(c, &w, ASKED);
-}
-
-/* What must not stay on an idle backend goes.  False: there is nothing. */
-static bool
-rest(struct client *c)
-{
-	static struct vars_edit e;
-	struct session *s = c->session;
-	uint8_t bytes[256];
-	struct wire w;
-
-	vars_edit_init(&e, s->now);
-	wire_init(&w, bytes, sizeof(bytes));
-	if (!audit_rest(&w, &e))
-		return false;
-	if (backend_info(c->backend)->vars_len != SLOT_VARS_UNKNOWN)
-		note_vars(c->backend, e.text, e.len);
-	ask(c, &w, RESTING);
-	return true;
-}
-
-static bool
-is_pin_asked(const struct session *s)
-{
-	return (s->audit.bits & AUDIT_PINS) != 0 ||
-	    loop_now_us - s->asked_us >= AGAIN_US;
-}
-
-static void
-keep(struct client *c)
-{
-	uint64_t limit_us = (uint64_t)self.conf->pin_timeout_ms * 1000;
-
-	if (limit_us > 0 &&
-	    deadline_set(&c->deadline, loop_now_us + limit_us) == -1)
-		client_fail(c, "53200", "out of memory");
-}
-
-bool
-session_end(struct client *c)
-{
-	struct session *s = c->session;
-
-	if (c->is_fitted) {
-		/* as the server spells them: else they would differ for ever */
-		c->is_fitted = false;
-		want_follow(c);
-	}
-	if (s == NULL || !is_tracking(c))
-		return true;
-	if (s->pins != 0 && !is_pin_asked(s)) {
-		keep(c);
-		return false;
-	}
-	if (s->pins != 0)
-		s->audit.bits |= s->pins;
-	s->is_read = false;
-	s->tries = 0;
-	if (s->audit.bits != 0) {
-		ask_what(c);
-		return false;
-	}
-	return !rest(c);
-}
-
-void
-session_try(struct client *c)
-{
-	if (session_begin(c) == -1 || upstream_flush(c) == -1)
-		return;
-	/* as the server spells them */
-	c->session->audit.bits = AUDIT_ALL;
-	ask_what(c);
-}
-
-/* --- the answer ------------------------------------------------------------------------- */
-
-/* After a RESET these are as the client has begun with. */
-static int
-restore(struct client *c, const struct audit_answer *r)
-{
-	struct params_edit e;
-	struct params *p;
-	bool is_changed = false;
-
-	if (c->asked == NULL || !(r->asked->bits & AUDIT_ALL))
-		return 0;
-	params_edit_copy(&e, c->params->text, c->params->len);
-	for (int i = 0; i < params_count(); i++) {
-		const char *v = params_value(c->asked->text, c->asked->len, i);
-
-		if (v == NULL || r->params_set & (uint32_t)1 << i)
-			continue;
-		is_changed |= params_edit_set(&e, i, v);
-	}
-	if (!is_changed)
-		return 0;
-	if ((p = params_intern(&e)) == NULL)
-		return -1;
-	params_drop(c->params);
-	c->params = p;
-	want_show_app(c);
-	return 0;
-}
-
-/* The client's set: what the backend has, and what it began with. */
-static int
-adopt(struct client *c, struct audit_answer *r)
-{
-	struct session *s = c->session;
-	const char *name, *value, *v;
-	struct vars *now;
-	uint32_t pos = 0;
-
-	while (vars_next(
-	    vars_text(s->startup), vars_len(s->startup), &pos, &name, &value)) {
-		v = vars_value(r->vars.text, r->vars.len, name);
-		if ((v == NULL ||
-			(v[0] == '\0' && vars_is_custom(name) &&
-			    r->asked->bits & AUDIT_ALL)) &&
-		    !vars_edit_put(&r->vars, name, value))
-			r->is_too_long = true;
-	}
-	if (vars_intern(&r->vars, &now) == -1)
-		return -1;
-	vars_drop(s->now);
-	s->now = now;
-	return restore(c, r);
-}
-
-/* It stays: on with what it has said meanwhile. */
-static void
-stay(struct client *c)
-{
-	client_set_state(c, CLIENT_LENT);
-	keep(c);
-	/* what it began with may have to be set anew */
-	if (c->state == CLIENT_GONE || session_begin(c) == -1)
-		return;
-	if (buf_len(&c->in) == 0 && upstream_flush(c) == -1)
-		return;
-	client_unhold(c, pass_up);
-	client_rewatch(c);
-}
-
-static void
-go_on(struct client *c)
-{
-	struct session *s = c->session;
-	bool was_asked = s->phase == ASKED;
-
-	s->phase = NONE;
-	if (s->pins != 0) {
-		stay(c);
-		return;
-	}
-	if (was_asked && rest(c))
-		return;
-	deadline_clear(&c->deadline);
-	relay_done(c);
-}
-
-static void
-refuse(
-    struct client *c, const char *sqlstate, const char *why, const char *what)
-{
-	struct err e;
-	char say[sizeof(e.say)];
-
-	snprintf(say, sizeof(say), "%s: %s", why, what);
-	client_fail(c, sqlstate, say);
-}
-
-static void
-on_told(struct client *c, struct audit_answer *r)
-{
-	struct session *s = c->session;
-	unsigned asked = s->audit.bits, pins;
-	char what[PIN_TEXT];
-
-	pins = (s->pins & ~asked) | r->pins |
-	    ((s->pins | asked) & (AUDIT_LOAD | AUDIT_OTHER));
-	if (asked & AUDIT_HIDDEN)
-		note_vars(c->backend, NULL, UINT32_MAX);
-	else
-		note_vars(c->backend, r->vars.text, r->vars.len);
-	if (adopt(c, r) == -1) {
-		client_fail(c, "53200", "out of memory");
-		return;
-	}
-	if (r->is_too_long) {
-		client_fail(c, "54000", "session settings are too long");
-		return;
-	}
-	audit_clear(&s->audit);
-	if (pins != 0 && !self.conf->session_pin) {
-		s->pins = (uint16_t)pins;
-		refuse(c, "0A000", "session_pin is off", pin_text(pins, what));
-		return;
-	}
-	if (s->pins != pins)
-		pin_note(c, pins);
-	s->pins = (uint16_t)pins;
-	go_on(c);
-}
-
-static void
-on_whole(struct client *c)
-{
-	static struct audit_answer r;
-	struct session *s = c->session;
-	const struct slot_info *info = backend_info(c->backend);
-	int bad;
-
-	r.asked = &s->audit;
-	r.login = c->lend->user;
-	r.params = info->params;
-	r.params_len = info->params_len;
-	audit_begin(&r, vars_text(s->now), vars_len(s->now));
-	bad = audit_read(&r, s->answer.p + s->answer.from, buf_len(&s->answer));
-	buf_fini(&s->answer);
-	if (bad == 0 && !r.has_error) {
-		if (s->phase == ASKED)
-			on_told(c, &r);
-		else
-			go_on(c);
-	} else if (bad == 0 && strcmp(r.error.sqlstate, "57014") == 0 &&
-	    ++s->tries < TRIES) {
-		/* a cancel that came late, or the client's own time-out */
-		if (s->phase == ASKED)
-			ask_what(c);
-		else if (!rest(c))
-			go_on(c);
-	} else {
-		refuse(c, "08P01", "session state could not be read",
-		    bad == 0 ? r.error.message : "malformed answer");
-	}
-}
-
-void
-session_on_answer(struct client *c, struct backend *b, const struct scan *sc)
-{
-	struct session *s = c->session;
-
-	struct err e;
-
-	if (sc->has_params)
-		want_follow(c);
-	if (sc->has_own_failed) {
-		err_set(&e,
-		    sc->error.sqlstate[0] ? sc->error.sqlstate : "08P01",
-		    sc->error.message, "%s", sc->error.message);
-		client_close(c, &e);
-		return;
-	}
-	if (buf_len(&s->answer) + sc->pass > ANSWER_MAX) {
-		client_fail(c, "54000", "session settings are too long");
-		return;
-	}
-	if (buf_put(&s->answer, sc->from, sc->pass) == -1) {
-		client_fail(c, "53200", "out of memory");
-		return;
-	}
-	if (scan_is_boundary(b))
-		on_whole(c);
-}
-
-void
-session_on_deadline(struct client *c)
-{
-	const struct session *s = c->session;
-	char what[PIN_TEXT];
-
-	if (s == NULL || s->pins == 0 || c->state != CLIENT_LENT)
-		return;
-	if (scan_is_boundary(c->backend))
-		refuse(c, "57P05", "pin_timeout: idle with a server for its",
-		    pin_text(s->pins, what));
-	else
-		keep(c);
 }

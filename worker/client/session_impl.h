@@ -1,0 +1,44 @@
+/*
+ * session_impl.h - what session.c (a lease begins, texts are read) and
+ * session_end.c (what they have left is asked for) share.
+ */
+#ifndef WORKER_CLIENT_SESSION_IMPL_H
+#define WORKER_CLIENT_SESSION_IMPL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "worker/client/audit.h"
+#include "worker/client/session.h"
+#include "worker/client/vars.h"
+#include "worker/io/buf.h"
+
+/* In CLIENT_AUDIT: what was asked, and is not answered yet. */
+enum session_phase {
+	SESSION_QUIET,
+	SESSION_ASKED,   /* audit_question() */
+	SESSION_RESTING, /* audit_rest() */
+};
+
+struct session {
+	struct audit audit;   /* what is in doubt */
+	struct vars *now;     /* what its transactions are to have */
+	struct vars *startup; /* what a RESET goes back to */
+	struct buf answer;    /* in CLIENT_AUDIT */
+	uint64_t asked_us;    /* the last question */
+	uint16_t unnamed;     /* what the statement without a name may do */
+	uint16_t pins;        /* AUDIT_PINS: why it keeps its backend */
+	uint8_t phase;        /* enum session_phase */
+	uint8_t tries;        /* of this question */
+	bool is_read;         /* a text has told what it does, in this lease */
+	bool uses_sequences;  /* currval(), lastval() */
+};
+
+/* Are this client's settings followed at all? */
+bool session_is_tracking(const struct client *c);
+
+/* What the slot's backend has from now on; NULL, or more than fits: nobody
+ * knows. */
+void session_note_vars(struct backend *b, const char *text, uint32_t len);
+
+#endif
