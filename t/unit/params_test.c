@@ -1,4 +1,4 @@
-/* params_test.c - sets of session parameters, and the SETs between them. */
+/* params_test.c - sets of session parameters. */
 #include "worker/backend/params.h"
 
 #include <check.h>
@@ -173,76 +173,6 @@ START_TEST(intern)
 }
 END_TEST
 
-/* The Query that brings `has` to `want`, as text. */
-static const char *
-sync_text(int i, const char *has, const char *want, int expected)
-{
-	static char bytes[2048];
-	struct params_edit h, v;
-	struct wire w;
-
-	params_edit_init(&h);
-	params_edit_init(&v);
-	if (has != NULL)
-		params_edit_set(&h, i, has);
-	if (want != NULL)
-		params_edit_set(&v, i, want);
-	wire_init(&w, bytes, sizeof(bytes));
-	ck_assert_int_eq(
-	    params_sync(&w, h.text, h.len, v.text, v.len), expected);
-	ck_assert(!w.full);
-	ck_assert_int_eq(bytes[0], 'Q');
-	ck_assert_uint_eq(frame_get32((const uint8_t *)bytes + 1), w.len - 1);
-	ck_assert_uint_eq(strlen(bytes + FRAME_HEAD) + 1, w.len - FRAME_HEAD);
-	return bytes + FRAME_HEAD;
-}
-
-START_TEST(sync_one)
-{
-	begin();
-	ck_assert_str_eq(sync_text(4, "a", "a", 0), "");
-	ck_assert_str_eq(sync_text(4, NULL, "a", 0), "");
-	ck_assert_str_eq(sync_text(4, "a", NULL, 0), "");
-	ck_assert_str_eq(
-	    sync_text(4, "a", "b", 1), "SET application_name='b';");
-	ck_assert_str_eq(sync_text(4, "a", "", 1), "SET application_name='';");
-	ck_assert_str_eq(
-	    sync_text(4, "a", "it's", 1), "SET application_name='it''s';");
-	ck_assert_str_eq(sync_text(4, "a", "x\\'; DROP", 1),
-	    "SET application_name= E'x\\\\''; DROP';");
-}
-END_TEST
-
-/* A list is one string with elements of its own, already quoted. */
-START_TEST(sync_list)
-{
-	begin();
-	ck_assert_str_eq(sync_text(6, "public", "\"$user\", public", 1),
-	    "SELECT pg_catalog.set_config('search_path',"
-	    "'\"$user\", public',false);");
-}
-END_TEST
-
-START_TEST(sync_too_long)
-{
-	struct params_edit has, want;
-	char value[600], bytes[700];
-	struct wire w;
-
-	begin();
-	memset(value, '\'', sizeof(value) - 1);
-	value[sizeof(value) - 1] = '\0';
-	params_edit_init(&has);
-	params_edit_init(&want);
-	params_edit_set(&has, 4, "a");
-	ck_assert(params_edit_set(&want, 4, value));
-	wire_init(&w, bytes, sizeof(bytes));
-	(void)params_sync(&w, has.text, has.len, want.text, want.len);
-	ck_assert(w.full);
-	ck_assert_uint_eq(w.len, 0);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -254,9 +184,6 @@ main(void)
 		TEST(torn),
 		TEST(fill),
 		TEST(intern),
-		TEST(sync_one),
-		TEST(sync_list),
-		TEST(sync_too_long),
 		NO_MORE_TESTS,
 	};
 

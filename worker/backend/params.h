@@ -18,7 +18,6 @@
 #include <stdint.h>
 
 #include "shm/slot.h"
-#include "worker/proto/frame.h"
 
 enum { PARAMS_MAX = 32 }; /* tracked names */
 
@@ -61,13 +60,5 @@ void params_edit_fill(struct params_edit *e, const char *text, uint32_t len);
 /* The interned set with these bytes, one reference taken; NULL: no memory. */
 struct params *params_intern(const struct params_edit *e);
 void params_drop(struct params *p); /* NULL is allowed */
-
-/*
- * Build the simple Query that brings a server from the set `has` to `want`:
- * a SET for each value that differs.  Returns how many; w->full when it did
- * not fit.
- */
-int params_sync(struct wire *w, const char *has, uint32_t has_len,
-    const char *want, uint32_t want_len);
 
 #endif
