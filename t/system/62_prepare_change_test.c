@@ -189,30 +189,39 @@ START_TEST(dropped_at_once)
 }
 END_TEST
 
-/* A function drops them, and nobody is told. */
+/* A function drops them, and nobody is told.  Neither is the client. */
 START_TEST(dropped_behind_us)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1");
 	struct wire *w = wire_to(p), *other = wire_to(p);
 
-	for (int i = 0; i < 3; i++) {
-		parse(w, text("a%d", i), text("SELECT 'a%d'", i));
-		sync_it(w);
-		wire_expect(w, "1Z");
-	}
-	wire_query(other, "DO $$ BEGIN DEALLOCATE ALL; END $$");
-	wire_expect(other, "CZ");
-	run(w, "a0", NULL);
-	sync_it(w);
-	expect_error(
-	    w, "", "26000", "prepared statement \"a0\" does not exist");
-	wire_expect(w, "Z");
-	/* once is enough for all of them */
-	for (int i = 0; i < 3; i++) {
-		run(w, text("a%d", i), NULL);
-		sync_it(w);
-		expect_value(w, "2", text("a%d", i));
-		wire_expect(w, "Z");
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 3; i++) {
+			close_it(w, text("a%d", i));
+			parse(w, text("a%d", i), text("SELECT 'a%d'", i));
+			sync_it(w);
+			wire_expect(w, "31Z");
+		}
+		wire_query(other, "DO $$ BEGIN DEALLOCATE ALL; END $$");
+		wire_expect(other, "CZ");
+		if (round == 0) {
+			/* what comes in pieces is told */
+			run(w, "a0", NULL);
+			sync_it(w);
+			expect_error(w, "", "26000",
+			    "prepared statement \"a0\" does not exist");
+			wire_expect(w, "Z");
+		} else {
+			/* what we ourselves had to send ahead is gone by then */
+			wire_query(w, "SELECT 1");
+			wire_expect(w, "TDCZ");
+		}
+		/* once is enough for all of them */
+		for (int i = 0; i < 3; i++) {
+			run_at_once(w, text("a%d", i));
+			expect_value(w, "2T", text("a%d", i));
+			wire_expect(w, "Z");
+		}
 	}
 	wire_free(w);
 	wire_free(other);
@@ -220,8 +229,9 @@ START_TEST(dropped_behind_us)
 }
 END_TEST
 
-/* One error, whatever the number of backends and clients; then all is well. */
-START_TEST(plan_does_not_fit)
+/* Run again unnoticed; told, once, where a transaction is open. */
+static void
+change_plan(bool in_transaction)
 {
 	struct two t = two_new("");
 	struct wire *ddl = t.other[0], *w = t.w;
@@ -244,27 +254,52 @@ START_TEST(plan_does_not_fit)
 	let_go(&t);
 	wire_query(ddl, "ALTER TABLE prep_ddl ALTER a TYPE text USING 'x'");
 	wire_expect(ddl, "CZ");
-	/* in a transaction it is told */
-	wire_query(w, "BEGIN");
-	wire_expect(w, "CZ");
-	run(w, "a", NULL);
-	sync_it(w);
-	expect_error(w, "", "0A000", NULL);
-	wire_expect(w, "Z");
-	wire_query(w, "ROLLBACK");
-	wire_expect(w, "CZ");
+	if (in_transaction) {
+		wire_query(w, "BEGIN");
+		wire_expect(w, "CZ");
+		run_at_once(w, "a");
+		expect_error(w, "", "0A000", NULL);
+		wire_expect(w, "Z");
+		wire_query(w, "ROLLBACK");
+		wire_expect(w, "CZ");
+	}
 	for (int i = 0; i < 2; i++) {
-		run(w, "a", NULL);
-		sync_it(w);
-		expect_value(w, "2", "x");
+		run_at_once(w, "a");
+		expect_value(w, "2T", "x");
 		wire_expect(w, "Z");
 		if (i == 0)
 			hold(&t);
 	}
 	let_go(&t);
+	/* what is sent behind it waits for it, and comes in order */
+	wire_query(ddl, "ALTER TABLE prep_ddl ALTER a TYPE int USING 7");
+	wire_expect(ddl, "CZ");
+	run_at_once(w, "a");
+	nap();
+	wire_query(w, "SELECT 'behind'");
+	parse(w, "", "SELECT 'and more'");
+	run(w, "", NULL);
+	sync_it(w);
+	expect_value(w, "2T", "7");
+	wire_expect(w, "Z");
+	expect_value(w, "T", "behind");
+	wire_expect(w, "Z");
+	expect_value(w, "12", "and more");
+	wire_expect(w, "Z");
 	wire_query(ddl, "DROP TABLE prep_ddl");
 	wire_expect(ddl, "CZ");
 	two_free(&t);
+}
+
+START_TEST(plan_does_not_fit)
+{
+	change_plan(false);
+}
+END_TEST
+
+START_TEST(plan_in_transaction)
+{
+	change_plan(true);
 }
 END_TEST
 
@@ -406,6 +441,7 @@ main(void)
 	tcase_add_test(tc, dropped_at_once);
 	tcase_add_test(tc, dropped_behind_us);
 	tcase_add_test(tc, plan_does_not_fit);
+	tcase_add_test(tc, plan_in_transaction);
 	tcase_add_test(tc, around_copy);
 	tcase_add_test(tc, switched_off_and_on);
 	tcase_add_test(tc, session_mode);

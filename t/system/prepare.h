@@ -45,6 +45,20 @@ run(struct wire *w, const char *name, const char *param)
 	wire_put(w, 'E', "si", "", 0);
 }
 
+/* The same and Sync, in one write, as drivers do. */
+static inline void
+run_at_once(struct wire *w, const char *name)
+{
+	char m[512];
+	size_t n = 0;
+
+	n += wire_make(m, sizeof(m), 'B', "sshhh", "", name, 0, 0, 0);
+	n += wire_make(m + n, sizeof(m) - n, 'D', "bs", 'P', "");
+	n += wire_make(m + n, sizeof(m) - n, 'E', "si", "", 0);
+	n += wire_make(m + n, sizeof(m) - n, 'S', "");
+	wire_send(w, m, n);
+}
+
 static inline void
 sync_it(struct wire *w)
 {

@@ -61,6 +61,14 @@ enum books {
 	BOOKS_GONE, /* all of them are dropped; tells of no change asked for */
 };
 
+#define LESSEE_SILENT SIZE_MAX
+
+struct lessee_error {
+	const uint8_t *msg; /* header and all */
+	size_t len;         /* of it, or of its first bytes */
+	bool is_first;      /* nothing stands before it in this turn */
+};
+
 /* Who uses a backend; embedded in the client. */
 struct lessee {
 	/* The server has sent something: read it. */
@@ -72,9 +80,9 @@ struct lessee {
 	/* Prepared statements: what has become of what was sent to change
 	   them.  Called from within scan_run(): do not close anything here. */
 	void (*on_books)(struct lessee *, struct backend *, enum books);
-	/* An error for it, whole or its first bytes: what it is to be told
-	   instead, written to `out`; 0: that.  As on_books; may be NULL. */
-	size_t (*on_error)(struct lessee *, const uint8_t *msg, size_t len,
+	/* An error for it: what it is to be told instead, written to `out`; 0:
+	   that; LESSEE_SILENT: nothing.  As on_books; may be NULL. */
+	size_t (*on_error)(struct lessee *, const struct lessee_error *,
 	    uint8_t *out, size_t room);
 };
 

@@ -207,21 +207,25 @@ note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
 	}
 }
 
-/* An error of `len` bytes: in the words that its reader knows. */
+/*
+ * An error of `len` bytes: in the words that its reader knows.  Returns how
+ * many these are; 0: its reader shall not know.
+ */
 static size_t
 reword(struct backend *b, struct edit *e, size_t len)
 {
 	uint8_t out[ERROR_HEAD + ERROR_GROWS];
 	size_t n, room = GROW_MAX - e->grown, kept = (size_t)(e->at - e->from);
+	struct lessee_error error = { e->at, len, kept == 0 };
 	uint8_t *end = e->at + len;
 
 	if (room > ERROR_GROWS)
 		room = ERROR_GROWS;
 	if (b->user == NULL || b->user->on_error == NULL)
 		return len;
-	n = b->user->on_error(b->user, e->at, len, out, len + room);
-	if (n == 0)
-		return len;
+	n = b->user->on_error(b->user, &error, out, len + room);
+	if (n == 0 || n == LESSEE_SILENT)
+		return n == 0 ? len : 0;
 	if (n > len)
 		e->grown += n - len;
 	if (kept > 0)
@@ -251,7 +255,7 @@ begin(struct backend *b, const struct frame *f, struct edit *e, size_t have,
 	if (t->books_lost != 0)
 		tell_books(b, BOOKS_LOST, t->books_lost);
 	b->remain = (uint32_t)(f->body - have);
-	b->is_cut = t->is_own || (f->type == 'A' && b->is_muted);
+	b->is_cut = t->is_own || passed == 0 || (f->type == 'A' && b->is_muted);
 	if (b->is_cut)
 		cut(e, FRAME_HEAD + have);
 	else

@@ -125,6 +125,10 @@ prepare_end(struct client *c)
 		stmt_drop(e.stmt);
 	}
 	changes_fini(&p->changes);
+	if (p->kept != NULL)
+		prepare_drop_kept(p);
+	p->keep_for = NULL;
+	p->is_rerunning = false;
 	p->evicting = 0;
 	p->set = NULL;
 }
@@ -149,7 +153,7 @@ prepare_wake(struct client *c)
 {
 	struct prepare *p = c->prepare;
 
-	if (!p->is_waiting)
+	if (!p->is_waiting || p->is_rerunning)
 		return false;
 	p->is_waiting = false;
 	c->is_asking = false;
@@ -231,35 +235,47 @@ doubt(struct client *c, const struct error *e)
 		p->set->broken = 1;
 }
 
+/* A backend's name in the text of an error: the client's instead. */
+static size_t
+rename_in(struct prepare *p, const struct lessee_error *e, const char *at,
+    const uint8_t hash[STMTS_NAME], uint8_t *out, size_t room)
+{
+	const struct name *n = name_of(p, hash);
+	size_t head = (size_t)((const uint8_t *)at - e->msg);
+	size_t rest = e->len - head - (STMT_NAME - 1);
+
+	if (n == NULL || head + n->len + rest > room)
+		return 0;
+	memcpy(out, e->msg, head);
+	memcpy(out + head, n->text, n->len);
+	memcpy(out + head + n->len, at + STMT_NAME - 1, rest);
+	frame_put32(
+	    out + 1, frame_get32(e->msg + 1) + n->len - (STMT_NAME - 1));
+	return head + n->len + rest;
+}
+
 size_t
-prepare_on_error(
-    struct client *c, const uint8_t *msg, size_t len, uint8_t *out, size_t room)
+prepare_on_error(struct client *c, const struct lessee_error *error,
+    uint8_t *out, size_t room)
 {
 	struct prepare *p = c->prepare;
 	uint8_t hash[STMTS_NAME];
 	const char *at;
-	const struct name *n;
 	struct error e;
-	size_t head, rest;
+	bool is_stale;
 
 	if (p == NULL || p->set == NULL)
 		return 0;
-	read_error(msg + FRAME_HEAD, len - FRAME_HEAD, &e);
-	if (strcmp(e.sqlstate, "0A000") == 0 &&
-	    strcmp(e.routine, "RevalidateCachedQuery") == 0)
+	read_error(error->msg + FRAME_HEAD, error->len - FRAME_HEAD, &e);
+	is_stale = strcmp(e.sqlstate, "0A000") == 0 &&
+	    strcmp(e.routine, "RevalidateCachedQuery") == 0;
+	if (is_stale)
 		atomic_fetch_add(&c->lend->row->plans, 1);
 	at = find_name(e.text, hash);
-	if (at == NULL)
-		return 0;
-	doubt(c, &e);
-	n = name_of(p, hash);
-	head = (size_t)((const uint8_t *)at - msg);
-	rest = len - head - (STMT_NAME - 1);
-	if (n == NULL || head + n->len + rest > room)
-		return 0;
-	memcpy(out, msg, head);
-	memcpy(out + head, n->text, n->len);
-	memcpy(out + head + n->len, at + STMT_NAME - 1, rest);
-	frame_put32(out + 1, frame_get32(msg + 1) + n->len - (STMT_NAME - 1));
-	return head + n->len + rest;
+	if (at != NULL)
+		doubt(c, &e);
+	if ((is_stale || (at != NULL && strcmp(e.sqlstate, "26000") == 0)) &&
+	    prepare_may_rerun(c, error->is_first))
+		return LESSEE_SILENT;
+	return at == NULL ? 0 : rename_in(p, error, at, hash, out, room);
 }

@@ -404,6 +404,7 @@ client_fini(void)
 		tls_close(c->tls);
 		let_go(c, true);
 	}
+	prepare_fini();
 	stmt_fini();
 	free(by_row);
 	by_row = NULL;

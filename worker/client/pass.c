@@ -57,6 +57,8 @@ show(struct client *c, struct look_at *m)
 
 	if (c->lend->set.pool_mode == POOL_SESSION)
 		return LOOK_PASS;
+	if (c->prepare != NULL && prepare_is_rerunning(c))
+		return LOOK_WAIT;
 	/* before the prepared statements: it may send something ahead */
 	if (m->f.type == 'Q' || m->f.type == 'P')
 		seen = session_look(c, m);

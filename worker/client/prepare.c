@@ -110,6 +110,15 @@ look_unsure(struct client *c)
 	return LOOK_PASS;
 }
 
+/* More is sent, so it is not alone. */
+static void
+forget_batch(struct prepare *p)
+{
+	p->keep_for = NULL;
+	if (p->kept != NULL)
+		prepare_drop_kept(p);
+}
+
 static void
 begin_batch(struct prepare *p, const struct track *t)
 {
@@ -120,8 +129,8 @@ begin_batch(struct prepare *p, const struct track *t)
 		p->used_from = p->set->batch;
 }
 
-static void
-look_at_pool(struct client *c)
+void
+prepare_look_at_pool(struct client *c)
 {
 	struct prepare *p = c->prepare;
 
@@ -186,6 +195,17 @@ rename_it(
 	return prepare_took(m, at + len + 1);
 }
 
+/* Does it begin what the server knows nothing of, outside a transaction? */
+static bool
+is_alone(const struct client *c, const struct look_at *m)
+{
+	const struct track *t = &c->backend->track;
+
+	return m->f.type == 'B' && t->queue.len == 0 &&
+	    track_tx_status(t) == 'I' && upstream_is_empty() &&
+	    c->prepare->names.last != NULL;
+}
+
 /* A Bind or Describe, whose statement is named at `at`. */
 static enum look
 look_use(struct client *c, struct look_at *m, size_t at)
@@ -206,6 +226,8 @@ look_use(struct client *c, struct look_at *m, size_t at)
 		return prepare_not_done(c, m, r);
 	if (to == (const char *)m->body + at)
 		return LOOK_PASS;
+	if (is_alone(c, m))
+		c->prepare->keep_for = c->prepare->names.last->will;
 	return rename_it(c, m, at, (size_t)len, to);
 }
 
@@ -291,9 +313,10 @@ prepare_look(struct client *c, struct look_at *m)
 			return prepare_refuse(m, "53200", "out of memory");
 		prepare_begin(c);
 	}
+	forget_batch(c->prepare);
 	if (!track_is_sure(t))
 		return look_unsure(c);
-	look_at_pool(c);
+	prepare_look_at_pool(c);
 	if (stmts_is_broken(c->prepare->set))
 		return prepare_refuse_failed(c, m);
 	if (c->prepare->is_behind_query) {
@@ -342,11 +365,26 @@ prepare_turn(struct client *c, const struct look_at *m)
 	struct prepare *p = c->prepare;
 
 	p->is_new_batch = true;
+	if (m->f.type != 'S')
+		forget_batch(p);
 	if (m->f.type != 'Q')
 		return;
 	/* a simple query destroys the statement without a name */
 	prepare_forget_text(p);
 	p->is_behind_query |= may_drop_all(m);
+}
+
+bool
+prepare_is_rerunning(const struct client *c)
+{
+	return c->prepare->is_rerunning;
+}
+
+void
+prepare_answered(struct client *c)
+{
+	if (c->prepare->kept != NULL)
+		prepare_drop_kept(c->prepare);
 }
 
 void

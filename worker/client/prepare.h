@@ -27,7 +27,8 @@
  *
  * When the server says that a plan does not fit any more ("cached plan must
  * not change result type"), every backend of the pool gets its statements
- * anew before their next use; when it misses a statement, this one does.
+ * anew before their next use; when it misses a statement, this one does.  The
+ * batch that has met this is run again where that is safe (rerun.c).
  *
  * Data: this process's own, and the set in the slot of the client's backend.
  * Never blocks; allocates when a client first prepares something.
@@ -60,14 +61,25 @@ void prepare_free(struct client *c);
 
 /* See struct lessee. */
 void prepare_on_books(struct client *c, enum books what);
-size_t prepare_on_error(struct client *c, const uint8_t *msg, size_t len,
-    uint8_t *out, size_t room);
+size_t prepare_on_error(
+    struct client *c, const struct lessee_error *e, uint8_t *out, size_t room);
 
 /*
  * Something has been answered: what waits is shown again.  False: nothing
  * does; else look at the client's state.
  */
 bool prepare_wake(struct client *c);
+
+/* These bytes are about to be sent: the client's batch, maybe all of it. */
+void prepare_keep(struct client *c, const uint8_t *bytes, size_t len);
+/* It has failed for a reason of ours, and been answered: send it again. */
+bool prepare_is_rerunning(const struct client *c);
+void prepare_rerun(struct client *c);
+/* The client is about to be sent something. */
+void prepare_answered(struct client *c);
+
+/* At the process's end. */
+void prepare_fini(void);
 
 /* The backend's statement without a name was used by us. */
 void prepare_lose_unnamed(struct client *c);

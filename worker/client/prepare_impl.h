@@ -4,6 +4,7 @@
  *   prepare.c  what a client's message becomes
  *   parse.c    the same of a Parse
  *   supply.c   what its backend must be sent first
+ *   rerun.c    a batch that is sent once more
  *   answer.c   what the server's answers make of it
  */
 #ifndef WORKER_CLIENT_PREPARE_IMPL_H
@@ -36,6 +37,10 @@ struct prepare {
 	uint16_t unnamed_round; /* goes up when the server's is made ours */
 	bool is_unnamed_ours;   /* the server's is what the client knows of */
 
+	struct stmt *keep_for; /* of a batch that may be kept; else NULL */
+	struct kept *kept;     /* it is (rerun.c) */
+
+	bool is_rerunning;    /* its error was kept from the client */
 	bool is_well;         /* this batch has no failed transaction */
 	bool is_new_batch;    /* the next message begins one */
 	bool is_behind_query; /* a Query may drop all statements */
@@ -67,10 +72,21 @@ enum look prepare_torn(const struct look_at *m);
 /* `e` (or NULL) has changed in a batch whose outcome is not known. */
 bool prepare_is_uncertain(const struct prepare *p, const struct name *e);
 
+void prepare_look_at_pool(struct client *c);
+
 /* --- parse.c --- */
 
 enum look prepare_look_parse(struct client *c, struct look_at *m);
 void prepare_forget_text(struct prepare *p);
+
+/* --- rerun.c --- */
+
+/* The batch has been answered, or is not alone any more. */
+void prepare_drop_kept(struct prepare *p);
+
+/* It has failed with its first answer (`is_first`), through no fault of the
+ * client's.  True: the client shall not know. */
+bool prepare_may_rerun(struct client *c, bool is_first);
 
 /* --- supply.c --- */
 

@@ -27,7 +27,10 @@
 #include "worker/io/outer.h"
 #include "worker/self.h"
 
-enum { ROUNDS = 8 }; /* reads in a row while the server fills the buffer */
+enum {
+	ROUNDS = 8,    /* reads in a row while the server fills the buffer */
+	READY_LEN = 6, /* of a ReadyForQuery */
+};
 
 static struct client *
 of_lessee(struct lessee *l)
@@ -150,9 +153,36 @@ refuse_own(struct client *c, const struct scan *sc)
 	client_close(c, &e);
 }
 
+/*
+ * The client's batch is to be run again: of the answer to its first run it
+ * gets all but the ReadyForQuery, which is the last when it has come.
+ */
+static void
+down_again(struct client *c, const struct scan *sc)
+{
+	size_t ready = sc->readies > 0 ? READY_LEN : 0;
+
+	if (sc->has_params)
+		want_follow(c);
+	if (client_send(c, sc->from, sc->pass - ready) == -1)
+		return;
+	if (ready > 0)
+		prepare_rerun(c);
+	client_rewatch(c);
+}
+
 static void
 down(struct client *c, const struct scan *sc)
 {
+	if (c->prepare != NULL) {
+		if (prepare_is_rerunning(c) &&
+		    !track_is_dying(&c->backend->track)) {
+			down_again(c, sc);
+			return;
+		}
+		if (sc->pass > 0)
+			prepare_answered(c);
+	}
 	if (sc->readies > 0)
 		count_answers(c, sc);
 	if (sc->has_params)
@@ -235,9 +265,9 @@ on_books(struct lessee *l, struct backend *b, enum books what)
 
 static size_t
 on_error(
-    struct lessee *l, const uint8_t *msg, size_t len, uint8_t *out, size_t room)
+    struct lessee *l, const struct lessee_error *e, uint8_t *out, size_t room)
 {
-	return prepare_on_error(of_lessee(l), msg, len, out, room);
+	return prepare_on_error(of_lessee(l), e, out, room);
 }
 
 static void

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "worker/client/client.h"
+#include "worker/client/prepare.h"
 
 enum { STAGE = 64 * 1024 };
 
@@ -70,11 +71,19 @@ upstream_put(struct client *c, const void *p, size_t len)
 	put(c, p, len);
 }
 
+bool
+upstream_is_empty(void)
+{
+	return staged == 0 && nraw == 0;
+}
+
 int
 upstream_flush(struct client *c)
 {
 	if (staged > 0) {
 		put_raw(c);
+		if (c->prepare != NULL)
+			prepare_keep(c, stage, staged);
 		send_stage(c);
 	}
 	send_now(c, raw, nraw);

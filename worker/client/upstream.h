@@ -12,6 +12,7 @@
 #ifndef WORKER_CLIENT_UPSTREAM_H
 #define WORKER_CLIENT_UPSTREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct client;
@@ -21,6 +22,9 @@ void upstream_pass(struct client *c, const void *p, size_t len);
 
 /* Bytes of our own, or a message of the client's written anew: copied. */
 void upstream_put(struct client *c, const void *p, size_t len);
+
+/* Nothing has been put into it since the last flush. */
+bool upstream_is_empty(void);
 
 /*
  * Send it.  -1: something could not be sent since the last flush; the backend
