@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "t/lib/certs.h"
 #include "t/system/replication.h"
 
 #define CANCEL_REQUEST 80877102
@@ -23,19 +24,23 @@ out_file(const char *name)
 }
 
 /* One of PostgreSQL's tools, as the user that may write to p->dir. */
+static const char *tool_env[] = { "HOME=/nonexistent", NULL };
 #define TOOL(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 static pid_t
 begin(const char *const *argv)
 {
-	return spawn(&(struct spawn){ .out = out_file("tool.log") }, argv);
+	return spawn(
+	    &(struct spawn){ .out = out_file("tool.log"), .env = tool_env },
+	    argv);
 }
 
 static void
 run(const char *const *argv)
 {
-	int rc =
-	    spawn_run(&(struct spawn){ .out = out_file("tool.log") }, argv);
+	int rc = spawn_run(
+	    &(struct spawn){ .out = out_file("tool.log"), .env = tool_env },
+	    argv);
 
 	ck_assert_msg(
 	    rc == 0, "%s: %d: %s", argv[0], rc, slurp(out_file("tool.log")));
@@ -111,19 +116,44 @@ START_TEST(receivewal)
 }
 END_TEST
 
+/* TLS for the server's side: this PostgreSQL has it from now on. */
+static void
+switch_on_tls(void)
+{
+	pg_ask(pg, "ALTER SYSTEM SET ssl_cert_file = '%s'", cert("server.crt"));
+	pg_ask(pg, "ALTER SYSTEM SET ssl_key_file = '%s'", cert("server.key"));
+	pg_ask(pg, "ALTER SYSTEM SET ssl = on");
+	pg_ask(pg, "SELECT pg_reload_conf()");
+	UNTIL(5000, !strcmp(pg_ask(pg, "SHOW ssl"), "on"));
+}
+
+/* Plain, and with TLS on both sides. */
 START_TEST(basebackup)
 {
 	const char *dir;
 	struct pg copy;
 
-	start("default_pool_size = 3");
+	start(_i ? text("default_pool_size = 3\n"
+			"client_tls_sslmode = require\n"
+			"client_tls_cert_file = %s\n"
+			"client_tls_key_file = %s\n"
+			"server_tls_sslmode = require",
+		       cert("server.crt"), cert("server.key"))
+		 : "default_pool_size = 3");
+	if (_i)
+		switch_on_tls();
 	pg_ask(pg,
 	    "CREATE TABLE big AS SELECT repeat(md5(i::text), 30) AS v "
 	    "FROM generate_series(1, 50000) i");
-	dir = text("%s/copy", spawn_subdir("backup"));
+	dir = text("%s/copy", spawn_subdir(text("backup%d", _i)));
 	run(TOOL(pg_bin("pg_basebackup"), "-d", tool_at("app"), "-D", dir, "-c",
 	    "fast", "-X", "stream"));
 	run(TOOL(pg_bin("pg_verifybackup"), dir));
+	if (_i) {
+		/* its files are those of the one that has TLS */
+		stop();
+		return;
+	}
 	/* and it is a server that knows what the first one knew */
 	memset(&copy, 0, sizeof(copy));
 	snprintf(copy.dir, sizeof(copy.dir), "%s", dir);
@@ -441,7 +471,7 @@ main(void)
 
 	tcase_add_test(tc, recvlogical);
 	tcase_add_test(tc, receivewal);
-	tcase_add_test(tc, basebackup);
+	tcase_add_loop_test(tc, basebackup, 0, 2);
 	tcase_add_test(tc, basebackup_unread);
 	tcase_add_test(tc, basebackup_abandoned);
 	tcase_add_test(tc, subscription);

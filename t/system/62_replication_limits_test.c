@@ -225,7 +225,7 @@ keep_busy(PGconn *busy[2])
  */
 START_TEST(from_another_worker)
 {
-	PGconn *console, *busy[2], *idle[30];
+	PGconn *console, *busy[2] = { NULL, NULL }, *idle[30];
 	int busy_at, at, nidle = 0;
 	struct wire *w;
 	long before[3];
@@ -358,6 +358,29 @@ START_TEST(show)
 }
 END_TEST
 
+/* Who replicates is never done: a stop that waits for servers ends it. */
+START_TEST(stop_that_waits)
+{
+	struct wire *w;
+
+	start("default_pool_size = 3");
+	w = sender("true");
+	wire_query(w,
+	    text("START_REPLICATION %s",
+		pg_ask(pg, "SELECT pg_current_wal_lsn()::text")));
+	wire_expect(w, "W");
+	ck_assert_int_eq(kill(p->pid, SIGINT), 0);
+	while (wire_recv(w, WIRE_MS) == 'd')
+		;
+	ck_assert_int_eq(w->type, 'E');
+	ck_assert_str_eq(wire_field(w, 'C'), "57P01");
+	wire_free(w);
+	pooler_gone(p, 0);
+	UNTIL(5000, pg_num(pg, SENDERS) == 0);
+	pg_free(pg);
+}
+END_TEST
+
 /* --- a worker dies ------------------------------------------------------------------------ */
 
 START_TEST(worker_killed)
@@ -416,6 +439,7 @@ main(void)
 	tcase_add_test(tc, gone_while_opening);
 	tc = suite_case(s, "shown", 60);
 	tcase_add_test(tc, show);
+	tcase_add_test(tc, stop_that_waits);
 	tcase_add_test(tc, worker_killed);
 	return suite_run(s, SUITE_NO_PG);
 }

@@ -57,7 +57,7 @@ publisher(void)
 static inline void
 start(const char *setting)
 {
-	char own[256]; /* text() is used often below */
+	char own[512]; /* text() is used often below */
 
 	snprintf(own, sizeof(own), "%s", setting);
 	pg = publisher();

@@ -390,7 +390,9 @@ client_drain(bool is_all)
 		next = c->next;
 		if (c->state == CLIENT_CONSOLE && !is_all)
 			continue;
-		if (is_all || (c->backend == NULL && buf_len(&c->out) == 0))
+		/* who replicates would never be done */
+		if (is_all || c->state == CLIENT_OWN ||
+		    (c->backend == NULL && buf_len(&c->out) == 0))
 			client_fail(c, "57P01", "server shutting down");
 	}
 }

@@ -162,8 +162,8 @@ struct client *client_at_row(uint32_t row); /* NULL: none of ours */
 /* Memory of the tables (at the end). */
 void client_fini(void);
 
-/* Shutting down: close those that have no backend and all their answers
- * (WAIT_SERVERS), or all. */
+/* Shutting down: close those that have no backend and all their answers, or
+ * that replicate (WAIT_SERVERS), or all. */
 void client_drain(bool all);
 
 /* --- what the other files of this folder do --- */
