@@ -242,7 +242,7 @@ async def sql_prepare(c, n):
 
 
 async def cancel(c, n):
-    if n >= 4:
+    if n >= 2:
         return
     mine = app.token("sleep")
     sleepers = (

@@ -187,7 +187,7 @@ cancel(struct member *m)
 	char said[256];
 	int done;
 
-	if (m->n >= 4)
+	if (m->n >= 2)
 		return NULL;
 	MUST(
 	    m, PQsendQuery(m->c, words("SELECT pg_sleep(30) /* %s */", t.s).s));

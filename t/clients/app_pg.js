@@ -366,7 +366,7 @@ const steps = {
 	},
 
 	async cancel(c, n) {
-		if (n >= 4)
+		if (n >= 2)
 			return;
 		const mine = token('sleep');
 		const done = assert.rejects(c.query(`SELECT pg_sleep(30) /* ${mine} */`),

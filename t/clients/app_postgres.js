@@ -255,7 +255,7 @@ const steps = {
 	},
 
 	async cancel(sql, n) {
-		if (n >= 4)
+		if (n >= 2)
 			return;
 		const mine = token('sleep');
 		const query = sql.unsafe(`SELECT pg_sleep(30) /* ${mine} */`);

@@ -3,6 +3,9 @@
 asked often is prepared, as it is by default."""
 
 import asyncio
+import logging
+import os
+import socket
 import sys
 import threading
 import time
@@ -15,6 +18,9 @@ from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
 pool = None  # ten connections, for all members
+
+# a pipeline that has failed, as it has to, is said to have failed
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def connect(**more):
@@ -303,7 +309,7 @@ def deallocated(_, n):
 
 
 def cancel(c, n):
-    if n >= 4:
+    if n >= 2:
         return
     mine = app.token("sleep")
     sleepers = (
@@ -344,11 +350,21 @@ STEPS += [isolation, temporary, advisory, sql_prepare, deallocated, cancel]
 STEPS += [pooled, after]
 
 
+def hang_up(c):
+    """What waits for this connection without a limit of its own wakes up."""
+    with socket.socket(fileno=os.dup(c.fileno())) as s:
+        s.shutdown(socket.SHUT_RDWR)
+
+
 def outcome(step, c, n):
+    limit = threading.Timer(app.STEP_S, hang_up, [c])
+    limit.start()
     try:
         step(c, n)
     except Exception as e:
         return e
+    finally:
+        limit.cancel()
     return None
 
 

@@ -273,7 +273,7 @@ STEPS = {
   end,
 
   cancel: lambda do |c, n|
-    next if n >= 4
+    next if n >= 2
 
     mine = token('sleep')
     c.send_query("SELECT pg_sleep(30) /* #{mine} */")

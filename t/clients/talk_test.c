@@ -1,5 +1,5 @@
 /*
- * talk_test.c - other people's drivers log in and talk: `make clients`.
+ * talk_test.c - other people's drivers log in and talk: `make check-clients`.
  *
  * A row is a driver, an auth_type, TLS or none, and a pool mode.  For each, a
  * pooler stands in front of the program's PostgreSQL, with TLS on both of its
@@ -194,7 +194,7 @@ talk_to(const struct pooler *p, const struct row *r, const char *out)
 	pid_t pid;
 	int status;
 
-	ck_assert_msg(client != NULL, "CLIENT_SH is not set: make clients");
+	ck_assert_msg(client != NULL, "CLIENT_SH is not set: make check-clients");
 	pid =
 	    spawn(&(struct spawn){ .out = out, .env = env, .same_user = true },
 		(const char *const[]){
