@@ -3,6 +3,8 @@
  * mode: whatever a client does, it sees what PostgreSQL itself would answer,
  * whichever backend it has.
  */
+#include <signal.h>
+
 #include "t/system/prepare.h"
 
 /* --- names and backends --------------------------------------------------------- */
@@ -289,6 +291,85 @@ START_TEST(without_a_name)
 }
 END_TEST
 
+/* --- many ----------------------------------------------------------------- */
+
+enum { CROWD = 40, ROUNDS = 60 };
+
+/* Four workers, three backends, room for little: everybody gets his own. */
+START_TEST(a_crowd)
+{
+	struct pooler *p = pooler_with("workers = 4\ndefault_pool_size = 3\n"
+				       "max_prepared_statements = 10");
+	struct wire *w[CROWD];
+
+	for (int i = 0; i < CROWD; i++) {
+		w[i] = wire_to(p);
+		parse(w[i], "mine", text("SELECT 'mine %d'", i));
+		parse(w[i], "shared", "SELECT 'all ' || $1::text");
+		sync_it(w[i]);
+	}
+	for (int i = 0; i < CROWD; i++)
+		wire_expect(w[i], "11Z");
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < CROWD; i++) {
+			if ((i + round) % 5 == 0)
+				parse(w[i], "", text("SELECT 'one %d'", i));
+			run(w[i], (i + round) % 5 == 0 ? "" : "mine", NULL);
+			run(w[i], "shared", text("%d", i));
+			sync_it(w[i]);
+		}
+		for (int i = 0; i < CROWD; i++) {
+			if ((i + round) % 5 == 0)
+				expect_value(w[i], "12", text("one %d", i));
+			else
+				expect_value(w[i], "2", text("mine %d", i));
+			expect_value(w[i], "2", text("all %d", i));
+			wire_expect(w[i], "Z");
+		}
+	}
+	for (int i = 0; i < CROWD; i++)
+		wire_free(w[i]);
+	pooler_stop(p);
+}
+END_TEST
+
+/* A worker dies with what it has sent: its backends do not come back. */
+START_TEST(a_worker_dies)
+{
+	struct pooler *p = pooler_with("workers = 2\ndefault_pool_size = 2");
+	PGconn *console = pooler_console(p, "admin");
+	struct pooler_worker dead[4];
+	int n = pooler_look(console, dead, 4);
+
+	for (int round = 0; round < 4; round++) {
+		struct wire *w[6];
+
+		for (int i = 0; i < 6; i++) {
+			w[i] = wire_to(p);
+			parse(w[i], "a", text("SELECT 'r%d'", i % 3));
+			wire_put(w[i], 'H', "");
+		}
+		n = pooler_look(console, dead, 4);
+		kill(dead[round % n].pid, SIGKILL);
+		for (int i = 0; i < 6; i++)
+			wire_free(w[i]);
+		PQfinish(console);
+		console = pooler_console(p, "admin");
+		for (int i = 0; i < 6; i++) {
+			w[i] = wire_to(p);
+			parse(w[i], "b", text("SELECT 'r%d'", i % 3));
+			run(w[i], "b", NULL);
+			sync_it(w[i]);
+			expect_value(w[i], "12", text("r%d", i % 3));
+			wire_expect(w[i], "Z");
+			wire_free(w[i]);
+		}
+	}
+	PQfinish(console);
+	pooler_stop(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -302,5 +383,7 @@ main(void)
 	tcase_add_test(tc, long_names);
 	tcase_add_test(tc, failed_parse);
 	tcase_add_test(tc, without_a_name);
+	tcase_add_test(tc, a_crowd);
+	tcase_add_test(tc, a_worker_dies);
 	return suite_run(s, SUITE_PG);
 }

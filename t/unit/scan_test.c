@@ -564,6 +564,91 @@ START_TEST(noise)
 }
 END_TEST
 
+/* --- errors in other words ------------------------------------------------- */
+
+static size_t longer; /* by so much; or LESSEE_SILENT */
+static int firsts;
+
+static size_t
+on_error(
+    struct lessee *l, const struct lessee_error *e, uint8_t *out, size_t room)
+{
+	(void)l;
+	firsts += e->is_first;
+	if (longer == LESSEE_SILENT)
+		return LESSEE_SILENT;
+	if (e->len + longer > room)
+		return 0;
+	memcpy(out, e->msg, e->len);
+	memset(out + e->len - 1, 'x', longer);
+	out[e->len + longer - 1] = '\0';
+	frame_put32(out + 1, (uint32_t)(e->len + longer - 1));
+	return e->len + longer;
+}
+
+#define ERROR "SERROR\0VERROR\0C26000\0Mwrong\0"
+
+static void
+say_errors(int n)
+{
+	for (int i = 0; i < n; i++) {
+		say('1', "", 0);
+		say('E', ERROR, sizeof(ERROR));
+		say('Z', "I", 1);
+	}
+}
+
+static void
+hear(size_t by, size_t step, int n)
+{
+	char asked[400] = "";
+
+	for (int i = 0; i < n; i++)
+		strcat(asked, "PBS");
+	start(asked);
+	user.on_error = on_error;
+	b.user = &user;
+	longer = by;
+	firsts = 0;
+	say_errors(n);
+	for (size_t at = 0; at < nsaid; at += step)
+		ck_assert_int_eq(
+		    feed(said + at, nsaid - at < step ? nsaid - at : step), 0);
+	b.user = NULL;
+	user.on_error = NULL;
+}
+
+START_TEST(reworded)
+{
+	const size_t whole = FRAME_HEAD + sizeof(ERROR);
+
+	for (size_t step = 1; step < 200; step += 13) {
+		hear(9, step, 3);
+		ck_assert_uint_eq(npassed, nsaid + 3 * 9);
+		ck_assert_uint_eq(passed[0], '1');
+		ck_assert_uint_eq(passed[FRAME_HEAD], 'E');
+		ck_assert_uint_eq(
+		    frame_get32(passed + FRAME_HEAD + 1), whole + 9 - 1);
+		ck_assert_uint_eq(passed[FRAME_HEAD + whole + 9], 'Z');
+		hear(0, step, 3);
+		ck_assert_uint_eq(npassed, nsaid);
+		/* not at all */
+		hear(LESSEE_SILENT, step, 3);
+		ck_assert_uint_eq(npassed, nsaid - 3 * whole);
+		ck_assert_uint_eq(passed[FRAME_HEAD], 'Z');
+		ck_assert_uint_eq(sum.readies, 3);
+	}
+	/* is something passed on before it in this turn? */
+	hear(9, FRAME_HEAD, 1);
+	ck_assert_int_eq(firsts, 1);
+	hear(9, ROOM, 1);
+	ck_assert_int_eq(firsts, 0);
+	/* many at once grow only as far as there is room */
+	hear(60, ROOM, 30);
+	ck_assert_uint_eq(npassed, nsaid + 1024 / 60 * 60);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -580,6 +665,7 @@ main(void)
 		TEST(due_many),
 		TEST(own_refused),
 		TEST(tags_seen),
+		TEST(reworded),
 		TEST(noise),
 		NO_MORE_TESTS,
 	};

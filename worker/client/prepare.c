@@ -119,13 +119,16 @@ forget_batch(struct prepare *p)
 		prepare_drop_kept(p);
 }
 
+/* What a lease begins with, our own messages, is no matter of the client's. */
 static void
 begin_batch(struct prepare *p, const struct track *t)
 {
-	p->is_new_batch = false;
+	bool is_alone = p->is_new_lease || t->queue.len == 0;
+
+	p->is_new_batch = p->is_new_lease = false;
 	p->set->batch++;
-	p->is_well = t->queue.len == 0 && track_tx_status(t) != 'E';
-	if (t->queue.len == 0)
+	p->is_well = is_alone && track_tx_status(t) != 'E';
+	if (is_alone)
 		p->used_from = p->set->batch;
 }
 
@@ -312,6 +315,7 @@ prepare_look(struct client *c, struct look_at *m)
 		if (c->prepare == NULL)
 			return prepare_refuse(m, "53200", "out of memory");
 		prepare_begin(c);
+		c->prepare->is_new_lease = t->queue.len == 0;
 	}
 	forget_batch(c->prepare);
 	if (!track_is_sure(t))
@@ -365,6 +369,7 @@ prepare_turn(struct client *c, const struct look_at *m)
 	struct prepare *p = c->prepare;
 
 	p->is_new_batch = true;
+	p->is_new_lease = false;
 	if (m->f.type != 'S')
 		forget_batch(p);
 	if (m->f.type != 'Q')
@@ -395,7 +400,7 @@ prepare_begin(struct client *c)
 	if (p == NULL)
 		return;
 	p->set = NULL;
-	p->is_new_batch = true;
+	p->is_new_batch = p->is_new_lease = true;
 	p->is_behind_query = false;
 	prepare_lose_unnamed(c);
 }

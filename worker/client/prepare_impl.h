@@ -42,6 +42,7 @@ struct prepare {
 
 	bool is_rerunning;    /* its error was kept from the client */
 	bool is_well;         /* this batch has no failed transaction */
+	bool is_new_lease;    /* nothing of the client's has been sent */
 	bool is_new_batch;    /* the next message begins one */
 	bool is_behind_query; /* a Query may drop all statements */
 	bool is_waiting;      /* a message of the client's waits */
