@@ -4,7 +4,9 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <arpa/inet.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "t/lib/fakepg.h"
 #include "t/lib/pooler.h"
@@ -358,6 +360,97 @@ END_TEST
 
 /* --- on the way ---------------------------------------------------------------------- */
 
+/*
+ * Its own SET and BEGIN are there at once, in one piece with the query, and
+ * the query does not wait for their answers: marks how many messages came with
+ * it, and what it was.
+ */
+static void
+one_piece(int fd, struct fake_count *count)
+{
+	static char buf[64 * 1024];
+	ssize_t len;
+
+	fake_startup(fd, count);
+	fake_welcome(fd);
+	len = read(fd, buf, sizeof(buf));
+	for (ssize_t at = 0; at + 5 <= len;) {
+		uint32_t n;
+
+		memcpy(&n, buf + at + 1, sizeof(n));
+		count->mark[0]++;
+		count->mark[1] = buf[at];
+		at += 1 + (ssize_t)ntohl(n);
+		if (at > len)
+			count->mark[1] = 0;
+	}
+	for (int i = 0; i < 3; i++) {
+		fake_put(fd, '1', "");
+		fake_put(fd, '2', "");
+		fake_put(fd, 'C', "s", "X");
+	}
+	fake_row(fd, "mine");
+	fake_hang(fd);
+}
+
+START_TEST(one_round_trip)
+{
+	struct fakepg *fake = fakepg_start(one_piece);
+	struct pooler *p = pooler_new();
+	PGconn *c;
+
+	pooler_db(p, "fake = host=127.0.0.1 port=%d", fake->port);
+	pooler_start(p);
+	c = pooler_conn(p, "dbname=fake application_name=me");
+	ck_assert_str_eq(sql_one(c, "SELECT 'mine'"), "mine");
+	/* BEGIN, SELECT set_config(...), COMMIT: three each; the query */
+	ck_assert_int_eq(fake->count->mark[0], 10);
+	ck_assert_int_eq(fake->count->mark[1], 'Q');
+	PQfinish(c);
+	pooler_stop(p);
+	fakepg_stop(fake);
+}
+END_TEST
+
+/* It is refused, and nothing else is said until a Sync that never comes. */
+static void
+refuses(int fd, struct fake_count *count)
+{
+	char body[4096], type;
+
+	fake_startup(fd, count);
+	fake_welcome(fd);
+	while ((type = fake_recv(fd, body, sizeof(body))) != 'Q')
+		;
+	fake_put(fd, '1', "");
+	fake_put(fd, '2', "");
+	fake_put(fd, 'C', "s", "BEGIN");
+	fake_put(fd, '1', "");
+	fake_put(fd, '2', "");
+	fake_put(
+	    fd, 'E', "bsbsbsb", 'S', "ERROR", 'C', "22023", 'M', "not that", 0);
+	fake_hang(fd);
+}
+
+START_TEST(refused_on_the_way)
+{
+	struct fakepg *fake = fakepg_start(refuses);
+	struct pooler *p = pooler_new();
+	PGconn *c;
+	const char *said;
+
+	pooler_db(p, "fake = host=127.0.0.1 port=%d", fake->port);
+	pooler_start(p);
+	c = pooler_conn(p, "dbname=fake application_name=me");
+	sql_send(c, "SELECT 'mine'");
+	said = sql_get_error(c);
+	ck_assert_msg(strstr(said, "not that") != NULL, "%s", said);
+	PQfinish(c);
+	pooler_stop(p);
+	fakepg_stop(fake);
+}
+END_TEST
+
 /* What cannot be set is told, and the query is not run. */
 START_TEST(refused_setting)
 {
@@ -455,6 +548,8 @@ main(void)
 	tcase_add_test(tc, startup_settings);
 	tcase_add_test(tc, startup_parameters);
 	tcase_add_test(tc, switched_off);
+	tcase_add_test(tc, one_round_trip);
+	tcase_add_test(tc, refused_on_the_way);
 	tcase_add_test(tc, refused_setting);
 	tcase_add_test(tc, crowd);
 	return suite_run(s, SUITE_PG);
