@@ -243,7 +243,9 @@ is_first(const struct client *c)
 static bool
 forget_sequences(struct client *c)
 {
-	const struct fit f = { .is_forgetting = true };
+	const struct fit f = { .has = { "", 0, "", 0 },
+		.want = { "", 0, "", 0 },
+		.is_forgetting = true };
 	struct session *s = c->session;
 
 	if (s->uses_sequences)
