@@ -160,7 +160,8 @@ run_app(const struct app *a, int place, int port, const char *out)
 	pid_t pid;
 	int status;
 
-	ck_assert_msg(client != NULL, "CLIENT_SH is not set: make check-clients");
+	ck_assert_msg(
+	    client != NULL, "CLIENT_SH is not set: make check-clients");
 	pid = spawn(
 	    &(struct spawn){ .out = out, .env = env, .same_user = true },
 	    (const char *const[]){ "sh", client, a->program, a->driver, NULL });

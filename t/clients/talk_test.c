@@ -194,7 +194,8 @@ talk_to(const struct pooler *p, const struct row *r, const char *out)
 	pid_t pid;
 	int status;
 
-	ck_assert_msg(client != NULL, "CLIENT_SH is not set: make check-clients");
+	ck_assert_msg(
+	    client != NULL, "CLIENT_SH is not set: make check-clients");
 	pid =
 	    spawn(&(struct spawn){ .out = out, .env = env, .same_user = true },
 		(const char *const[]){

@@ -303,6 +303,35 @@ START_TEST(plan_in_transaction)
 }
 END_TEST
 
+/* Who does not ask what the rows are like would misread them: is told. */
+START_TEST(plan_undescribed)
+{
+	struct pooler *p = pooler_with("default_pool_size = 1");
+	struct wire *w = wire_to(p);
+	char m[256];
+	size_t n;
+
+	wire_query(w, "CREATE TABLE prep_ddl (a int)");
+	wire_expect(w, "CZ");
+	parse(w, "a", "SELECT a FROM prep_ddl");
+	describe(w, "a");
+	sync_it(w);
+	wire_expect(w, "1tTZ");
+	wire_query(w, "ALTER TABLE prep_ddl ALTER a TYPE text");
+	wire_expect(w, "CZ");
+	n = wire_make(m, sizeof(m), 'B', "sshhh", "", "a", 0, 0, 0);
+	n += wire_make(m + n, sizeof(m) - n, 'E', "si", "", 0);
+	n += wire_make(m + n, sizeof(m) - n, 'S', "");
+	wire_send(w, m, n);
+	expect_error(w, "", "0A000", NULL);
+	wire_expect(w, "Z");
+	wire_query(w, "DROP TABLE prep_ddl");
+	wire_expect(w, "CZ");
+	wire_free(w);
+	pooler_stop(p);
+}
+END_TEST
+
 /* --- COPY -------------------------------------------------------------------------- */
 
 /* Statements named while the server sends, or reads, a COPY. */
@@ -442,6 +471,7 @@ main(void)
 	tcase_add_test(tc, dropped_behind_us);
 	tcase_add_test(tc, plan_does_not_fit);
 	tcase_add_test(tc, plan_in_transaction);
+	tcase_add_test(tc, plan_undescribed);
 	tcase_add_test(tc, around_copy);
 	tcase_add_test(tc, switched_off_and_on);
 	tcase_add_test(tc, session_mode);

@@ -275,7 +275,7 @@ prepare_on_error(struct client *c, const struct lessee_error *error,
 	if (at != NULL)
 		doubt(c, &e);
 	if ((is_stale || (at != NULL && strcmp(e.sqlstate, "26000") == 0)) &&
-	    prepare_may_rerun(c, error->is_first))
+	    prepare_may_rerun(c, error->is_first, is_stale))
 		return LESSEE_SILENT;
 	return at == NULL ? 0 : rename_in(p, error, at, hash, out, room);
 }

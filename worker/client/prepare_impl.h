@@ -86,8 +86,9 @@ void prepare_forget_text(struct prepare *p);
 void prepare_drop_kept(struct prepare *p);
 
 /* It has failed with its first answer (`is_first`), through no fault of the
- * client's.  True: the client shall not know. */
-bool prepare_may_rerun(struct client *c, bool is_first);
+ * client's; `is_stale`: its rows may be of another type now.  True: the client
+ * shall not know. */
+bool prepare_may_rerun(struct client *c, bool is_first, bool is_stale);
 
 /* --- supply.c --- */
 

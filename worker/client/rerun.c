@@ -108,14 +108,32 @@ prepare_keep(struct client *c, const uint8_t *bytes, size_t len)
 	memcpy(p->kept->bytes, bytes, len);
 }
 
+/* Does the client ask in it what the rows are like? */
+static bool
+is_described(const struct kept *k)
+{
+	const uint8_t *at = k->bytes;
+	size_t left = k->len;
+	struct frame f;
+
+	while (left > 0 && frame_parse(at, left, KEEP_MAX, &f) == DONE) {
+		if (f.type == 'D' && f.body > 0 && at[FRAME_HEAD] == 'P')
+			return true;
+		at += FRAME_HEAD + f.body;
+		left -= FRAME_HEAD + f.body;
+	}
+	return false;
+}
+
 bool
-prepare_may_rerun(struct client *c, bool is_first)
+prepare_may_rerun(struct client *c, bool is_first, bool is_stale)
 {
 	struct prepare *p = c->prepare;
 	const struct track *t = &c->backend->track;
 
 	if (p->kept == NULL || !is_first || c->backend->remain > 0 ||
-	    track_owes(t) != 1 || t->queue.len != 1)
+	    track_owes(t) != 1 || t->queue.len != 1 ||
+	    (is_stale && !is_described(p->kept)))
 		return false;
 	p->is_rerunning = true;
 	/* what the client sends now comes after it */
