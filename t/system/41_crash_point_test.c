@@ -139,6 +139,26 @@ clients_elsewhere(struct pooler *p, bool *crashed)
 	return n;
 }
 
+/* They take places of the pool and keep them: only where that is the point;
+ * and those that take another's place come when their pool is full. */
+static void
+replicate(struct pooler *p, const char *point, bool is_full)
+{
+	char buf[256];
+
+	if ((strncmp(point, "dedicate", 8) && strncmp(point, "replicate", 9)) ||
+	    is_full != !strcmp(point, "dedicate.takes"))
+		return;
+	/* in the place of one that is idle, or comes free */
+	for (int i = 0; i < REPLICAS; i++) {
+		if ((replica[i] = wire_try("127.0.0.1", p->port)) == NULL)
+			continue;
+		wire_send(replica[i], buf,
+		    wire_startup(buf, sizeof(buf), 0x30000, "user", "app2",
+			"database", "app", "replication", "database", NULL));
+	}
+}
+
 /* Things that a swarm does not do. */
 static void
 stir(struct pooler *p)
@@ -156,14 +176,6 @@ stir(struct pooler *p)
 		    wire_startup(buf, sizeof(buf), 0x30000, "user", "app",
 			"database", "app", "application_name", "setter", NULL));
 		wire_query(setter[i], "SET work_mem = 100");
-	}
-	/* in the place of one that is idle, or comes free */
-	for (int i = 0; i < REPLICAS; i++) {
-		if ((replica[i] = wire_try("127.0.0.1", p->port)) == NULL)
-			continue;
-		wire_send(replica[i], buf,
-		    wire_startup(buf, sizeof(buf), 0x30000, "user", "app2",
-			"database", "app", "replication", "database", NULL));
 	}
 	kill(p->pid, SIGHUP);
 }
@@ -256,6 +268,7 @@ START_TEST(at_point)
 
 	swarm_gather(steady, 15000);
 	clients_elsewhere(p, &early);
+	replicate(p, point, false);
 	end = now_ms() + 1200;
 	while (now_ms() < end) {
 		swarm_run(steady, 40);
@@ -267,6 +280,7 @@ START_TEST(at_point)
 		if (!stirred && end - now_ms() < 700) {
 			stirred = true;
 			stir(p);
+			replicate(p, point, true);
 		}
 	}
 	for (int i = 0; i < REPLICAS; i++)
