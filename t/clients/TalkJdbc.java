@@ -60,9 +60,6 @@ public final class TalkJdbc {
 		p.setProperty("connectTimeout", "20");
 		if (IS_TLS)
 			p.setProperty("sslrootcert", env("PGSSLROOTCERT"));
-		/* from the fifth use on it names its statements */
-		if (env("TALK_MODE").equals("transaction"))
-			p.setProperty("prepareThreshold", "0");
 		for (int i = 0; i < more.length; i += 2)
 			p.setProperty(more[i], more[i + 1]);
 		return DriverManager.getConnection("jdbc:postgresql://"

@@ -20,9 +20,6 @@ def tls(ca):
 
 
 async def connect(ca=os.environ.get("PGSSLROOTCERT"), **more):
-    # its cache keeps named statements, which live on one server
-    if talk.TRANSACTION:
-        more["statement_cache_size"] = 0
     return await asyncpg.connect(timeout=20, ssl=tls(ca), **more)
 
 
@@ -89,8 +86,6 @@ async def copy(c):
     lines = ["%s-%d" % (mine, i) for i in range(10000)]
     text = "".join(line + "\n" for line in lines)
     sink = io.BytesIO()
-    # its other ways to copy leave a named statement, which is closed between
-    # the next query's Parse and Bind: two transactions
     await c.copy_to_table("kept", source=io.BytesIO(text.encode()))
     await c.copy_from_table("kept", output=sink)
     back = sink.getvalue().decode().splitlines()

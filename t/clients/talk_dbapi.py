@@ -21,10 +21,6 @@ IS_THREE = sys.argv[1] == "psycopg"
 
 
 def connect(**more):
-    # psycopg prepares what is asked five times; in transaction mode the
-    # sixth may come to another server
-    if IS_THREE and talk.TRANSACTION:
-        more["prepare_threshold"] = None
     c = driver.connect(connect_timeout=20, **more)
     c.autocommit = True
     return c

@@ -62,9 +62,7 @@ const talk = {
 			const q = { text: 'SELECT $1::text AS t', values: [want] };
 
 			assert.strictEqual((await c.query(q)).rows[0].t, want);
-			/* a named statement lives on one server */
-			if (env.TALK_MODE === 'session')
-				q.name = 'named';
+			q.name = 'named';
 			assert.strictEqual((await c.query(q)).rows[0].t, want);
 		}
 		assert.strictEqual(

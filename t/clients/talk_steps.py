@@ -5,9 +5,7 @@ import sys
 import time
 
 AUTH = os.environ["TALK_AUTH"]
-MODE = os.environ["TALK_MODE"]
 IS_TLS = os.environ["PGSSLMODE"] != "disable"
-TRANSACTION = MODE == "transaction"
 CROWD = 20
 ROUNDS = 10
 ROWS = 5000  # of 1 kB each: the large result

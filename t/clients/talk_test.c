@@ -148,8 +148,6 @@ start(const struct row *r)
 	/* the crowd of 20 has to share, or has to have room */
 	pooler_set(p, "pool_mode = %s\ndefault_pool_size = %d",
 	    r->is_session ? "session" : "transaction", r->is_session ? 40 : 5);
-	/* pgjdbc sends it, and no pooler can keep it apart for each client */
-	pooler_set(p, "ignore_startup_parameters = extra_float_digits");
 	if (r->is_tls)
 		set_tls(p);
 	else
@@ -188,7 +186,6 @@ talk_to(const struct pooler *p, const struct row *r, const char *out)
 		text("PGSSLROOTCERT=%s", cert("ca.crt")),
 		text("TALK_OTHER_CA=%s", cert("ca2.crt")),
 		text("TALK_AUTH=%s", r->method->auth_type),
-		text("TALK_MODE=%s", r->is_session ? "session" : "transaction"),
 		/* no settings of whoever runs this */
 		text("HOME=%s", p->dir), NULL };
 	pid_t pid;
