@@ -277,6 +277,207 @@ START_TEST(identity)
 }
 END_TEST
 
+/* --- what no text of this moment tells ------------------------------------------ */
+
+static void
+run_prepared(PGconn *c, const char *name)
+{
+	PGresult *r = PQexecPrepared(c, name, 0, NULL, NULL, NULL, 0);
+
+	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK ||
+		PQresultStatus(r) == PGRES_TUPLES_OK,
+	    "%s", PQresultErrorMessage(r));
+	PQclear(r);
+}
+
+/* Prepared long before; also where nobody knows any more what it was. */
+START_TEST(prepared_before)
+{
+	static const char *const texts[] = { "SET work_mem = '7MB'",
+		"SELECT set_config('work_mem', '7MB', false)" };
+
+	for (int i = 0; i < 3; i++) {
+		struct pooler *p =
+		    one_backend(i < 2 ? "" : "max_prepared_statements = 0");
+		PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+
+		PQclear(PQprepare(a, "s", texts[i % 2], 0, NULL));
+		for (int n = 0; n < 2; n++) {
+			ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+			ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "4MB");
+		}
+		run_prepared(a, "s");
+		ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+		ck_assert_msg(strcmp(sql_one(a, "SHOW work_mem"), "7MB") == 0,
+		    "%d", i);
+		sql_do(a, "RESET work_mem");
+		PQfinish(a);
+		PQfinish(b);
+		pooler_stop(p);
+	}
+}
+END_TEST
+
+static void
+parse(struct wire *w, const char *sql)
+{
+	wire_put(w, 'P', "ssh", "", sql, 0);
+}
+
+static void
+execute(struct wire *w)
+{
+	wire_put(w, 'B', "sshhh", "", "", 0, 0, 0);
+	wire_put(w, 'E', "si", "", 0);
+}
+
+/* The statement without a name, parsed in another transaction. */
+START_TEST(parsed_before)
+{
+	struct pooler *p = one_backend("");
+	PGconn *b = pooler_conn(p, "");
+	struct wire *w = wire_open("127.0.0.1", p->port);
+
+	wire_login(w, "app", "app");
+	parse(w, "SELECT set_config('work_mem', '7MB', false)");
+	wire_put(w, 'S', "");
+	wire_expect(w, "1Z");
+	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+	execute(w);
+	wire_put(w, 'S', "");
+	wire_expect(w, "2DCZ");
+	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+	wire_query(w, "SHOW work_mem");
+	wire_expect(w, "TD");
+	ck_assert_str_eq(wire_value(w), "7MB");
+	wire_expect(w, "CZ");
+	wire_free(w);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* Too long to be looked at, and in strings that are read in two ways. */
+START_TEST(hidden_in_text)
+{
+	static char sql[200 * 1024];
+	struct pooler *p = one_backend("");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+	struct wire *w;
+
+	snprintf(
+	    sql, sizeof(sql), "SELECT 1 %100000s; SET work_mem = '7MB'", "");
+	PQclear(PQexec(a, sql));
+	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
+	sql_do(a, "RESET ALL; SET standard_conforming_strings = off");
+	PQclear(PQexec(a, "SELECT '\\''; SET work_mem = '7MB'; SELECT '1'"));
+	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
+	/* the same batch changes how its next text is read */
+	w = wire_open("127.0.0.1", p->port);
+	wire_login(w, "app", "app");
+	parse(w, "SET standard_conforming_strings = off");
+	execute(w);
+	parse(w, "SELECT '\\'' || set_config('work_mem', '7MB', false) || ''");
+	execute(w);
+	wire_put(w, 'S', "");
+	wire_expect(w, "12C12DCZ");
+	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+	wire_free(w);
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* What would end an idle backend, or the next client's query, does not stay. */
+START_TEST(rests)
+{
+	struct pooler *p = one_backend("");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+	int pid = sql_backend(b);
+	int64_t end;
+
+	sql_do(a, "SET statement_timeout = '50ms'");
+	sql_do(a, "SET idle_session_timeout = '300ms'");
+	for (end = now_ms() + 900; now_ms() < end; nap())
+		ck_assert_int_eq(pg_backends(pg, text("pid = %d", pid)), 1);
+	ck_assert_str_eq(sql_one(a, "SHOW statement_timeout"), "50ms");
+	ck_assert_str_eq(sql_one(a, "SHOW idle_session_timeout"), "300ms");
+	sql_fails(a, "57014", "SELECT pg_sleep(1)");
+	ck_assert_str_eq(sql_one(b, "SELECT 'x' FROM pg_sleep(0.1)"), "x");
+	ck_assert_int_eq(sql_backend(a), pid);
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* More than a slot can carry. */
+START_TEST(many_settings)
+{
+	struct pooler *p = one_backend("");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+
+	for (int i = 0; i < 40; i++)
+		sql_do(a, "SET app.number_%d = '%050d'", i, i);
+	for (int n = 0; n < 3; n++) {
+		ck_assert_str_eq(
+		    sql_one(b, "SELECT current_setting('app.number_7', true)"),
+		    "");
+		for (int i = 0; i < 40; i += 13)
+			ck_assert_int_eq(
+			    sql_num(a, "SHOW app.number_%d", i), i);
+		sql_do(b, "SET work_mem = '7MB'; SET DateStyle = German");
+		ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "4MB");
+		ck_assert_str_eq(sql_one(a, "SHOW DateStyle"), "ISO, MDY");
+		ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "7MB");
+		ck_assert_str_eq(sql_one(b, "SHOW DateStyle"), "German, DMY");
+	}
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* Statement mode keeps settings as well. */
+START_TEST(statement_mode)
+{
+	struct pooler *p = one_backend("pool_mode = statement");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+
+	sql_do(a, "SET work_mem = '7MB'");
+	for (int i = 0; i < 2; i++) {
+		ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+		ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
+	}
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* Session mode keeps the backend itself; it is clean for the next. */
+START_TEST(session_mode)
+{
+	struct pooler *p = one_backend("pool_mode = session");
+	PGconn *a = pooler_conn(p, "options='-c work_mem=7MB'"), *b;
+	int pid;
+
+	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
+	sql_do(a, "SET geqo = off; CREATE TEMP TABLE tt (n int)");
+	pid = sql_backend(a);
+	PQfinish(a);
+	b = pooler_conn(p, "");
+	ck_assert_int_eq(sql_backend(b), pid);
+	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
+	ck_assert_str_eq(sql_one(b, "SHOW geqo"), "on");
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
 /* --- how a session begins -------------------------------------------------------- */
 
 START_TEST(startup_settings)
@@ -545,6 +746,13 @@ main(void)
 	tcase_add_test(tc, what_does_not_last);
 	tcase_add_test(tc, over_queries);
 	tcase_add_test(tc, identity);
+	tcase_add_test(tc, prepared_before);
+	tcase_add_test(tc, parsed_before);
+	tcase_add_test(tc, hidden_in_text);
+	tcase_add_test(tc, rests);
+	tcase_add_test(tc, many_settings);
+	tcase_add_test(tc, statement_mode);
+	tcase_add_test(tc, session_mode);
 	tcase_add_test(tc, startup_settings);
 	tcase_add_test(tc, startup_parameters);
 	tcase_add_test(tc, switched_off);

@@ -200,6 +200,10 @@ down(struct client *c, const struct scan *sc)
 		    "transaction blocks not allowed in statement pooling mode");
 		return;
 	}
+	if (sc->tags != 0)
+		session_on_tags(c, sc->tags);
+	if (c->state == CLIENT_GONE)
+		return;
 	relay_settle(c);
 	if (client_send(c, sc->from, sc->pass) == 0 && c->ears != NULL)
 		ear_deliver(c);
