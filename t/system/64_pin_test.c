@@ -141,7 +141,7 @@ START_TEST(leaves)
 
 		sql_do(a,
 		    "CREATE TEMP TABLE tt (n int); SELECT pg_advisory_lock(7); "
-		    "SET work_mem = '7MB'; LISTEN x; PREPARE s AS SELECT 1; "
+		    "SET work_mem = '7MB'; PREPARE s AS SELECT 1; "
 		    "DECLARE cc CURSOR WITH HOLD FOR SELECT 7");
 		if (i == 2)
 			sql_do(a, "BEGIN; SET work_mem = '9MB'");

@@ -44,7 +44,10 @@ static const struct {
 	{ "RESET ALL", "", AUDIT_ALL | AUDIT_RESET | AUDIT_RESET_ALL },
 	{ "DISCARD ALL", "",
 	    AUDIT_ALL | AUDIT_RESET | AUDIT_RESET_ALL | AUDIT_TEMP |
-		AUDIT_LOCK | AUDIT_CURSOR },
+		AUDIT_LOCK | AUDIT_CURSOR | AUDIT_LISTEN },
+	{ "LISTEN x", "", AUDIT_LISTEN },
+	{ "SELECT 1; UNLISTEN *", "", AUDIT_LISTEN },
+	{ "NOTIFY x", "", 0 },
 	{ "DISCARD PLANS", "", 0 },
 	{ "DISCARD TEMP", "", AUDIT_TEMP },
 	{ "SELECT set_config('work_mem', '1', false)", "work_mem ",
@@ -270,6 +273,25 @@ START_TEST(pins)
 }
 END_TEST
 
+START_TEST(channels)
+{
+	begin("LISTEN x", "", 0);
+	row("n", "news", "");
+	row("n", "Other News", "");
+	IS("");
+	ck_assert_uint_eq(r.n_channels, 2);
+	ck_assert_str_eq(r.channels[0], "news");
+	ck_assert_str_eq(r.channels[1], "Other News");
+	for (int i = 0; i < AUDIT_CHANNELS - 2; i++)
+		row("n", "x", "");
+	IS("");
+	ck_assert_uint_eq(r.n_channels, AUDIT_CHANNELS);
+	row("n", "one too many", "");
+	ck_assert_int_eq(audit_read(&r, bytes, answer.len), 0);
+	ck_assert(r.is_too_long);
+}
+END_TEST
+
 START_TEST(bad_answers)
 {
 	static char big[VARS_MAX + 1];
@@ -339,6 +361,7 @@ main(void)
 		TEST(questions),
 		TEST(answers),
 		TEST(pins),
+		TEST(channels),
 		TEST(bad_answers),
 		TEST(resting),
 		NO_MORE_TESTS,

@@ -331,7 +331,8 @@ static struct lessee user = { .on_books = on_books };
 /*
  * What goes to the server, a letter each: the client's as they are, p is its
  * Parse for the books; 1 to 5 are ours: Parse, Close, Parse that changes no
- * books, Bind, Execute; 6 and 7 answers of ours: ParseComplete, CloseComplete.
+ * books, Bind, Execute; 6 and 7 answers of ours: ParseComplete, CloseComplete;
+ * 8 a Sync of ours.
  */
 static void
 ask(const char *s)
@@ -347,6 +348,8 @@ ask(const char *s)
 		else if (*s >= '1' && *s <= '5')
 			ck_assert_int_eq(
 			    track_own(t, (uint8_t) "PCpBE"[*s - '1']), 0);
+		else if (*s == '8')
+			ck_assert_int_eq(track_own(t, 'S'), 0);
 		else if (*s >= '6' && *s <= '7')
 			ck_assert_int_eq(
 			    track_fake(t, *s == '6' ? '1' : '3'), 0);
@@ -397,6 +400,9 @@ static const struct own {
 	/* what is set ahead: nothing of it is seen, notices neither */
 	{ "345345Q", "12DCN12CTDCZI", "TDCZ", "", false },
 	{ "345Q", "12E", "E", "", true },
+	/* and ended, when nothing follows */
+	{ "3453458", "12DC12CZI", "", "", false },
+	{ "3458Q", "12CZICZI", "CZ", "", false },
 	/* with a transaction around */
 	{ "Q6BES", "CZT2CZI", "CZ12CZ", "D", false },
 };

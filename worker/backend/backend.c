@@ -125,6 +125,7 @@ void
 backend_lend(struct backend *b, struct lessee *user)
 {
 	b->user = user;
+	b->is_muted = false;
 	b->state = BACKEND_LENT;
 }
 

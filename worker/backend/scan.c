@@ -190,6 +190,8 @@ note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
 			lose_all(b);
 		break;
 	case 'Z':
+		if (b->track.is_own)
+			break;
 		out->readies++;
 		if (track_tx_status(&b->track) == 'I')
 			out->idles++;

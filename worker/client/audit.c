@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/compat.h"
 #include "worker/backend/params.h"
 #include "worker/proto/field.h"
 #include "worker/proto/sql.h"
@@ -112,7 +113,7 @@ note_discard(struct audit *a, const struct sql_stmt *s)
 {
 	if (s->sub == SQL_ALL)
 		a->bits |= AUDIT_ALL | AUDIT_RESET | AUDIT_RESET_ALL |
-		    AUDIT_TEMP | AUDIT_LOCK | AUDIT_CURSOR;
+		    AUDIT_TEMP | AUDIT_LOCK | AUDIT_CURSOR | AUDIT_LISTEN;
 	else if (s->sub == SQL_TEMP)
 		a->bits |= AUDIT_TEMP;
 }
@@ -149,6 +150,10 @@ note(struct audit *a, const struct sql_walk *w, const struct sql_stmt *s)
 		break;
 	case SQL_CLOSE:
 		a->bits |= AUDIT_CURSOR;
+		break;
+	case SQL_LISTEN:
+	case SQL_UNLISTEN:
+		a->bits |= AUDIT_LISTEN;
 		break;
 	case SQL_LOAD:
 		a->bits |= AUDIT_LOAD;
@@ -208,6 +213,10 @@ static const char temp[] =
 static const char lock[] =
     ";SELECT 'l','','' FROM pg_catalog.pg_locks WHERE locktype" EQ
     "'advisory' AND pid" EQ "pg_catalog.pg_backend_pid() LIMIT 1";
+/* the listener listens for it (ear.h), so this backend need not any more */
+static const char channels[] =
+    ";SELECT 'n',channel,'' FROM pg_catalog.pg_listening_channels()"
+    " channel;UNLISTEN *";
 static const char cursor[] =
     ";SELECT 'c','','' FROM pg_catalog.pg_cursors WHERE is_holdable LIMIT 1";
 
@@ -280,6 +289,8 @@ audit_question(
 		put_text(w, lock);
 	if (a->bits & AUDIT_CURSOR)
 		put_text(w, cursor);
+	if (a->bits & AUDIT_LISTEN)
+		put_text(w, channels);
 	put_text(w, ";COMMIT");
 	wire_byte(w, '\0');
 	wire_end(w);
@@ -292,6 +303,7 @@ audit_begin(struct audit_answer *r, const char *vars, uint32_t vars_len)
 {
 	r->params_set = 0;
 	r->pins = 0;
+	r->n_channels = 0;
 	r->is_too_long = r->has_error = false;
 	r->vars.len = 0;
 	if (r->asked->bits & AUDIT_ALL || vars_len > sizeof(r->vars.text))
@@ -384,6 +396,13 @@ on_row(struct audit_answer *r, const uint8_t *body, size_t len)
 		return 0;
 	case 'c':
 		r->pins |= AUDIT_CURSOR;
+		return 0;
+	case 'n':
+		if (r->n_channels == AUDIT_CHANNELS)
+			r->is_too_long = true;
+		else
+			(void)compat_strlcpy(
+			    r->channels[r->n_channels++], name, SQLLEX_NAME);
 		return 0;
 	}
 	return -1;

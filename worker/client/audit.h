@@ -30,6 +30,7 @@
 #include "worker/client/vars.h"
 #include "worker/proto/frame.h"
 #include "worker/proto/report.h"
+#include "worker/proto/sqllex.h"
 
 enum audit_bit {
 	AUDIT_NAMES = 1 << 0,  /* the settings in `names` */
@@ -43,16 +44,22 @@ enum audit_bit {
 	AUDIT_SEQUENCE = 1 << 8, /* no question: currval() or lastval() */
 	AUDIT_RESET = 1 << 9,    /* of what is in doubt something was reset */
 	AUDIT_RESET_ALL = 1 << 10,
+	AUDIT_LISTEN = 1 << 11, /* channels; they end with the question */
 };
 
 /* What pins a client to its backend; also the bits of audit_answer.pins. */
 #define AUDIT_PINS \
 	(AUDIT_TEMP | AUDIT_LOCK | AUDIT_CURSOR | AUDIT_LOAD | AUDIT_OTHER)
 /* What a statement may do of which nobody knows anything. */
-#define AUDIT_ANYTHING \
-	(AUDIT_ALL | AUDIT_HIDDEN | AUDIT_TEMP | AUDIT_LOCK | AUDIT_CURSOR)
+#define AUDIT_ANYTHING                                                       \
+	(AUDIT_ALL | AUDIT_HIDDEN | AUDIT_TEMP | AUDIT_LOCK | AUDIT_CURSOR | \
+	    AUDIT_LISTEN)
 
-enum { AUDIT_NAMES_MAX = 480, AUDIT_QUERY = 32 * 1024 };
+enum {
+	AUDIT_NAMES_MAX = 480,
+	AUDIT_QUERY = 32 * 1024,
+	AUDIT_CHANNELS = 256 /* that one transaction may LISTEN to */
+};
 
 struct audit {
 	uint16_t bits;      /* enum audit_bit: in doubt since the last answer */
@@ -87,7 +94,9 @@ struct audit_answer {
 	uint32_t params_set;   /* tracked parameters that a SET has changed:
 	                          bit i is params_name(i); with AUDIT_ALL */
 	unsigned pins;         /* of what was asked: what there is */
-	bool is_too_long;      /* the set does not fit */
+	uint32_t n_channels;   /* that the backend has listened to */
+	char channels[AUDIT_CHANNELS][SQLLEX_NAME];
+	bool is_too_long; /* the set does not fit */
 	bool has_error;
 	struct report error; /* valid if has_error */
 	/* given by the caller */

@@ -92,6 +92,7 @@ struct client {
 	bool is_admin;        /* console: may do everything */
 	bool is_unix;
 	bool is_fitted; /* messages of ours went ahead of its own */
+	bool has_sent;  /* something, to the backend that it has now */
 	bool is_dying;  /* its server has said FATAL: say no more */
 	bool is_asking; /* waits for the supervisor (console), or for the
 	                   listener: is not read */

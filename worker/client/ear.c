@@ -15,7 +15,6 @@ struct ears {
 	struct ear *first;
 	struct buf kept;     /* whole NotificationResponses */
 	uint32_t tags;       /* of the answers since the last settlement */
-	bool is_due;         /* LISTEN or UNLISTEN was sent since */
 	bool is_rolled_back; /* something was, since */
 };
 
@@ -76,19 +75,17 @@ mark(struct client *c, const char *channel)
 {
 	if (c->ears == NULL)
 		return;
-	c->ears->is_due = true;
 	for (struct ear *e = c->ears->first; e != NULL; e = e->more)
 		if (channel == NULL || strcmp(e->channel->name, channel) == 0)
 			e->is_leaving = true;
 }
 
-/* DONE: the channel is heard; WAIT: it will be; FAIL: *e. */
+/* DONE: what is said there is kept from now on; WAIT: it will be; FAIL: *e. */
 static enum result
 hear(struct client *c, const char *channel, struct err *e)
 {
 	struct channel *ch = listener_channel(c->lend, channel);
 	struct ear *ear = ch == NULL ? NULL : get(c, ch);
-	bool has_failed;
 
 	if (ear == NULL) {
 		if (ch != NULL)
@@ -97,15 +94,12 @@ hear(struct client *c, const char *channel, struct err *e)
 		    e, "53200", "out of memory", "out of memory for LISTEN");
 		return FAIL;
 	}
-	if (ch->is_heard)
+	if (ear->state == EAR_TUNED)
 		return DONE;
-	has_failed = ch->is_refused;
-	if (has_failed)
+	if (ear->state == EAR_REFUSED)
 		*e = *listener_refusal(ch->listener);
-	else
-		has_failed = listener_begin(ch->listener, e) == -1;
-	if (has_failed) {
-		ch->is_refused = false;
+	if (ear->state == EAR_REFUSED ||
+	    listener_begin(ch->listener, e) == -1) {
 		end(ear);
 		listener_less(ch->listener);
 		return FAIL;
@@ -131,7 +125,6 @@ ear_look(struct client *c, struct look_at *m, const char *sql, size_t len,
 			continue;
 		switch (hear(c, s.name, &e)) {
 		case DONE:
-			c->ears->is_due = true;
 			break;
 		case WAIT:
 			return LOOK_WAIT;
@@ -152,21 +145,24 @@ ear_on_tags(struct client *c, uint32_t tags, bool has_error)
 	c->ears->is_rolled_back |= has_error || tags & SCAN_TAG_ROLLBACK;
 }
 
-bool
-ear_is_due(const struct client *c)
+/* Its LISTEN is committed.  -1: *e. */
+static int
+confirm(struct client *c, const char *channel, struct err *e)
 {
-	return c->ears != NULL && c->ears->is_due;
-}
+	struct ear *ear = ear_at(c, channel);
+	struct channel *ch;
 
-static bool
-confirm(struct client *c, const char *channel)
-{
-	struct ear *e = ear_at(c, channel);
-
-	if (e == NULL)
-		return false;
-	e->is_confirmed = true;
-	return true;
+	if (ear == NULL) {
+		ch = listener_channel(c->lend, channel);
+		ear = ch == NULL ? NULL : get(c, ch);
+		if (ear == NULL)
+			return err_set(e, "53200", "out of memory",
+			    "out of memory for LISTEN");
+		if (listener_begin(ch->listener, e) == -1)
+			return -1;
+	}
+	ear->is_confirmed = true;
+	return 0;
 }
 
 static bool
@@ -216,30 +212,26 @@ settle(struct client *c, const char *const *channels, uint32_t n)
 
 		more = e->more;
 		e->is_leaving = false;
-		if (is_there || (e->is_confirmed && !is_left))
+		if (is_there || e->is_waiting || (e->is_confirmed && !is_left))
 			continue;
 		if (buf_len(&all->kept) > 0)
 			throw_away(&all->kept, e->channel->name);
 		end(e);
 	}
 	all->tags = 0;
-	all->is_due = all->is_rolled_back = false;
+	all->is_rolled_back = false;
 }
 
 int
 ear_settle(
     struct client *c, const char *const *channels, uint32_t n, struct err *e)
 {
-	struct listener *l = c->lend->listener;
-
 	for (uint32_t i = 0; i < n; i++)
-		if (!confirm(c, channels[i]))
-			return err_set(e, "08006",
-			    "LISTEN could not be followed",
-			    "it listens to a channel unforeseen");
+		if (confirm(c, channels[i], e) == -1)
+			return -1;
 	settle(c, channels, n);
-	if (l != NULL)
-		listener_less(l);
+	if (c->lend->listener != NULL)
+		listener_less(c->lend->listener);
 	return 0;
 }
 
@@ -265,6 +257,8 @@ ear_tell(struct ear *e, const uint8_t *frame, size_t len)
 	struct client *c = e->client;
 	struct buf *kept = &c->ears->kept;
 
+	if (e->state != EAR_TUNED)
+		return;
 	if (e->is_confirmed && buf_len(kept) == 0 && is_ready(c)) {
 		(void)client_send(c, frame, len);
 		if (c->state != CLIENT_GONE && buf_len(&c->out) > KEPT_MAX)

@@ -51,12 +51,10 @@ enum look ear_look(struct client *c, struct look_at *m, const char *sql,
 /* The server has answered the client: tags of scan.h, and errors. */
 void ear_on_tags(struct client *c, uint32_t tags, bool has_error);
 
-/* Is there something to settle?  Then its backend has to be asked. */
-bool ear_is_due(const struct client *c);
-
 /*
  * Its transaction has ended, and its backend says that it listens to these `n`
- * channels.  -1: *e: it does not hear one of them, and has to be closed.
+ * channels.  One that no text has told (a LISTEN inside a DO block) is listened
+ * to from now on.  -1: *e: that cannot be, and it has to be closed.
  */
 int ear_settle(
     struct client *c, const char *const *channels, uint32_t n, struct err *e);

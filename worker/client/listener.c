@@ -65,7 +65,8 @@ sweep(struct listener *l)
 	if (l->busy > 0)
 		return; /* it will be done then */
 	while ((ch = *at) != NULL) {
-		if (ch->ears != NULL || ch->is_heard || ch->is_asked) {
+		if (ch->ears != NULL || ch->is_heard ||
+		    ch->asked != CHANNEL_QUIET) {
 			at = &ch->next;
 			continue;
 		}
@@ -76,54 +77,81 @@ sweep(struct listener *l)
 
 /* --- those who wait -------------------------------------------------------- */
 
-/* Their channel is heard, or (with l->err) will not be. */
-static void
-resume(struct channel *ch)
+/* One whose client waits, and need not any more. */
+static struct ear *
+settled(const struct channel *ch)
 {
 	struct ear *e = ch->ears;
 
-	while (e != NULL) {
+	while (e != NULL && (!e->is_waiting || e->state < EAR_TUNED))
+		e = e->next;
+	return e;
+}
+
+static void
+resume(struct channel *ch)
+{
+	struct ear *e;
+
+	/* from the first again: it may have taken others with it */
+	while ((e = settled(ch)) != NULL) {
 		struct client *c = e->client;
 
-		if (!e->is_waiting) {
-			e = e->next;
-			continue;
-		}
-		e->is_waiting = false;
-		c->is_asking = false;
+		e->is_waiting = c->is_asking = false;
 		if (c->state == CLIENT_LENT)
 			pass_resume(c);
 		else if (c->state == CLIENT_IDLE)
 			want_resume(c);
 		client_rewatch(c);
-		/* it may have taken others with it */
-		e = ch->ears;
 	}
 }
 
 static void
+resume_all(struct listener *l)
+{
+	for (struct channel *ch = l->first; ch != NULL; ch = ch->next)
+		resume(ch);
+}
+
+static void
+turn(struct channel *ch, enum ear_state from, enum ear_state to)
+{
+	for (struct ear *e = ch->ears; e != NULL; e = e->next)
+		if (e->state == from)
+			e->state = to;
+}
+
+/* There is no backend for those who are new. */
+static void
 refuse(struct listener *l, const struct err *err)
 {
-	struct channel *ch;
-
 	l->err = *err;
 	l->busy++;
-	for (ch = l->first; ch != NULL; ch = ch->next)
-		if (!ch->is_heard)
-			ch->is_refused = true;
-	for (ch = l->first; ch != NULL; ch = ch->next)
-		if (ch->is_refused)
-			resume(ch);
+	for (struct channel *ch = l->first; ch != NULL; ch = ch->next)
+		turn(ch, EAR_NEW, EAR_REFUSED);
+	resume_all(l);
 	l->busy--;
 	sweep(l);
 }
 
 /* --- the backend ----------------------------------------------------------- */
 
+static enum channel_asked
+to_ask(const struct channel *ch)
+{
+	if (ch->ears == NULL)
+		return ch->is_heard ? CHANNEL_UNLISTEN : CHANNEL_QUIET;
+	for (const struct ear *e = ch->ears; e != NULL; e = e->next)
+		if (e->state == EAR_NEW)
+			return CHANNEL_LISTEN;
+	return CHANNEL_QUIET;
+}
+
 static void
 put_command(struct wire *w, const struct channel *ch)
 {
-	const char *verb = ch->ears != NULL ? "LISTEN \"" : "UNLISTEN \"";
+	const char *verb =
+	    ch->asked == CHANNEL_LISTEN ? "LISTEN \"" : "UNLISTEN \"";
 
 	wire_bytes(w, verb, strlen(verb));
 	for (const char *p = ch->name; *p != '\0'; p++) {
@@ -160,11 +188,14 @@ ask(struct listener *l)
 		return;
 	wire_init(&w, bytes, sizeof(bytes));
 	wire_begin(&w, 'Q');
-	for (ch = l->first; ch != NULL && w.len < BATCH; ch = ch->next)
-		if ((ch->ears != NULL && !ch->is_refused) != ch->is_heard) {
-			put_command(&w, ch);
-			ch->is_asked = is_any = true;
-		}
+	for (ch = l->first; ch != NULL && w.len < BATCH; ch = ch->next) {
+		ch->asked = (uint8_t)to_ask(ch);
+		if (ch->asked == CHANNEL_QUIET)
+			continue;
+		turn(ch, EAR_NEW, EAR_ASKED);
+		put_command(&w, ch);
+		is_any = true;
+	}
 	wire_byte(&w, '\0');
 	wire_end(&w);
 	if (!is_any) {
@@ -194,21 +225,14 @@ on_broken(struct deadline *d)
 static void
 answered(struct listener *l)
 {
-	bool has_failed = l->has_failed;
-
-	l->state = READY;
 	for (struct channel *ch = l->first; ch != NULL; ch = ch->next) {
-		if (!ch->is_asked)
-			continue;
-		ch->is_asked = false;
-		if (has_failed)
-			ch->is_refused = !ch->is_heard;
-		else
-			ch->is_heard = !ch->is_heard;
+		if (ch->asked != CHANNEL_QUIET && !l->has_failed)
+			ch->is_heard = ch->asked == CHANNEL_LISTEN;
+		turn(ch, EAR_ASKED, l->has_failed ? EAR_REFUSED : EAR_TUNED);
+		ch->asked = CHANNEL_QUIET;
 	}
-	for (struct channel *ch = l->first; ch != NULL; ch = ch->next)
-		if (ch->is_heard || ch->is_refused)
-			resume(ch);
+	l->state = READY;
+	resume_all(l);
 }
 
 /* --- what the server says -------------------------------------------------- */
@@ -346,7 +370,8 @@ on_gone(struct lessee *lessee, const struct err *gone)
 	deadline_clear(&l->broken);
 	l->busy++;
 	for (struct channel *ch = l->first; ch != NULL; ch = ch->next) {
-		ch->is_heard = ch->is_asked = false;
+		ch->is_heard = false;
+		ch->asked = CHANNEL_QUIET;
 		while (ch->ears != NULL)
 			client_close(ch->ears->client, &e);
 	}

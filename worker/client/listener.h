@@ -13,6 +13,7 @@
 #define WORKER_CLIENT_LISTENER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "conf/err.h"
 
@@ -22,22 +23,30 @@ struct listener;
 
 enum { LISTENER_NAME = 64 }; /* of a channel, with its NUL */
 
+enum channel_asked { CHANNEL_QUIET, CHANNEL_LISTEN, CHANNEL_UNLISTEN };
+
 struct channel {
 	struct channel *next;
 	struct listener *listener;
 	struct ear *ears;
-	bool is_heard;   /* the server sends us what is said on it */
-	bool is_asked;   /* it is being told otherwise */
-	bool is_refused; /* it, or we, could not: see the listener's error */
+	bool is_heard; /* the server sends us what is said on it */
+	uint8_t asked; /* enum channel_asked: what it is being told */
 	char name[LISTENER_NAME];
 };
+
+/*
+ *   NEW -> ASKED -> TUNED      A LISTEN has been answered since it came: what
+ *     `------`----> REFUSED    was said before that is not for it.
+ */
+enum ear_state { EAR_NEW, EAR_ASKED, EAR_TUNED, EAR_REFUSED };
 
 struct ear {
 	struct ear *next, **at; /* of its channel; what points here */
 	struct ear *more;       /* of its client */
 	struct client *client;
 	struct channel *channel;
-	bool is_waiting;   /* the client waits for its channel */
+	uint8_t state;     /* enum ear_state; the listener's */
+	bool is_waiting;   /* the client is not read until it is tuned */
 	bool is_confirmed; /* its LISTEN is committed */
 	bool is_leaving;   /* an UNLISTEN was sent */
 };
@@ -46,13 +55,13 @@ struct ear {
  * or call listener_less().  NULL: no memory. */
 struct channel *listener_channel(struct lend *lend, const char *name);
 
-/* A channel has got its first ear: see that it comes to be heard.  -1: *e. */
+/* A channel has got an ear that is new: see that it is tuned.  -1: *e. */
 int listener_begin(struct listener *l, struct err *e);
 
 /* Ears have gone. */
 void listener_less(struct listener *l);
 
-/* Why a channel is_refused. */
+/* Why an ear is refused. */
 const struct err *listener_refusal(const struct listener *l);
 
 /* At the end, when the pool has no clients any more. */

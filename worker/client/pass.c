@@ -25,6 +25,7 @@
 static void
 count_message(struct client *c, uint8_t type)
 {
+	c->has_sent = true;
 	if (c->query_us == 0)
 		c->query_us = loop_now_us;
 	if (c->xact_us == 0)
@@ -285,6 +286,20 @@ walk_on(struct client *c, struct walk *w)
 }
 
 /*
+ * It has to wait, and nothing of it has gone to this backend: others may have
+ * that meanwhile, once what was set ahead is done.
+ */
+static void
+let_go(struct client *c)
+{
+	static const uint8_t sync[FRAME_HEAD] = { 'S', 0, 0, 0, 4 };
+	struct track *t = &c->backend->track;
+
+	if (!c->has_sent && t->open && track_own(t, 'S') == 0)
+		upstream_put(c, sync, sizeof(sync));
+}
+
+/*
  * A message whose header is here.  WAIT: what is left is kept until there is
  * more; FAIL: the client has been closed.
  */
@@ -314,8 +329,10 @@ walk_message(struct client *c, struct walk *w, const struct frame *f)
 			return DONE;
 		refuse(&m, "53200", "out of memory");
 		break;
-	case MORE:
 	case STOP:
+		let_go(c);
+		return WAIT;
+	case MORE:
 		return WAIT;
 	case END:
 		break;

@@ -135,6 +135,8 @@ relay_done(struct client *c)
 		welcome_tried(c);
 		return;
 	}
+	if (c->ears != NULL)
+		ear_deliver(c);
 	want_resume(c);
 	client_rewatch(c);
 }
@@ -200,11 +202,13 @@ down(struct client *c, const struct scan *sc)
 		    "transaction blocks not allowed in statement pooling mode");
 		return;
 	}
-	if (sc->tags != 0)
-		session_on_tags(c, sc->tags);
+	if (sc->tags != 0 || sc->has_error)
+		session_on_tags(c, sc->tags, sc->has_error);
 	if (c->state == CLIENT_GONE)
 		return;
 	relay_settle(c);
+	if (c->state == CLIENT_GONE)
+		return;
 	if (client_send(c, sc->from, sc->pass) == 0 && c->ears != NULL)
 		ear_deliver(c);
 	if (c->prepare != NULL)

@@ -8,6 +8,7 @@
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
 #include "worker/client/client.h"
+#include "worker/client/ear.h"
 #include "worker/client/fit.h"
 #include "worker/client/pin.h"
 #include "worker/client/prepare.h"
@@ -277,16 +278,24 @@ look_at_text(struct client *c, struct look_at *m, const char *sql, size_t len,
     unsigned *bits)
 {
 	struct session *s = c->session;
+	uint16_t before;
+	enum look seen;
 
 	if (s != NULL && s->pins & AUDIT_TEMP && has_drop(sql, len))
 		s->audit.bits |= AUDIT_TEMP;
+	before = s == NULL ? 0 : s->audit.bits;
 	if (sql_is_plain(sql, len))
 		return LOOK_PASS;
 	if (!read_text(c, sql, len, bits))
 		return end(m, "53200", "out of memory");
 	if (*bits & AUDIT_SEQUENCE && !forget_sequences(c))
 		return end(m, "08006", "session state could not be set");
-	return LOOK_PASS;
+	if (!(*bits & AUDIT_LISTEN))
+		return LOOK_PASS;
+	seen = ear_look(c, m, sql, len, text_flags(c));
+	if (seen == LOOK_WAIT)
+		c->session->audit.bits = before; /* it will be seen again */
+	return seen;
 }
 
 /* Too long to be looked at: it may do anything. */
@@ -357,18 +366,20 @@ session_bound_unnamed(struct client *c)
 /* --- what the server says ---------------------------------------------------------------- */
 
 void
-session_on_tags(struct client *c, uint32_t tags)
+session_on_tags(struct client *c, uint32_t tags, bool has_error)
 {
 	static const uint32_t telling = SCAN_TAG_SET | SCAN_TAG_RESET |
 	    SCAN_TAG_DISCARD | SCAN_TAG_LOAD | SCAN_TAG_DO | SCAN_TAG_CALL;
 	struct session *s = c->session;
 
+	if (c->ears != NULL)
+		ear_on_tags(c, tags, has_error);
 	if (!(tags & telling) || !session_is_tracking(c) ||
 	    (s != NULL && s->is_read))
 		return;
 	/* it did what no text has told */
 	if ((s = get(c)) == NULL)
-		client_fail(c, "53200", "out of memory");
+		atomic_fetch_or(&slot_at(c->backend->slot)->flags, SLOT_DIRTY);
 	else
 		s->audit.bits |= AUDIT_ANYTHING;
 }

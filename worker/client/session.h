@@ -57,8 +57,8 @@ void session_bound(struct client *c, const char *sql, size_t len);
 /* The same of the statement without a name. */
 void session_bound_unnamed(struct client *c);
 
-/* The server has answered with these tags (scan.h). */
-void session_on_tags(struct client *c, uint32_t tags);
+/* The server has answered with these tags (scan.h), and errors. */
+void session_on_tags(struct client *c, uint32_t tags, bool has_error);
 
 /* At a clean boundary.  False: it stays; relay_done() when that is over. */
 bool session_end(struct client *c);

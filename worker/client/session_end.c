@@ -14,6 +14,7 @@
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
 #include "worker/client/client.h"
+#include "worker/client/ear.h"
 #include "worker/client/pin.h"
 #include "worker/client/session_impl.h"
 #include "worker/client/upstream.h"
@@ -238,6 +239,21 @@ refuse(
 	client_fail(c, sqlstate, say);
 }
 
+/* The listener goes on with these.  False: it cannot; it is closed. */
+static bool
+hears(struct client *c, const struct audit_answer *r)
+{
+	const char *channels[AUDIT_CHANNELS];
+	struct err e;
+
+	for (uint32_t i = 0; i < r->n_channels; i++)
+		channels[i] = r->channels[i];
+	if (ear_settle(c, channels, r->n_channels, &e) == 0)
+		return true;
+	client_close(c, &e);
+	return false;
+}
+
 static void
 on_told(struct client *c, struct audit_answer *r)
 {
@@ -259,6 +275,8 @@ on_told(struct client *c, struct audit_answer *r)
 		client_fail(c, "54000", "session settings are too long");
 		return;
 	}
+	if (asked & AUDIT_LISTEN && !hears(c, r))
+		return;
 	audit_clear(&s->audit);
 	if (pins != 0 && !self.conf->session_pin) {
 		s->pins = (uint16_t)pins;

@@ -75,6 +75,7 @@ want_take(struct client *c, struct backend *b)
 
 	backend_lend(b, &c->lessee);
 	c->backend = b;
+	c->has_sent = false;
 	prepare_begin(c);
 	atomic_store_explicit(
 	    &s->client, (uint64_t)c->row + 1, memory_order_relaxed);

@@ -18,6 +18,7 @@ enum token {
 	OWN_CLOSE,
 	OWN_STEP,
 	OWN_EXEC,
+	OWN_SYNC,
 	FAKE_PARSE,
 	FAKE_CLOSE
 };
@@ -30,7 +31,7 @@ _Static_assert(FAKE_CLOSE <= TOKENS_TOP, "they fit");
 #define BOOKED    (SET_OF(PARSE) | SET_OF(OWN_PARSE) | SET_OF(OWN_CLOSE) | FAKES)
 #define OWN                                                         \
 	(SET_OF(OWN_PARSE) | SET_OF(OWN_CLOSE) | SET_OF(OWN_STEP) | \
-	    SET_OF(OWN_EXEC))
+	    SET_OF(OWN_EXEC) | SET_OF(OWN_SYNC))
 #define STEPS                                               \
 	(SET_OF(STEP) | SET_OF(PARSE) | SET_OF(OWN_PARSE) | \
 	    SET_OF(OWN_CLOSE) | SET_OF(OWN_STEP))
@@ -53,7 +54,7 @@ front(const struct track *t)
 static bool
 wants_ready(enum token k)
 {
-	return k == QUERY || k == CALL || k == SYNC;
+	return k == QUERY || k == CALL || k == SYNC || k == OWN_SYNC;
 }
 
 static int
@@ -261,6 +262,7 @@ track_own(struct track *t, uint8_t type)
 	enum token k = type == 'P' ? OWN_PARSE
 	    : type == 'C'          ? OWN_CLOSE
 	    : type == 'E'          ? OWN_EXEC
+	    : type == 'S'          ? OWN_SYNC
 				   : OWN_STEP;
 
 	if (!track_is_sure(t) || t->skip || t->dying)
@@ -322,7 +324,8 @@ skip_to_sync(struct track *t)
 {
 	uint32_t dropped = 0;
 
-	while (front(t) != NOTHING && front(t) != SYNC) {
+	while (!is_in(
+	    front(t), SET_OF(NOTHING) | SET_OF(SYNC) | SET_OF(OWN_SYNC))) {
 		dropped += front(t) != END;
 		t->books_lost += is_in(front(t), BOOKED);
 		pop(t);

@@ -25,6 +25,7 @@
  *   PARSE                the client's Parse, passed on: ParseComplete
  *   OWN_PARSE OWN_CLOSE  ours: ParseComplete, CloseComplete
  *   OWN_STEP OWN_EXEC    ours, as STEP and EXEC
+ *   OWN_SYNC             ours: ReadyForQuery
  *   FAKE_PARSE, _CLOSE   nothing was sent
  *
  * All of these but OWN_STEP and OWN_EXEC change which statements are prepared:
@@ -116,8 +117,9 @@ int track_client(struct track *t, uint8_t type);
 int track_parse(struct track *t);
 
 /*
- * A message of our own, which no Sync of ours may follow: 'P' or 'C', which
- * change the books of statements, 'p' (a Parse that does not), 'B' or 'E'.
+ * A message of our own: 'P' or 'C', which change the books of statements, 'p'
+ * (a Parse that does not), 'B' or 'E'; or 'S', where all since the last Sync
+ * is ours.
  * -1 as above, and while the server would not run it surely and now: in COPY,
  * in doubt, skipping to a Sync.
  */

@@ -1,0 +1,374 @@
+/*
+ * 65_listen_test.c - LISTEN and NOTIFY by clients that have no server of their
+ * own: what is said reaches who listens, all of it, in order, nobody else.
+ */
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "t/lib/pooler.h"
+#include "t/lib/spawn.h"
+#include "t/lib/sql.h"
+#include "t/lib/suite.h"
+
+enum { SOON_MS = 5000, NEVER_MS = 150 };
+
+static struct pooler *
+start(int servers, int workers)
+{
+	struct pooler *p = pooler_new();
+
+	pooler_workers(p, workers);
+	pooler_set(p, "default_pool_size = %d", servers);
+	pooler_start(p);
+	return p;
+}
+
+/* The next notification as "channel:payload"; "" when none comes in time. */
+static const char *
+heard(PGconn *c, int ms)
+{
+	static char said[9000];
+	long end = now_ms() + ms;
+	PGnotify *n;
+
+	for (;;) {
+		struct pollfd pfd = { .fd = PQsocket(c), .events = POLLIN };
+		long left = end - now_ms();
+
+		n = PQnotifies(c);
+		if (n != NULL)
+			break;
+		if (left <= 0 || poll(&pfd, 1, (int)left) <= 0)
+			return "";
+		ck_assert_msg(PQconsumeInput(c), "%s", PQerrorMessage(c));
+	}
+	ck_assert_int_gt(n->be_pid, 0);
+	snprintf(said, sizeof(said), "%s:%s", n->relname, n->extra);
+	PQfreemem(n);
+	return said;
+}
+
+static void
+hears(PGconn *c, const char *what)
+{
+	ck_assert_str_eq(heard(c, SOON_MS), what);
+}
+
+static void
+hears_nothing(PGconn *c)
+{
+	ck_assert_str_eq(heard(c, NEVER_MS), "");
+}
+
+/* No server of the pool listens any more, and none has been lost. */
+static void
+nobody_listens(struct pooler *p, int servers)
+{
+	PGconn *c[16];
+
+	for (int i = 0; i < servers; i++) {
+		c[i] = pooler_conn(p, "");
+		sql_do(c[i], "BEGIN");
+		ck_assert_int_eq(sql_num(c[i],
+				     "SELECT count(*) FROM "
+				     "pg_listening_channels()"),
+		    0);
+	}
+	for (int i = 0; i < servers; i++)
+		PQfinish(c[i]);
+}
+
+START_TEST(idle_client_hears)
+{
+	struct pooler *p = start(3, 2);
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, ""),
+	       *other = pooler_conn(p, "");
+
+	sql_do(a, "LISTEN news");
+	sql_do(b, "LISTEN \"We\"\"ird Name\"");
+	sql_do(other, "NOTIFY news, 'one'");
+	hears(a, "news:one");
+	sql_do(other, "SELECT pg_notify('We\"ird Name', 'two')");
+	hears(b, "We\"ird Name:two");
+	/* from itself, too; and NOTIFY without a payload */
+	sql_do(a, "NOTIFY news");
+	hears(a, "news:");
+	hears_nothing(b);
+	hears_nothing(other);
+	/* folded as the server folds */
+	sql_do(b, "listen  NewS ;");
+	sql_do(other, "NOTIFY NEWS, 'three'");
+	hears(a, "news:three");
+	hears(b, "news:three");
+	PQfinish(a);
+	PQfinish(b);
+	PQfinish(other);
+	nobody_listens(p, 3);
+	pooler_stop(p);
+}
+END_TEST
+
+/* However many listen, one server of each worker does. */
+START_TEST(many_share_one)
+{
+	enum { MANY = 60 };
+	struct pooler *p = start(4, 2);
+	PGconn *c[MANY], *other = pooler_conn(p, "");
+
+	for (int i = 0; i < MANY; i++) {
+		c[i] = pooler_conn(p, "");
+		sql_do(c[i], "LISTEN all_of_us");
+		sql_do(c[i], "LISTEN only_%d", i);
+	}
+	sql_do(other, "NOTIFY all_of_us, 'x'");
+	for (int i = 0; i < MANY; i++)
+		hears(c[i], "all_of_us:x");
+	for (int i = 0; i < MANY; i++)
+		sql_do(other, "NOTIFY only_%d, 'you'", i);
+	for (int i = 0; i < MANY; i++)
+		hears(c[i], text("only_%d:you", i));
+	for (int i = 0; i < MANY; i++)
+		ck_assert_str_eq(heard(c[i], 0), "");
+	ck_assert_int_le(pg_backends(pg, "datname = 'app'"), 4);
+	for (int i = 0; i < MANY; i++)
+		PQfinish(c[i]);
+	PQfinish(other);
+	nobody_listens(p, 4);
+	pooler_stop(p);
+}
+END_TEST
+
+/* All of it, in order, while the client works and the notifiers do. */
+START_TEST(all_in_order)
+{
+	enum { MANY = 500 };
+	struct pooler *p = start(4, 2);
+	PGconn *a = pooler_conn(p, ""), *other = pooler_conn(p, "");
+	const char *said;
+	char big[7900];
+
+	memset(big, 'b', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	sql_do(a, "LISTEN feed");
+	sql_do(a, "LISTEN feed2");
+	for (int i = 0; i < MANY; i++) {
+		sql_do(other, "NOTIFY feed%s, '%d'", i % 2 ? "2" : "", i);
+		if (i % 7 == 0)
+			ck_assert_int_eq(sql_num(a, "SELECT %d", i), i);
+	}
+	for (int i = 0; i < MANY; i++)
+		hears(a, text("feed%s:%d", i % 2 ? "2" : "", i));
+	ck_assert_str_eq(
+	    sql_param(other, "SELECT pg_notify('feed', $1)", big), "");
+	said = heard(a, SOON_MS);
+	ck_assert_uint_eq(strlen(said), strlen("feed:") + strlen(big));
+	ck_assert_str_eq(said + strlen("feed:"), big);
+	PQfinish(a);
+	PQfinish(other);
+	pooler_stop(p);
+}
+END_TEST
+
+/* LISTEN is a part of its transaction, however that ends. */
+START_TEST(in_transactions)
+{
+	struct pooler *p = start(3, 1);
+	PGconn *a = pooler_conn(p, ""), *other = pooler_conn(p, "");
+
+	sql_do(a, "BEGIN");
+	sql_do(a, "LISTEN t");
+	sql_do(a, "ROLLBACK");
+	sql_do(other, "NOTIFY t, 'rolled back'");
+	hears_nothing(a);
+	sql_do(a, "BEGIN");
+	sql_do(a, "LISTEN t");
+	sql_fails(a, "22012", "SELECT 1/0");
+	sql_do(a, "COMMIT");
+	sql_do(other, "NOTIFY t, 'failed'");
+	hears_nothing(a);
+	sql_do(a, "BEGIN; SAVEPOINT s");
+	sql_do(a, "LISTEN t");
+	sql_do(a, "ROLLBACK TO s");
+	sql_do(a, "LISTEN u");
+	sql_do(a, "COMMIT");
+	sql_do(other, "NOTIFY t, 'savepoint'");
+	sql_do(other, "NOTIFY u, 'kept'");
+	hears(a, "u:kept");
+	/* told before the commit was answered */
+	sql_do(a, "BEGIN");
+	sql_do(a, "LISTEN t");
+	sql_do(other, "NOTIFY u, 'while'");
+	hears_nothing(a); /* a transaction is open */
+	sql_do(a, "COMMIT");
+	hears(a, "u:while");
+	sql_do(other, "NOTIFY t, 'at last'");
+	hears(a, "t:at last");
+	/* several statements in one */
+	sql_do(a, "LISTEN v; SELECT 1; LISTEN w");
+	sql_do(other, "NOTIFY w, 'w'");
+	hears(a, "w:w");
+	PQfinish(a);
+	PQfinish(other);
+	nobody_listens(p, 3);
+	pooler_stop(p);
+}
+END_TEST
+
+START_TEST(unlisten)
+{
+	struct pooler *p = start(3, 2);
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, ""),
+	       *other = pooler_conn(p, "");
+
+	sql_do(a, "LISTEN x");
+	sql_do(a, "LISTEN y");
+	sql_do(b, "LISTEN x");
+	sql_do(a, "UNLISTEN x");
+	sql_do(other, "NOTIFY x, '1'");
+	sql_do(other, "NOTIFY y, '2'");
+	hears(a, "y:2");
+	hears(b, "x:1");
+	/* rolled back, it still listens */
+	sql_do(a, "BEGIN");
+	sql_do(a, "UNLISTEN *");
+	sql_do(a, "ROLLBACK");
+	sql_do(other, "NOTIFY y, '3'");
+	hears(a, "y:3");
+	/* one that it never listened to */
+	sql_do(a, "UNLISTEN z");
+	sql_do(other, "NOTIFY y, '4'");
+	hears(a, "y:4");
+	sql_do(a, "UNLISTEN *");
+	sql_do(other, "NOTIFY y, '5'");
+	sql_do(other, "NOTIFY x, '6'");
+	hears(b, "x:6");
+	hears_nothing(a);
+	/* and DISCARD ALL */
+	sql_do(b, "DISCARD ALL");
+	sql_do(other, "NOTIFY x, '7'");
+	hears_nothing(b);
+	PQfinish(a);
+	PQfinish(b);
+	PQfinish(other);
+	nobody_listens(p, 3);
+	pooler_stop(p);
+}
+END_TEST
+
+/* As drivers do it. */
+START_TEST(extended_protocol)
+{
+	struct pooler *p = start(3, 2);
+	PGconn *a = pooler_conn(p, ""), *other = pooler_conn(p, "");
+	PGresult *r =
+	    PQexecParams(a, "LISTEN ext", 0, NULL, NULL, NULL, NULL, 0);
+
+	ck_assert_str_eq(PQcmdStatus(r), "LISTEN");
+	PQclear(r);
+	sql_do(other, "NOTIFY ext, 'e'");
+	hears(a, "ext:e");
+	r = PQexecParams(a, "UNLISTEN ext", 0, NULL, NULL, NULL, NULL, 0);
+	ck_assert_str_eq(PQcmdStatus(r), "UNLISTEN");
+	PQclear(r);
+	sql_do(other, "NOTIFY ext, 'f'");
+	hears_nothing(a);
+	PQfinish(a);
+	PQfinish(other);
+	pooler_stop(p);
+}
+END_TEST
+
+/* What is said right after the answer to LISTEN is never lost. */
+START_TEST(at_once)
+{
+	struct pooler *p = start(4, 2);
+	PGconn *other = pooler_conn(p, "");
+
+	for (int i = 0; i < 60; i++) {
+		PGconn *a = pooler_conn(p, "");
+
+		sql_do(a, "LISTEN now");
+		sql_do(other, "NOTIFY now, '%d'", i);
+		hears(a, text("now:%d", i));
+		sql_do(a, "UNLISTEN now");
+		sql_do(a, "LISTEN now");
+		sql_do(other, "NOTIFY now, 'again %d'", i);
+		hears(a, text("now:again %d", i));
+		PQfinish(a);
+	}
+	PQfinish(other);
+	pooler_stop(p);
+}
+END_TEST
+
+/* Whoever listened learns that something may be lost. */
+START_TEST(lost_listener)
+{
+	struct pooler *p = start(3, 1);
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+
+	sql_do(a, "LISTEN gone");
+	ck_assert_int_eq(sql_num(b, "SELECT 1"), 1);
+	pg_terminate(pg, "datname = 'app' AND query LIKE 'LISTEN %'");
+	sql_closed(a, SOON_MS);
+	ck_assert_int_eq(sql_num(b, "SELECT 2"), 2);
+	PQfinish(a);
+	PQfinish(b);
+	nobody_listens(p, 3);
+	pooler_stop(p);
+}
+END_TEST
+
+/* It never takes the last server of a pool. */
+START_TEST(no_room)
+{
+	struct pooler *p = start(1, 1);
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+
+	PGresult *r;
+
+	ck_assert(PQsendQuery(a, "LISTEN alone"));
+	r = PQgetResult(a);
+	ck_assert_str_eq(PQresultErrorField(r, PG_DIAG_SQLSTATE), "53300");
+	PQclear(r);
+	ck_assert_int_eq(sql_num(b, "SELECT 1"), 1);
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
+/* In session mode it is the client's own server that listens. */
+START_TEST(session_mode)
+{
+	struct pooler *p = pooler_with("pool_mode = session");
+	PGconn *a = pooler_conn(p, ""), *other = pooler_conn(p, "");
+
+	sql_do(a, "LISTEN s");
+	sql_do(other, "NOTIFY s, 's'");
+	hears(a, "s:s");
+	PQfinish(a);
+	PQfinish(other);
+	pooler_stop(p);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("listen");
+	TCase *tc = suite_case(s, "listen", 60);
+
+	tcase_add_test(tc, idle_client_hears);
+	tcase_add_test(tc, many_share_one);
+	tcase_add_test(tc, all_in_order);
+	tcase_add_test(tc, in_transactions);
+	tcase_add_test(tc, unlisten);
+	tcase_add_test(tc, extended_protocol);
+	tcase_add_test(tc, at_once);
+	tcase_add_test(tc, lost_listener);
+	tcase_add_test(tc, no_room);
+	tcase_add_test(tc, session_mode);
+	return suite_run(s, SUITE_PG);
+}
