@@ -244,7 +244,7 @@ START_TEST(from_another_worker)
 	nidle--;
 	for (int i = 0; i < 2; i++)
 		sql_send(busy[i], "SELECT pg_sleep(0.002)");
-	for (int served = 0; served < 3;) {
+	for (int served = 0; served < 1;) {
 		int64_t end = now_ms() + 5000;
 
 		look(console, before);
@@ -431,7 +431,8 @@ main(void)
 	tcase_add_test(tc, not_allowed);
 	tcase_add_test(tc, too_many_senders);
 	tcase_add_test(tc, hba);
-	tc = suite_case(s, "limits", 60);
+	/* who accepts a client is chance, and tried until it fits */
+	tc = suite_case(s, "limits", 150);
 	tcase_add_loop_test(tc, all_places_taken, 0, 3);
 	tcase_add_loop_test(tc, in_place_of_an_idle_one, 0, 3);
 	tcase_add_test(tc, in_its_turn);
