@@ -30,7 +30,7 @@
 struct crowd_seen {
 	_Atomic bool is_over;     /* begin nothing new */
 	_Atomic bool may_lose;    /* workers are killed: connections end */
-	_Atomic bool resets_name; /* RESET takes away its application_name */
+	_Atomic bool resets_told; /* RESET takes away what the login told */
 	_Atomic long good[CROWD_KINDS], wrong;
 	_Atomic long dropped, refused, vanished, cancelled, lives;
 	_Atomic long notified;      /* notifications that came */

@@ -151,6 +151,7 @@ const struct deed deeds[] = {
 	{ "copyin", deed_copy_in, 2, DEED_BLOCK },
 	{ "copyout", deed_copy_out, 2, DEED_BLOCK },
 	{ "copyfails", deed_copy_fails, 1, 0 },
+	{ "startup", NULL, 0, DEED_NOTHING },
 	{ "vanish", NULL, 0, DEED_NOTHING },
 	{ "kill", NULL, 0, DEED_NOTHING },
 	{ NULL, NULL, 0, 0 },
@@ -244,5 +245,5 @@ deed_begin(struct guest *g)
 	deed_forget_stmts(g);
 	deed_forget_channels(g);
 	deed_forget_settings(g, true);
-	deed_name(g);
+	deed_told(g);
 }

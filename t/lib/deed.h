@@ -8,6 +8,7 @@
 #define T_LIB_DEED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "t/lib/guest.h"
 
@@ -47,8 +48,10 @@ void deed_notified(struct guest *g);
 /* The session is as new. */
 void deed_forget_stmts(struct guest *g);
 void deed_forget_channels(struct guest *g);
-/* The name that it has told at its login. */
-void deed_name(struct guest *g);
+/* A startup packet with settings of its own; what it told is in g->told. */
+size_t deed_startup(struct guest *g, char *out, size_t room);
+/* They hold from the login on. */
+void deed_told(struct guest *g);
 void deed_forget_settings(struct guest *g, bool with_role);
 
 /* deed_stmt.c */

@@ -8,6 +8,7 @@
 #include "t/lib/crowd.h"
 #include "t/lib/deed.h"
 #include "t/lib/spawn.h"
+#include "t/lib/wire.h"
 
 enum { NAME, PATH, MEM, TIMEOUT, ZONE, STYLE, MINE, OTHER, ROLE, SETTINGS };
 
@@ -39,8 +40,8 @@ deed_set_base(const char *values)
 }
 
 /*
- * What RESET goes back to: the server's own values, and the guest's name; in
- * session mode the name is none of a backend's startup.
+ * What RESET goes back to: the server's own values, and what the guest told at
+ * its login; in session mode that is none of a backend's startup.
  */
 static void
 begin(struct guest *g)
@@ -50,17 +51,20 @@ begin(struct guest *g)
 	for (int i = 0; i < SETTINGS; i++) {
 		size_t n = strcspn(at, "|");
 
-		snprintf(g->base[i], sizeof(g->base[i]), "%.*s", (int)n, at);
+		snprintf(g->base[i], sizeof(g->base[i]), "%.*s",
+		    i == NAME ? 0 : (int)n, at);
 		at += n + (at[n] == '|');
+		if (*g->told[i] && !g->seen->resets_told)
+			memcpy(g->base[i], g->told[i], sizeof(g->base[i]));
 	}
-	snprintf(g->base[NAME], sizeof(g->base[NAME]), "%s",
-	    g->seen->resets_name ? "" : text("guest %d", g->id));
 }
 
 void
-deed_name(struct guest *g)
+deed_told(struct guest *g)
 {
-	snprintf(g->set[NAME], sizeof(g->set[NAME]), "guest %d", g->id);
+	for (int i = 0; i < SETTINGS; i++)
+		if (*g->told[i])
+			memcpy(g->set[i], g->told[i], sizeof(g->set[i]));
 }
 
 void
@@ -295,6 +299,7 @@ void
 deed_hidden(struct guest *g)
 {
 	int i = MINE + (int)guest_draw(g, 2);
+	const char *v;
 
 	guest_do(g,
 	    "DO $x$ BEGIN EXECUTE 'SET ' || '%s TO ''%s''';"
@@ -302,7 +307,49 @@ deed_hidden(struct guest *g)
 	    names[i], guest_token(g));
 	if (guest_draw(g, 2))
 		guest_do(g, "SELECT 1");
-	guest_do(g, "RESET %s", names[i]);
-	keep(g, i, g->base[i]);
+	v = value(g, i);
+	guest_do(g, "%s", set_of(i, v, ""));
+	keep(g, i, v);
 	deed_look(g);
+}
+
+/* A value as it stands in the startup packet's options. */
+static const char *
+escaped(const char *v)
+{
+	char out[256];
+	size_t at = 0;
+
+	for (; *v && at < sizeof(out) - 3; v++) {
+		if (*v == ' ' || *v == '\\')
+			out[at++] = '\\';
+		out[at++] = *v;
+	}
+	out[at] = '\0';
+	return text("%s", out);
+}
+
+static void
+tell(struct guest *g, int i, const char *v)
+{
+	snprintf(g->told[i], sizeof(g->told[i]), "%s", v);
+}
+
+size_t
+deed_startup(struct guest *g, char *out, size_t room)
+{
+	int i = (int)guest_draw(g, ROLE), j = (int)guest_draw(g, ROLE);
+	bool more = deed_is_on("startup") && guest_draw(g, 2);
+
+	memset(g->told, 0, sizeof(g->told));
+	tell(g, NAME, text("guest %d", g->id));
+	if (!more || i == NAME || j == NAME || i == j)
+		return wire_startup(out, room, 196608, "user", "app",
+		    "database", "app", "application_name", g->told[NAME], NULL);
+	tell(g, i, value(g, i));
+	tell(g, j, value(g, j));
+	return wire_startup(out, room, 196608, "user", "app", names[i],
+	    g->told[i], "database", "app", "options",
+	    text("-c %s=%s", names[j], escaped(g->told[j])), "application_name",
+	    g->told[NAME], NULL);
 }

@@ -163,7 +163,7 @@ dial(struct guest *g)
 bool
 guest_connect(struct guest *g)
 {
-	char hello[512];
+	char hello[1024];
 	size_t n;
 
 	g->have = g->used = g->out_len = 0;
@@ -173,9 +173,7 @@ guest_connect(struct guest *g)
 		return false;
 	}
 	atomic_fetch_add(&g->seen->guests_in, 1);
-	n = wire_startup(hello, sizeof(hello), 196608, "user", "app",
-	    "database", "app", "application_name", text("guest %d", g->id),
-	    NULL);
+	n = deed_startup(g, hello, sizeof(hello));
 	guest_note("--- life %u", g->life);
 	memcpy(g->out, hello, n);
 	g->out_len = n;

@@ -76,6 +76,7 @@ struct guest {
 
 	/* what its session must look like */
 	struct guest_stmt stmt[GUEST_STMTS], sql[GUEST_SQL];
+	char told[GUEST_SETTINGS][128]; /* at its login; "": not */
 	char base[GUEST_SETTINGS][128], set[GUEST_SETTINGS][128];
 	char at_begin[GUEST_SETTINGS][128];
 	bool listens[GUEST_CHANNELS];

@@ -162,12 +162,12 @@ soak(const char *mode, const char *off, long ms, bool with_kills)
 	pooler_workers(s.p, WORKERS);
 	pooler_set(s.p, "pool_mode = %s\nmax_client_conn = 400", mode);
 	pooler_set(s.p, "default_pool_size = %d", LIMIT);
-	pooler_set(s.p, "max_prepared_statements = 20");
+	pooler_set(s.p, "max_prepared_statements = 20\nserver_lifetime = 3");
 	pooler_start(s.p);
 	fds = most_fds(s.p);
 	s.c = crowd_new(GUESTS, off);
 	s.c->seen->may_lose = with_kills && deed_is_on("kill");
-	s.c->seen->resets_name = !strcmp(mode, "session");
+	s.c->seen->resets_told = !strcmp(mode, "session");
 	s.w = watch_start(pg, "datname = 'app'");
 	s.from_ms = now_ms();
 	s.kill_ms = s.from_ms + KILL_EVERY_MS;
