@@ -1,147 +1,8 @@
 /*
  * 62_prepare_change_test.c - prepared statements when something changes under
- * them: the schema, the server's memory, the settings; and in every size.
+ * them: the schema, what the server has, the settings.
  */
 #include "t/system/prepare.h"
-
-#define MB (1024 * 1024)
-
-/* --- sizes ------------------------------------------------------------------- */
-
-/* A byte at a time, each its own segment. */
-START_TEST(torn_everywhere)
-{
-	struct pooler *p = pooler_with("default_pool_size = 1");
-	struct wire *w = wire_to(p), *other = wire_to(p);
-	char buf[1024];
-
-	for (int round = 0; round < 2; round++) {
-		size_t n = 0;
-
-#define ADD(...) n += wire_make(buf + n, sizeof(buf) - n, __VA_ARGS__)
-		ADD('P', "ssh", "torn", "SELECT 'x' || $1::text", 0);
-		ADD('D', "bs", 'S', "torn");
-		ADD('B', "sshhixh", "portal", "torn", 0, 1, 1, "y", (size_t)1,
-		    0);
-		ADD('E', "si", "portal", 0);
-		ADD('C', "bs", 'S', "torn");
-		ADD('P', "ssh", "", "SELECT 'z'", 0);
-		ADD('B', "sshhh", "", "", 0, 0, 0);
-		ADD('E', "si", "", 0);
-		ADD('S', "");
-#undef ADD
-		wire_drip(w, buf, n);
-		expect_value(w, "1tT2", "xy");
-		expect_value(w, "312", "z");
-		wire_expect(w, "Z");
-		/* the second time the backend has it */
-		parse(other, "", "SELECT 1");
-		sync_it(other);
-		wire_expect(other, "1Z");
-	}
-	wire_free(w);
-	wire_free(other);
-	pooler_stop(p);
-}
-END_TEST
-
-static void
-parse_large(struct wire *w, const char *name, const char *query)
-{
-	size_t room = strlen(query) + 200;
-	char *m = malloc(room);
-
-	wire_send(w, m, wire_make(m, room, 'P', "ssh", name, query, 0));
-	free(m);
-}
-
-static void
-bind_large(struct wire *w, const char *name, const char *value)
-{
-	size_t len = strlen(value), room = len + 200;
-	char *m = malloc(room);
-
-	wire_send(w, m,
-	    wire_make(m, room, 'B', "sshhixh", "", name, 0, 1, (uint32_t)len,
-		value, len, 0));
-	wire_put(w, 'E', "si", "", 0);
-	sync_it(w);
-	free(m);
-}
-
-START_TEST(large_messages)
-{
-	struct two t = two_new("");
-	char *query = malloc(MB + 100), *value = malloc(MB + 1);
-
-	memset(value, 'v', MB);
-	value[MB] = '\0';
-	snprintf(
-	    query, MB + 100, "SELECT length($1::text)::text /* %s */", value);
-	parse_large(t.w, "large", query);
-	sync_it(t.w);
-	wire_expect(t.w, "1Z");
-	for (int i = 0; i < 2; i++) {
-		bind_large(t.w, "large", value);
-		expect_value(t.w, "2", "1048576");
-		wire_expect(t.w, "Z");
-		/* on the other backend, too: it is sent ahead */
-		if (i == 0)
-			hold(&t);
-	}
-	let_go(&t);
-	/* without a name, too long to be kept */
-	parse_large(t.w, "", query);
-	bind_large(t.w, "", value);
-	expect_value(t.w, "12", "1048576");
-	wire_expect(t.w, "Z");
-	/* taken */
-	parse_large(t.w, "large", query);
-	sync_it(t.w);
-	wire_expect(t.w, "EZ");
-	two_free(&t);
-	free(query);
-	free(value);
-}
-END_TEST
-
-/* Bounded, and told. */
-START_TEST(too_much)
-{
-	struct pooler *p = pooler_with("max_statement_memory = 100000");
-	struct wire *w = wire_to(p), *other = wire_to(p);
-	char query[2000];
-	int n = 0;
-
-	memset(query, ' ', sizeof(query));
-	query[sizeof(query) - 1] = '\0';
-	parse(other, "a", "SELECT 1");
-	sync_it(other);
-	wire_expect(other, "1Z");
-	for (char type = 'Z'; type == 'Z'; n++) {
-		snprintf(query, 40, "SELECT %d --", n);
-		query[strlen(query)] = ' ';
-		parse(w, text("n%d", n), query);
-		sync_it(w);
-		if ((type = wire_recv(w, WIRE_MS)) == '1')
-			type = wire_recv(w, WIRE_MS);
-	}
-	ck_assert_int_gt(n, 8);
-	ck_assert_int_lt(n, 50);
-	ck_assert_int_eq(w->type, 'E');
-	ck_assert_str_eq(wire_field(w, 'C'), "53200");
-	wire_end(w);
-	/* what it had is free again, and others go on */
-	for (int i = 0; i < 8; i++) {
-		parse(other, text("n%d", i), query);
-		sync_it(other);
-		wire_expect(other, "1Z");
-	}
-	wire_free(w);
-	wire_free(other);
-	pooler_stop(p);
-}
-END_TEST
 
 /* --- the server ---------------------------------------------------------------- */
 
@@ -183,6 +44,66 @@ START_TEST(dropped_at_once)
 		expect_value(w, "12", "again");
 		wire_expect(w, "3Z");
 	}
+	wire_free(w);
+	wire_free(other);
+	pooler_stop(p);
+}
+END_TEST
+
+/* In SQL, as drivers do it; the statement stays for others. */
+START_TEST(dropped_by_name)
+{
+	struct pooler *p = pooler_with("default_pool_size = 1");
+	struct wire *w = wire_to(p), *other = wire_to(p);
+
+	parse(other, "x", "SELECT 'kept'");
+	sync_it(other);
+	wire_expect(other, "1Z");
+	for (int i = 0; i < 6; i++) {
+		const char *how = text(
+		    i < 4 ? "DEALLOCATE %s" : " deallocate PREPARE \"%s\" ; ",
+		    "_a_1");
+
+		parse(w, "_a_1", "SELECT 'kept'");
+		if (i % 2 == 0) {
+			sync_it(w);
+			wire_query(w, how);
+			wire_expect(w, "1ZCZ");
+		} else {
+			parse(w, "", how);
+			run(w, "", NULL);
+			sync_it(w);
+			wire_expect(w, "112CZ");
+		}
+		run(w, "_a_1", NULL);
+		sync_it(w);
+		expect_error(w, "", "26000",
+		    "prepared statement \"_a_1\" does not exist");
+		wire_expect(w, "Z");
+		wire_query(w, how);
+		expect_error(w, "", "26000", NULL);
+		wire_expect(w, "Z");
+		run(other, "x", NULL);
+		sync_it(other);
+		expect_value(other, "2", "kept");
+		wire_expect(other, "Z");
+	}
+	/* in a failed transaction nothing is dropped */
+	parse(w, "b", "SELECT 'b'");
+	sync_it(w);
+	wire_query(w, "BEGIN; SELECT 1/0");
+	wire_query(w, "DEALLOCATE b");
+	wire_query(w, "ROLLBACK");
+	run(w, "b", NULL);
+	sync_it(w);
+	wire_expect(w, "1ZCEZEZCZ");
+	expect_value(w, "2", "b");
+	wire_expect(w, "Z");
+	wire_query(w,
+	    "SELECT count(*) FROM pg_prepared_statements "
+	    "WHERE name = 'pooler_nothing'");
+	expect_value(w, "T", "0");
+	wire_expect(w, "Z");
 	wire_free(w);
 	wire_free(other);
 	pooler_stop(p);
@@ -464,10 +385,8 @@ main(void)
 	Suite *s = suite_create("prepare_change");
 	TCase *tc = suite_case(s, "prepare_change", 60);
 
-	tcase_add_test(tc, torn_everywhere);
-	tcase_add_test(tc, large_messages);
-	tcase_add_test(tc, too_much);
 	tcase_add_test(tc, dropped_at_once);
+	tcase_add_test(tc, dropped_by_name);
 	tcase_add_test(tc, dropped_behind_us);
 	tcase_add_test(tc, plan_does_not_fit);
 	tcase_add_test(tc, plan_in_transaction);

@@ -33,6 +33,8 @@ did(struct prepare *p, struct change *e)
 	case CHANGE_OWN_CLOSE:
 		stmts_did(p->set, e->entry, false);
 		return;
+	case CHANGE_DUMMY:
+		return;
 	case CHANGE_UNNAMED:
 	case CHANGE_OWN_UNNAMED:
 		if (e->entry != p->unnamed_round)
@@ -65,6 +67,8 @@ lost(struct prepare *p, struct change *e)
 	case CHANGE_OWN_PARSE:
 	case CHANGE_OWN_CLOSE:
 		stmts_lost(p->set, e->entry);
+		return;
+	case CHANGE_DUMMY:
 		return;
 	case CHANGE_UNNAMED:
 	case CHANGE_OWN_UNNAMED:

@@ -27,6 +27,7 @@ enum change_kind {
 	CHANGE_OWN_PARSE,   /* entry */
 	CHANGE_OWN_CLOSE,   /* entry, which is parsed again */
 	CHANGE_EVICT,       /* entry, closed for another */
+	CHANGE_DUMMY,       /* nothing that matters */
 	CHANGE_UNNAMED,     /* the client's Parse without a name; ... */
 	CHANGE_OWN_UNNAMED, /* ours, or a Close: `entry` is the round */
 };

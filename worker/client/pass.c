@@ -63,6 +63,9 @@ show(struct client *c, struct look_at *m)
 	/* before the prepared statements: it may send something ahead */
 	if (m->f.type == 'Q' || m->f.type == 'P')
 		seen = session_look(c, m);
+	if (seen == LOOK_PASS && c->prepare != NULL &&
+	    (m->f.type == 'Q' || m->f.type == 'P'))
+		seen = prepare_look_text(c, m);
 	if (seen != LOOK_PASS)
 		return seen;
 	switch (m->f.type) {

@@ -17,6 +17,9 @@
  * of a statement that is surely there.  A name that does not exist passes as
  * it is, and the server says so.
  *
+ * DEALLOCATE in SQL forgets a name as Close does; DEALLOCATE ALL and DISCARD
+ * ALL are told by the server's own word that it has done it.
+ *
  * The statement without a name passes as it is, and is remembered: what is
  * bound on a backend that was somebody else's in between is sent ahead.
  *
@@ -48,6 +51,10 @@ struct prepare;
 
 /* A Parse, Bind, Describe or Close. */
 enum look prepare_look(struct client *c, struct look_at *m);
+
+/* A Query or Parse, for what its text says of prepared statements; only for a
+ * client that has `prepare`. */
+enum look prepare_look_text(struct client *c, struct look_at *m);
 
 /* A Query, Sync or FunctionCall is passed on: what was sent is a batch. */
 void prepare_turn(struct client *c, const struct look_at *m);

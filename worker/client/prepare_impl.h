@@ -4,6 +4,7 @@
  *   prepare.c  what a client's message becomes
  *   parse.c    the same of a Parse
  *   supply.c   what its backend must be sent first
+ *   dealloc.c  DEALLOCATE of what the protocol has prepared
  *   rerun.c    a batch that is sent once more
  *   answer.c   what the server's answers make of it
  */
@@ -107,6 +108,9 @@ enum result supply_entry(struct client *c, const struct stmt *s, uint32_t *i);
 
 /* The same of the statement without a name. */
 enum result supply_unnamed(struct client *c);
+
+/* One that is surely there, under this name, and nobody's. */
+bool supply_dummy(struct client *c, const char *name);
 
 /* The head of a message, with all that stands before `rest` more bytes. */
 void supply_parse_head(struct client *c, const char *name, size_t rest);

@@ -208,6 +208,20 @@ supply(struct client *c, const struct stmt *s)
 	return r;
 }
 
+bool
+supply_dummy(struct client *c, const char *name)
+{
+	/* no query at all: a failed transaction takes it, too */
+	static const uint8_t body[3] = { 0 };
+
+	if (!enter(c, 'C', CHANGE_DUMMY, 0) || !enter(c, 'P', CHANGE_DUMMY, 0))
+		return false;
+	put_close(c, name);
+	supply_parse_head(c, name, sizeof(body));
+	upstream_put(c, body, sizeof(body));
+	return true;
+}
+
 /* --- the statement without a name ------------------------------------------------ */
 
 enum result
