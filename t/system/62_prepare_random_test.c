@@ -218,21 +218,21 @@ compare_all(const char *setting, int rounds)
 START_TEST(as_without_us)
 {
 	seed = 7;
-	compare_all("", 1500);
+	compare_all("", 600);
 }
 END_TEST
 
 START_TEST(with_little_room)
 {
 	seed = 77;
-	compare_all("max_prepared_statements = 2", 1500);
+	compare_all("max_prepared_statements = 2", 600);
 }
 END_TEST
 
 START_TEST(one_worker)
 {
 	seed = 777;
-	compare_all("workers = 1\nmax_prepared_statements = 1", 1500);
+	compare_all("workers = 1\nmax_prepared_statements = 1", 600);
 }
 END_TEST
 

@@ -137,8 +137,11 @@ prepare_look_at_pool(struct client *c)
 {
 	struct prepare *p = c->prepare;
 
-	if (p->set == NULL)
+	if (p->set == NULL) {
 		p->set = stmts_of(c->backend->slot, c->backend->gen);
+		/* each set counts batches of its own */
+		p->used_from = p->set->batch + 1;
+	}
 	p->plan = 1 +
 	    atomic_load_explicit(&c->lend->row->plans, memory_order_relaxed);
 	if (p->plan == 0)
