@@ -79,6 +79,21 @@ nobody_listens(struct pooler *p, int servers)
 		PQfinish(c[i]);
 }
 
+/* Servers in this state. */
+static long
+shown(PGconn *console, const char *state)
+{
+	PGresult *r = PQexec(console, "SHOW SERVERS");
+	int col = PQfnumber(r, "state");
+	long n = 0;
+
+	ck_assert_int_ge(col, 0);
+	for (int i = 0; i < PQntuples(r); i++)
+		n += strcmp(PQgetvalue(r, i, col), state) == 0;
+	PQclear(r);
+	return n;
+}
+
 START_TEST(idle_client_hears)
 {
 	struct pooler *p = start(3, 2);
@@ -114,6 +129,8 @@ START_TEST(many_share_one)
 {
 	enum { MANY = 60 };
 	struct pooler *p = start(4, 2);
+	PGconn *console = pooler_console(p, "admin");
+	long listening;
 	PGconn *c[MANY], *other = pooler_conn(p, "");
 
 	for (int i = 0; i < MANY; i++) {
@@ -131,9 +148,17 @@ START_TEST(many_share_one)
 	for (int i = 0; i < MANY; i++)
 		ck_assert_str_eq(heard(c[i], 0), "");
 	ck_assert_int_le(pg_backends(pg, "datname = 'app'"), 4);
+	listening = shown(console, "listening");
+	ck_assert_int_ge(listening, 1);
+	ck_assert_int_le(listening, 2);
+	ck_assert_int_ge(
+	    pooler_show(console, "POOLS", "database", "app", "sv_active"),
+	    listening);
 	for (int i = 0; i < MANY; i++)
 		PQfinish(c[i]);
 	PQfinish(other);
+	UNTIL(SOON_MS, shown(console, "listening") == 0);
+	PQfinish(console);
 	nobody_listens(p, 4);
 	pooler_stop(p);
 }

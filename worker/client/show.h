@@ -63,6 +63,7 @@ enum show_kind {
 	SHOW_CL_WAITING,
 	SHOW_CL_CANCEL,
 	SHOW_SV_ACTIVE,
+	SHOW_SV_LISTEN, /* for clients that LISTEN; counted as active */
 	SHOW_SV_HELD, /* until the cancel requests that it was sent are over */
 	SHOW_SV_IDLE,
 	SHOW_SV_LOGIN,

@@ -45,6 +45,7 @@ static const char *const states[] = {
 	[SHOW_CL_WAITING] = "waiting",
 	[SHOW_CL_CANCEL] = "active_cancel_req",
 	[SHOW_SV_ACTIVE] = "active",
+	[SHOW_SV_LISTEN] = "listening",
 	[SHOW_SV_HELD] = "being_canceled",
 	[SHOW_SV_IDLE] = "idle",
 	[SHOW_SV_LOGIN] = "login",
@@ -99,6 +100,8 @@ show_server_kind(const struct slot *s, uint64_t word)
 	case SLOT_LOGIN:
 		return SHOW_SV_LOGIN;
 	case SLOT_ACTIVE:
+		if (atomic_load(&s->flags) & SLOT_LISTENS)
+			return SHOW_SV_LISTEN;
 		return !is_lent && atomic_load(&s->cancels) > 0
 		    ? SHOW_SV_HELD
 		    : SHOW_SV_ACTIVE;

@@ -74,7 +74,7 @@ put_pool(struct show *s, const struct tally *t)
 	show_int(s, t->n[SHOW_CL_WAITING]);
 	show_int(s, t->n[SHOW_CL_CANCEL]);
 	show_int(s, 0); /* a cancel request does not wait for a place */
-	show_int(s, t->n[SHOW_SV_ACTIVE]);
+	show_int(s, t->n[SHOW_SV_ACTIVE] + t->n[SHOW_SV_LISTEN]);
 	show_int(s, t->cancels);
 	show_int(s, t->n[SHOW_SV_HELD]);
 	show_int(s, t->n[SHOW_SV_IDLE]);

@@ -108,6 +108,6 @@ tally_clients(const struct tally *t)
 uint32_t
 tally_servers(const struct tally *t)
 {
-	return t->n[SHOW_SV_ACTIVE] + t->n[SHOW_SV_HELD] + t->n[SHOW_SV_IDLE] +
-	    t->n[SHOW_SV_LOGIN];
+	return t->n[SHOW_SV_ACTIVE] + t->n[SHOW_SV_LISTEN] +
+	    t->n[SHOW_SV_HELD] + t->n[SHOW_SV_IDLE] + t->n[SHOW_SV_LOGIN];
 }
