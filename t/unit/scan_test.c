@@ -322,7 +322,7 @@ on_books(struct lessee *l, struct backend *with, enum books what)
 	(void)l;
 	ck_assert_ptr_eq(with, &b);
 	ck_assert_uint_lt(ntold, sizeof(told) - 1);
-	told[ntold++] = "DLG"[what];
+	told[ntold++] = "DLGPX"[what];
 	told[ntold] = '\0';
 }
 
@@ -526,6 +526,16 @@ static const struct {
 	{ "S", 0 },
 };
 
+/* GONE, PREPARED, DEALLOCATED: one at most. */
+static const char *
+telling(uint32_t bits)
+{
+	return bits & SCAN_TAG_ALL_GONE  ? "G"
+	    : bits & SCAN_TAG_PREPARE    ? "P"
+	    : bits & SCAN_TAG_DEALLOCATE ? "X"
+					 : "";
+}
+
 START_TEST(tags_seen)
 {
 	for (size_t i = 0; i < sizeof(tag_cases) / sizeof(*tag_cases); i++)
@@ -538,8 +548,7 @@ START_TEST(tags_seen)
 			    strlen(tag_cases[i].tag) + 1);
 			feed_all(step);
 			ck_assert_uint_eq(sum.tags, bits);
-			ck_assert_str_eq(
-			    told, bits & SCAN_TAG_ALL_GONE ? "G" : "");
+			ck_assert_str_eq(told, telling(bits));
 		}
 }
 END_TEST

@@ -59,6 +59,8 @@ enum books {
 	BOOKS_DONE, /* the oldest change that was asked for is made */
 	BOOKS_LOST, /* it was skipped, or refused */
 	BOOKS_GONE, /* all of them are dropped; tells of no change asked for */
+	BOOKS_PREPARED, /* a PREPARE in SQL of the user's is done; the same */
+	BOOKS_DEALLOCATED, /* a DEALLOCATE of one name; the same */
 };
 
 #define LESSEE_SILENT SIZE_MAX

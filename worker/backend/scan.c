@@ -188,6 +188,10 @@ note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
 		out->tags |= bits;
 		if (bits & SCAN_TAG_ALL_GONE)
 			lose_all(b);
+		else if (bits & SCAN_TAG_PREPARE)
+			tell_books(b, BOOKS_PREPARED, 1);
+		else if (bits & SCAN_TAG_DEALLOCATE)
+			tell_books(b, BOOKS_DEALLOCATED, 1);
 		break;
 	case 'Z':
 		if (b->track.is_own)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "worker/client/prepare_impl.h"
+#include "worker/client/sqlprep.h"
 #include "worker/proto/field.h"
 
 /* --- the books -------------------------------------------------------------------- */
@@ -99,6 +100,13 @@ prepare_on_books(struct client *c, enum books what)
 		show_number(c);
 		return;
 	}
+	if (what == BOOKS_PREPARED || what == BOOKS_DEALLOCATED) {
+		if (p == NULL)
+			return;
+		sqlprep_on_tag(p, what);
+		show_number(c);
+		return;
+	}
 	if (p == NULL || changes_oldest(&p->changes) == NULL)
 		return;
 	e = changes_pop(&p->changes);
@@ -117,6 +125,7 @@ prepare_end(struct client *c)
 
 	if (p == NULL)
 		return;
+	sqlprep_end(p);
 	if (p->changes.len > 0 && p->set != NULL)
 		stmts_abandon(p->set);
 	if (p->set != NULL && stmts_is_broken(p->set) && c->backend != NULL)
@@ -174,7 +183,8 @@ prepare_wake(struct client *c)
 /* The fields of an ErrorResponse that matter here; "" what it lacks. */
 struct error {
 	const char *sqlstate, *routine;
-	const char *text; /* its message */
+	const char *text;     /* its message */
+	const char *position; /* behind it */
 };
 
 static void
@@ -183,7 +193,7 @@ read_error(const uint8_t *body, size_t len, struct error *e)
 	struct field f;
 	uint8_t code;
 
-	e->sqlstate = e->routine = e->text = "";
+	e->sqlstate = e->routine = e->text = e->position = "";
 	field_init(&f, body, len);
 	while ((code = field_byte(&f)) != 0) {
 		const char *value = field_str(&f);
@@ -196,6 +206,8 @@ read_error(const uint8_t *body, size_t len, struct error *e)
 			e->routine = value;
 		else if (code == 'M')
 			e->text = value;
+		else if (code == 'P' && e->text[0] != '\0')
+			e->position = value;
 	}
 }
 
@@ -213,21 +225,28 @@ find_name(const char *text, uint8_t hash[STMTS_NAME])
 	return NULL;
 }
 
-/* What the client calls it. */
-static const struct name *
+/* What the client calls it; NULL: nobody knows. */
+static const char *
 name_of(struct prepare *p, const uint8_t hash[STMTS_NAME])
 {
 	const struct change *e = changes_oldest(&p->changes);
+	const struct name *n;
+	const char *said;
 
 	/* the answer that comes now is the one to this */
-	if (e != NULL && e->kind == CHANGE_TAKEN)
-		return e->name;
-	return names_of(&p->names, hash);
+	if (e == NULL || e->kind != CHANGE_TAKEN)
+		e = sqlprep_failing(p, hash);
+	n = e != NULL ? e->name : NULL;
+	if (n == NULL && (said = sqlprep_said(p, hash)) != NULL)
+		return said;
+	if (n == NULL)
+		n = names_of(&p->names, hash);
+	return n == NULL ? NULL : n->text;
 }
 
 /* The server says that our books are wrong. */
 static void
-doubt(struct client *c, const struct error *e)
+doubt(struct client *c, const struct error *e, const uint8_t hash[STMTS_NAME])
 {
 	struct prepare *p = c->prepare;
 	const struct change *oldest = changes_oldest(&p->changes);
@@ -235,27 +254,46 @@ doubt(struct client *c, const struct error *e)
 	if (strcmp(e->sqlstate, "26000") == 0)
 		stmts_doubt(p->set);
 	else if (strcmp(e->sqlstate, "42P05") == 0 &&
-	    (oldest == NULL || oldest->kind != CHANGE_TAKEN))
+	    (oldest == NULL || oldest->kind != CHANGE_TAKEN) &&
+	    sqlprep_failing(p, hash) == NULL)
 		p->set->broken = 1;
 }
 
-/* A backend's name in the text of an error: the client's instead. */
-static size_t
-rename_in(struct prepare *p, const struct lessee_error *e, const char *at,
-    const uint8_t hash[STMTS_NAME], uint8_t *out, size_t room)
+/* Instead of `old` bytes at `at`, which point into w's message. */
+static void
+replace(struct wire *w, const uint8_t **from, const char *at, size_t old,
+    const char *text, size_t len)
 {
-	const struct name *n = name_of(p, hash);
-	size_t head = (size_t)((const uint8_t *)at - e->msg);
-	size_t rest = e->len - head - (STMT_NAME - 1);
+	wire_bytes(w, *from, (size_t)((const uint8_t *)at - *from));
+	wire_bytes(w, text, len);
+	*from = (const uint8_t *)at + old;
+}
 
-	if (n == NULL || head + n->len + rest > room)
+/* In the client's words: the name, and where in its text it was. */
+static size_t
+reword(struct prepare *p, const uint8_t *msg, size_t len, struct wire *w,
+    const struct error *e)
+{
+	const uint8_t *from = msg;
+	uint8_t hash[STMTS_NAME];
+	const char *at = find_name(e->text, hash);
+	const char *name = at == NULL ? NULL : name_of(p, hash);
+	char pos[16];
+
+	/* the message stands in front of the position */
+	if (name != NULL)
+		replace(w, &from, at, STMT_NAME - 1, name, strlen(name));
+	if (e->position[0] != '\0' && sqlprep_place(p, e->position, pos))
+		replace(w, &from, e->position, strlen(e->position), pos,
+		    strlen(pos));
+	if (from == msg)
 		return 0;
-	memcpy(out, e->msg, head);
-	memcpy(out + head, n->text, n->len);
-	memcpy(out + head + n->len, at + STMT_NAME - 1, rest);
+	wire_bytes(w, from, (size_t)(msg + len - from));
+	if (w->full)
+		return 0;
 	frame_put32(
-	    out + 1, frame_get32(e->msg + 1) + n->len - (STMT_NAME - 1));
-	return head + n->len + rest;
+	    w->p + 1, frame_get32(msg + 1) + (uint32_t)w->len - (uint32_t)len);
+	return w->len;
 }
 
 size_t
@@ -264,9 +302,9 @@ prepare_on_error(struct client *c, const struct lessee_error *error,
 {
 	struct prepare *p = c->prepare;
 	uint8_t hash[STMTS_NAME];
-	const char *at;
 	struct error e;
-	bool is_stale;
+	struct wire w;
+	bool is_stale, is_named;
 
 	if (p == NULL || p->set == NULL)
 		return 0;
@@ -275,11 +313,12 @@ prepare_on_error(struct client *c, const struct lessee_error *error,
 	    strcmp(e.routine, "RevalidateCachedQuery") == 0;
 	if (is_stale)
 		atomic_fetch_add(&c->lend->row->plans, 1);
-	at = find_name(e.text, hash);
-	if (at != NULL)
-		doubt(c, &e);
-	if ((is_stale || (at != NULL && strcmp(e.sqlstate, "26000") == 0)) &&
+	is_named = find_name(e.text, hash) != NULL;
+	if (is_named)
+		doubt(c, &e, hash);
+	if ((is_stale || (is_named && strcmp(e.sqlstate, "26000") == 0)) &&
 	    prepare_may_rerun(c, error->is_first, is_stale))
 		return LESSEE_SILENT;
-	return at == NULL ? 0 : rename_in(p, error, at, hash, out, room);
+	wire_init(&w, out, room);
+	return reword(p, error->msg, error->len, &w, &e);
 }

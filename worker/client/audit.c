@@ -219,6 +219,10 @@ static const char channels[] =
     " channel;UNLISTEN *";
 static const char cursor[] =
     ";SELECT 'c','','' FROM pg_catalog.pg_cursors WHERE is_holdable LIMIT 1";
+/* stmt.h: what we have prepared */
+static const char prepared[] =
+    ";SELECT 'p','','' FROM pg_catalog.pg_prepared_statements"
+    " WHERE name OPERATOR(pg_catalog.!~) '^pooler_' LIMIT 1";
 
 static void
 put_text(struct wire *w, const char *s)
@@ -291,6 +295,8 @@ audit_question(
 		put_text(w, cursor);
 	if (a->bits & AUDIT_LISTEN)
 		put_text(w, channels);
+	if (a->bits & AUDIT_PREPARED)
+		put_text(w, prepared);
 	put_text(w, ";COMMIT");
 	wire_byte(w, '\0');
 	wire_end(w);
@@ -403,6 +409,9 @@ on_row(struct audit_answer *r, const uint8_t *body, size_t len)
 		else
 			(void)compat_strlcpy(
 			    r->channels[r->n_channels++], name, SQLLEX_NAME);
+		return 0;
+	case 'p':
+		r->pins |= AUDIT_PREPARED;
 		return 0;
 	}
 	return -1;

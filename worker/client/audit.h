@@ -44,16 +44,18 @@ enum audit_bit {
 	AUDIT_SEQUENCE = 1 << 8, /* no question: currval() or lastval() */
 	AUDIT_RESET = 1 << 9,    /* of what is in doubt something was reset */
 	AUDIT_RESET_ALL = 1 << 10,
-	AUDIT_LISTEN = 1 << 11, /* channels; they end with the question */
+	AUDIT_LISTEN = 1 << 11,   /* channels; they end with the question */
+	AUDIT_PREPARED = 1 << 12, /* statements under the client's own names */
 };
 
 /* What pins a client to its backend; also the bits of audit_answer.pins. */
-#define AUDIT_PINS \
-	(AUDIT_TEMP | AUDIT_LOCK | AUDIT_CURSOR | AUDIT_LOAD | AUDIT_OTHER)
+#define AUDIT_PINS                                                           \
+	(AUDIT_TEMP | AUDIT_LOCK | AUDIT_CURSOR | AUDIT_LOAD | AUDIT_OTHER | \
+	    AUDIT_PREPARED)
 /* What a statement may do of which nobody knows anything. */
 #define AUDIT_ANYTHING                                                       \
 	(AUDIT_ALL | AUDIT_HIDDEN | AUDIT_TEMP | AUDIT_LOCK | AUDIT_CURSOR | \
-	    AUDIT_LISTEN)
+	    AUDIT_LISTEN | AUDIT_PREPARED)
 
 enum {
 	AUDIT_NAMES_MAX = 480,

@@ -61,6 +61,7 @@ changes_pop(struct changes *q)
 	e = *at(q, 0);
 	q->head = (q->head + 1) & (q->cap - 1);
 	q->len--;
+	q->popped++;
 	return e;
 }
 

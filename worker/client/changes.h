@@ -42,6 +42,7 @@ struct change {
 struct changes {
 	struct change *ring;
 	uint32_t cap, head, len;
+	uint32_t popped; /* in all, modulo 2^32 */
 };
 
 /* At the end.  -1: no memory; nothing has changed then, and `stmt` is still

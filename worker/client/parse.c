@@ -174,6 +174,8 @@ remember_text(struct prepare *p, const uint8_t *text, uint32_t len)
 	}
 	memcpy(p->text, text, len);
 	p->text_len = len;
+	p->is_text_sql =
+	    stmt_is_sql((const char *)text, strnlen((const char *)text, len));
 }
 
 static enum look

@@ -19,6 +19,7 @@
 #include "worker/client/look.h"
 #include "worker/client/prepare.h"
 #include "worker/client/session.h"
+#include "worker/client/sqlprep.h"
 #include "worker/client/upstream.h"
 #include "worker/self.h"
 
@@ -60,11 +61,13 @@ show(struct client *c, struct look_at *m)
 		return LOOK_PASS;
 	if (c->prepare != NULL && prepare_is_rerunning(c))
 		return LOOK_WAIT;
+	if (c->prepare != NULL && sqlprep_is_gated(c->prepare))
+		return sqlprep_wait(c);
 	/* before the prepared statements: it may send something ahead */
 	if (m->f.type == 'Q' || m->f.type == 'P')
 		seen = session_look(c, m);
 	if (seen == LOOK_PASS && c->prepare != NULL &&
-	    (m->f.type == 'Q' || m->f.type == 'P'))
+	    !session_is_tracking(c) && (m->f.type == 'Q' || m->f.type == 'P'))
 		seen = prepare_look_text(c, m);
 	if (seen != LOOK_PASS)
 		return seen;
@@ -74,12 +77,20 @@ show(struct client *c, struct look_at *m)
 	case 'D':
 	case 'C':
 		return prepare_look(c, m);
+	case 'E':
+		return c->prepare != NULL && sqlprep_is_bound(c->prepare)
+		    ? prepare_look(c, m)
+		    : LOOK_PASS;
 	case 'Q':
+		seen = sqlprep_query(c, m);
+		if (seen != LOOK_PASS && seen != LOOK_TOOK)
+			return seen;
+		/* fall through */
 	case 'S':
 	case 'F':
 		if (c->prepare != NULL)
 			prepare_turn(c, m);
-		return LOOK_PASS;
+		return seen;
 	default:
 		return LOOK_PASS;
 	}

@@ -20,7 +20,8 @@ pin_text(unsigned pins, char to[PIN_TEXT])
 		{ AUDIT_LOCK, "advisory lock" },
 		{ AUDIT_CURSOR, "cursor with hold" },
 		{ AUDIT_LOAD, "loaded library" },
-		{ AUDIT_OTHER, "session function" } };
+		{ AUDIT_OTHER, "session function" },
+		{ AUDIT_PREPARED, "prepared statement" } };
 	size_t len = 0;
 
 	to[0] = '\0';

@@ -8,6 +8,7 @@
 #include "shm/count.h"
 #include "worker/client/prepare_impl.h"
 #include "worker/client/session.h"
+#include "worker/client/sqlprep.h"
 #include "worker/client/upstream.h"
 #include "worker/self.h"
 
@@ -184,9 +185,8 @@ translate(struct client *c, const uint8_t *name, size_t len, const char **to)
 	return DONE;
 }
 
-/* Write it anew up to the name, which is the string at `at`, and enter it. */
-static enum look
-rename_it(
+enum look
+prepare_rename(
     struct client *c, struct look_at *m, size_t at, size_t len, const char *to)
 {
 	uint8_t head[FRAME_HEAD] = { m->f.type };
@@ -212,20 +212,48 @@ is_alone(const struct client *c, const struct look_at *m)
 	    c->prepare->names.last != NULL;
 }
 
+/* The same of the statement without a name. */
+static enum look
+use_unnamed(struct client *c, struct look_at *m, size_t at)
+{
+	struct prepare *p = c->prepare;
+	enum look look = LOOK_PASS;
+	enum result r;
+
+	session_bound_unnamed(c);
+	if (p->text != NULL && p->is_text_sql) {
+		if (p->unnamed_sent > 0 && p->unnamed_batch != p->set->batch)
+			return prepare_stall(c);
+		look = sqlprep_use(c, m, at, 0, p->text, p->text_len);
+	}
+	if (look != LOOK_PASS)
+		return look;
+	r = supply_unnamed(c);
+	return r == DONE ? LOOK_PASS : prepare_not_done(c, m, r);
+}
+
 /* A Bind or Describe, whose statement is named at `at`. */
 static enum look
 look_use(struct client *c, struct look_at *m, size_t at)
 {
+	struct prepare *p = c->prepare;
 	ssize_t len = prepare_text_at(m, at);
 	const char *to;
+	struct name *e;
+	enum look look;
 	enum result r;
 
 	if (len == -1)
 		return prepare_torn(m);
-	if (len == 0) {
-		session_bound_unnamed(c);
-		r = supply_unnamed(c);
-		return r == DONE ? LOOK_PASS : prepare_not_done(c, m, r);
+	if (len == 0)
+		return use_unnamed(c, m, at);
+	e = names_find(&p->names, (const char *)m->body + at, (size_t)len);
+	if (e != NULL && e->will != NULL && e->will->is_sql &&
+	    !prepare_is_uncertain(p, e)) {
+		look = sqlprep_use(
+		    c, m, at, (size_t)len, e->will->body, e->will->len);
+		if (look != LOOK_PASS)
+			return look;
 	}
 	r = translate(c, m->body + at, (size_t)len, &to);
 	if (r != DONE)
@@ -234,7 +262,7 @@ look_use(struct client *c, struct look_at *m, size_t at)
 		return LOOK_PASS;
 	if (is_alone(c, m))
 		c->prepare->keep_for = c->prepare->names.last->will;
-	return rename_it(c, m, at, (size_t)len, to);
+	return prepare_rename(c, m, at, (size_t)len, to);
 }
 
 static enum look
@@ -242,8 +270,10 @@ look_bind(struct client *c, struct look_at *m)
 {
 	ssize_t portal = prepare_text_at(m, 0);
 
-	return portal == -1 ? prepare_torn(m)
-			    : look_use(c, m, (size_t)portal + 1);
+	if (portal == -1)
+		return prepare_torn(m);
+	sqlprep_unbind(c->prepare, (const char *)m->body);
+	return look_use(c, m, (size_t)portal + 1);
 }
 
 static enum look
@@ -285,7 +315,7 @@ look_close(struct client *c, struct look_at *m)
 		return close_fake(c, m, e);
 	if (translate(c, m->body + 1, (size_t)len, &to) == DONE &&
 	    to != (const char *)m->body + 1)
-		return rename_it(c, m, 1, (size_t)len, to);
+		return prepare_rename(c, m, 1, (size_t)len, to);
 	return LOOK_PASS;
 }
 
@@ -293,44 +323,69 @@ look_close(struct client *c, struct look_at *m)
 
 /* max_prepared_statements = 0: all passes as it is, but for clients that have
  * prepared some already. */
-static bool
-is_off(struct client *c)
+bool
+prepare_is_off(struct client *c)
 {
 	if (self.conf->max_prepared_statements > 0)
 		return false;
 	return c->prepare == NULL || names_count(&c->prepare->names) == 0;
 }
 
+struct prepare *
+prepare_get(struct client *c)
+{
+	if (c->prepare == NULL &&
+	    (c->prepare = calloc(1, sizeof(*c->prepare))) != NULL) {
+		prepare_begin(c);
+		c->prepare->is_new_lease = c->backend->track.queue.len == 0;
+	}
+	return c->prepare;
+}
+
+bool
+prepare_ready(struct client *c, struct look_at *m, enum look *look)
+{
+	struct track *t = &c->backend->track;
+	struct prepare *p = c->prepare;
+
+	*look = LOOK_PASS;
+	if (track_is_skipping(t))
+		return false;
+	forget_batch(p);
+	if (!track_is_sure(t)) {
+		*look = look_unsure(c);
+		return false;
+	}
+	prepare_look_at_pool(c);
+	if (stmts_is_broken(p->set)) {
+		*look = prepare_refuse_failed(c, m);
+		return false;
+	}
+	if ((p->is_behind_query && track_owes(t) > 0) ||
+	    (p->is_behind_all && t->queue.len > 0)) {
+		*look = prepare_stall(c);
+		return false;
+	}
+	p->is_behind_query = p->is_behind_all = false;
+	return true;
+}
+
 enum look
 prepare_look(struct client *c, struct look_at *m)
 {
-	struct track *t = &c->backend->track;
 	bool is_portal = m->f.type == 'D' || m->f.type == 'C';
+	enum look look;
 
-	if (is_off(c) || track_is_skipping(t))
+	if (prepare_is_off(c) || track_is_skipping(&c->backend->track))
 		return LOOK_PASS;
 	if (is_portal && m->have == 0)
 		return prepare_torn(m);
 	if (is_portal && m->body[0] != 'S')
 		return LOOK_PASS;
-	if (c->prepare == NULL) {
-		c->prepare = calloc(1, sizeof(*c->prepare));
-		if (c->prepare == NULL)
-			return prepare_refuse(m, "53200", "out of memory");
-		prepare_begin(c);
-		c->prepare->is_new_lease = t->queue.len == 0;
-	}
-	forget_batch(c->prepare);
-	if (!track_is_sure(t))
-		return look_unsure(c);
-	prepare_look_at_pool(c);
-	if (stmts_is_broken(c->prepare->set))
-		return prepare_refuse_failed(c, m);
-	if (c->prepare->is_behind_query) {
-		if (track_owes(t) > 0)
-			return prepare_stall(c);
-		c->prepare->is_behind_query = false;
-	}
+	if (prepare_get(c) == NULL)
+		return prepare_refuse(m, "53200", "out of memory");
+	if (!prepare_ready(c, m, &look))
+		return look;
 	switch (m->f.type) {
 	case 'P':
 		return prepare_look_parse(c, m);
@@ -338,6 +393,8 @@ prepare_look(struct client *c, struct look_at *m)
 		return look_bind(c, m);
 	case 'D':
 		return look_use(c, m, 1);
+	case 'E':
+		return sqlprep_execute(c, m);
 	default:
 		return look_close(c, m);
 	}
@@ -404,7 +461,7 @@ prepare_begin(struct client *c)
 		return;
 	p->set = NULL;
 	p->is_new_batch = p->is_new_lease = true;
-	p->is_behind_query = false;
+	p->is_behind_query = p->is_behind_all = false;
 	prepare_lose_unnamed(c);
 }
 
@@ -428,6 +485,7 @@ prepare_free(struct client *c)
 	if (p == NULL)
 		return;
 	prepare_end(c);
+	sqlprep_free(p);
 	names_fini(&p->names);
 	prepare_forget_text(p);
 	free(p);

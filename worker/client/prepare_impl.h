@@ -37,6 +37,7 @@ struct prepare {
 	uint32_t unnamed_batch; /* in which the last of them was sent */
 	uint16_t unnamed_round; /* goes up when the server's is made ours */
 	bool is_unnamed_ours;   /* the server's is what the client knows of */
+	bool is_text_sql;       /* see stmt_is_sql() */
 
 	struct stmt *keep_for; /* of a batch that may be kept; else NULL */
 	struct kept *kept;     /* it is (rerun.c) */
@@ -46,10 +47,23 @@ struct prepare {
 	bool is_new_lease;    /* nothing of the client's has been sent */
 	bool is_new_batch;    /* the next message begins one */
 	bool is_behind_query; /* a Query may drop all statements */
+	bool is_behind_all;   /* an Execute was sent that drops all */
 	bool is_waiting;      /* a message of the client's waits */
+
+	struct sqlprep *sql; /* NULL: it has prepared nothing in SQL */
 };
 
 /* --- prepare.c --- */
+
+/* The client's, made if it has none; NULL: no memory. */
+struct prepare *prepare_get(struct client *c);
+/* All passes as it is. */
+bool prepare_is_off(struct client *c);
+/* Is all known that a message's look needs?  Else what becomes of it. */
+bool prepare_ready(struct client *c, struct look_at *m, enum look *look);
+/* Write it anew up to the name, which is the string at `at`, and enter it. */
+enum look prepare_rename(
+    struct client *c, struct look_at *m, size_t at, size_t len, const char *to);
 
 enum look
 prepare_refuse(struct look_at *m, const char *sqlstate, const char *why);
@@ -111,6 +125,10 @@ enum result supply_unnamed(struct client *c);
 
 /* One that is surely there, under this name, and nobody's. */
 bool supply_dummy(struct client *c, const char *name);
+
+/* Parse something else without a name, for the next message alone: the head;
+ * `rest` bytes must follow it.  False: out of something. */
+bool supply_passing(struct client *c, size_t rest);
 
 /* The head of a message, with all that stands before `rest` more bytes. */
 void supply_parse_head(struct client *c, const char *name, size_t rest);

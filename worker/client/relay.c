@@ -24,6 +24,7 @@
 #include "worker/client/ear.h"
 #include "worker/client/prepare.h"
 #include "worker/client/session.h"
+#include "worker/client/sqlprep.h"
 #include "worker/io/outer.h"
 #include "worker/self.h"
 
@@ -187,6 +188,8 @@ down(struct client *c, const struct scan *sc)
 	}
 	if (sc->readies > 0)
 		count_answers(c, sc);
+	if (c->prepare != NULL && sqlprep_on_answers(c, sc) == -1)
+		return;
 	if (sc->has_params)
 		want_follow(c);
 	if (sc->has_own_failed) {

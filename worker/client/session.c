@@ -175,9 +175,8 @@ session_begin(struct client *c)
 
 /* --- what the client says ----------------------------------------------------------- */
 
-/* How the server reads its texts. */
-static unsigned
-text_flags(const struct client *c)
+unsigned
+session_text_flags(const struct client *c)
 {
 	static const char *const unsafe[] = { "SJIS", "SHIFT_JIS_2004", "BIG5",
 		"GBK", "UHC", "GB18030", "JOHAB" };
@@ -220,7 +219,7 @@ read_text(struct client *c, const char *sql, size_t len, unsigned *bits)
 		return false;
 	if (is_rereading(&s->audit))
 		s->audit.bits |= AUDIT_ANYTHING;
-	*bits = audit_sql(&s->audit, sql, len, text_flags(c));
+	*bits = audit_sql(&s->audit, sql, len, session_text_flags(c));
 	s->is_read = true;
 	s->audit.bits &= (uint16_t)~AUDIT_SEQUENCE;
 	return true;
@@ -292,7 +291,7 @@ look_at_text(struct client *c, struct look_at *m, const char *sql, size_t len,
 		return end(m, "08006", "session state could not be set");
 	if (!(*bits & AUDIT_LISTEN))
 		return LOOK_PASS;
-	seen = ear_look(c, m, sql, len, text_flags(c));
+	seen = ear_look(c, m, sql, len, session_text_flags(c));
 	if (seen == LOOK_WAIT)
 		c->session->audit.bits = before; /* it will be seen again */
 	return seen;
@@ -347,6 +346,16 @@ session_bound(struct client *c, const char *sql, size_t len)
 
 	if (session_is_tracking(c) && !sql_is_plain(sql, len))
 		(void)read_text(c, sql, len, &bits);
+}
+
+void
+session_prepared(struct client *c, bool is_made)
+{
+	struct session *s = c->session;
+
+	/* session_look() has made it for such a text */
+	if (s != NULL && (is_made || s->pins & AUDIT_PREPARED))
+		s->audit.bits |= AUDIT_PREPARED;
 }
 
 void

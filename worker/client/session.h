@@ -57,6 +57,18 @@ void session_bound(struct client *c, const char *sql, size_t len);
 /* The same of the statement without a name. */
 void session_bound_unnamed(struct client *c);
 
+/*
+ * The client prepares or drops something in SQL that may have a name of its
+ * own on the server.  `is_made`: it may be there now; else it may be gone.
+ */
+void session_prepared(struct client *c, bool is_made);
+
+/* Is its session looked after? */
+bool session_is_tracking(const struct client *c);
+
+/* How the server reads its texts: SQLLEX_*. */
+unsigned session_text_flags(const struct client *c);
+
 /* The server has answered with these tags (scan.h), and errors. */
 void session_on_tags(struct client *c, uint32_t tags, bool has_error);
 

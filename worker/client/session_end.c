@@ -53,6 +53,9 @@ ask_what(struct client *c)
 	struct wire w;
 
 	wire_init(&w, bytes, sizeof(bytes));
+	/* else they are all under their own names, and stay */
+	if (self.conf->max_prepared_statements == 0)
+		s->audit.bits &= (uint16_t)~AUDIT_PREPARED;
 	audit_question(&w, &s->audit, vars_text(s->now), vars_len(s->now));
 	s->asked_us = loop_now_us;
 	CRASH_POINT("session.ask");

@@ -34,9 +34,6 @@ struct session {
 	bool uses_sequences;  /* currval(), lastval() */
 };
 
-/* Are this client's settings followed at all? */
-bool session_is_tracking(const struct client *c);
-
 /* What the slot's backend has from now on; NULL, or more than fits: nobody
  * knows. */
 void session_note_vars(struct backend *b, const char *text, uint32_t len);

@@ -118,6 +118,21 @@ stmt_is_valid(const uint8_t *body, size_t len)
 	return field_is_done(&f);
 }
 
+bool
+stmt_is_sql(const char *text, size_t len)
+{
+	struct sql_walk w;
+	struct sql_stmt s;
+
+	if (sql_is_plain(text, len))
+		return false;
+	sql_walk_init(&w, text, len, 0);
+	return sql_next(&w, &s) &&
+	    (s.kind == SQL_PREPARE || s.kind == SQL_EXECUTE ||
+		s.kind == SQL_DEALLOCATE ||
+		(s.kind == SQL_DISCARD && s.sub == SQL_ALL));
+}
+
 /* --- the table ---------------------------------------------------------------- */
 
 static struct stmt **
@@ -179,6 +194,7 @@ stmt_intern(const uint8_t *body, size_t len)
 	s->len = (uint32_t)len;
 	s->is_plain =
 	    sql_is_plain((const char *)body, strnlen((const char *)body, len));
+	s->is_sql = stmt_is_sql((const char *)body, len);
 	memcpy(s->hash, hash, sizeof(hash));
 	stmt_spell(s->name, hash);
 	memcpy(s->body, body, len);

@@ -32,6 +32,7 @@ struct stmt {
 	uint32_t refs;
 	uint32_t len;  /* of the body */
 	bool is_plain; /* it does nothing to the session (sql.h) */
+	bool is_sql;   /* what it does hangs on names: see stmt_is_sql() */
 	uint8_t hash[STMTS_NAME];
 	char name[STMT_NAME]; /* what backends call it */
 	uint8_t body[];       /* of a Parse, from the query on */
@@ -47,6 +48,10 @@ void stmt_drop(struct stmt *s); /* NULL is allowed */
 
 /* Is this a whole query and its parameter types, as PostgreSQL takes it? */
 bool stmt_is_valid(const uint8_t *body, size_t len);
+
+/* Is it a PREPARE, EXECUTE or DEALLOCATE, or DISCARD ALL?  (Not for certain:
+ * the settings of who reads it count; see sqlprep.h.) */
+bool stmt_is_sql(const char *text, size_t len);
 
 /* What a backend calls the one of this hash. */
 void stmt_spell(char name[STMT_NAME], const uint8_t hash[STMTS_NAME]);

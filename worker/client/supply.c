@@ -248,3 +248,17 @@ supply_unnamed(struct client *c)
 	p->unnamed_batch = p->set->batch;
 	return DONE;
 }
+
+bool
+supply_passing(struct client *c, size_t rest)
+{
+	struct prepare *p = c->prepare;
+
+	prepare_lose_unnamed(c);
+	if (!enter(c, 'P', CHANGE_OWN_UNNAMED, p->unnamed_round))
+		return false;
+	/* whatever comes of it is not what the client knows of */
+	prepare_lose_unnamed(c);
+	supply_parse_head(c, "", rest);
+	return true;
+}
