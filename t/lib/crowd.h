@@ -24,7 +24,7 @@
 
 #include "t/lib/guest.h"
 
-#define CROWD_KINDS 32
+#define CROWD_KINDS 40
 
 /* Shared by all guests and the test. */
 struct crowd_seen {

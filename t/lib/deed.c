@@ -142,6 +142,8 @@ const struct deed deeds[] = {
 	{ "undone", deed_undone, 3, 0 },
 	{ "reset", deed_reset, 2, DEED_BLOCK },
 	{ "hidden", deed_hidden, 1, DEED_BLOCK },
+	{ "again", deed_again, 3, DEED_BLOCK },
+	{ "piped", deed_piped, 2, 0 },
 	{ "look", deed_look, 8, DEED_BLOCK },
 	{ "listen", deed_listen, 3, 0 },
 	{ "notify", deed_notify, 4, 0 },

@@ -69,6 +69,8 @@ void deed_local(struct guest *g);
 void deed_undone(struct guest *g);
 void deed_reset(struct guest *g);
 void deed_hidden(struct guest *g);
+void deed_again(struct guest *g);
+void deed_piped(struct guest *g);
 void deed_look(struct guest *g);
 /* deed_listen.c */
 void deed_listen(struct guest *g);

@@ -89,7 +89,7 @@ listen(struct guest *g, int c)
 		memset(g->since[c], 0xff, sizeof(g->since[c]));
 	}
 	g->listens[c] = true;
-	switch (guest_draw(g, 4)) {
+	switch (guest_draw(g, 5)) {
 	case 0:
 		guest_extended(g, "%s", sql);
 		break;
@@ -100,6 +100,9 @@ listen(struct guest *g, int c)
 		break;
 	case 2:
 		guest_do(g, "BEGIN; %s; COMMIT", sql);
+		break;
+	case 3:
+		guest_named(g, &g->has_ear[c], text("ear%d", c), sql, NULL);
 		break;
 	default:
 		guest_do(g, "%s", sql);
@@ -121,6 +124,9 @@ unlisten(struct guest *g, int c)
 	}
 	if (all)
 		guest_do(g, "UNLISTEN *");
+	else if (guest_draw(g, 4) == 0)
+		guest_named(g, &g->has_end[c], text("end%d", c),
+		    text("UNLISTEN soak%d", c), NULL);
 	else
 		guest_do(g, "UNLISTEN soak%d", c);
 	for (int i = 0; i < GUEST_CHANNELS; i++)

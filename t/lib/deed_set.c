@@ -313,6 +313,84 @@ deed_hidden(struct guest *g)
 	deed_look(g);
 }
 
+/* Prepared once, and run again on whichever server: with a value, without. */
+void
+deed_again(struct guest *g)
+{
+	const char *v = value(g, MINE), *fixed = text("always %d", g->id);
+
+	switch (guest_draw(g, 3)) {
+	case 0:
+		guest_named(g, &g->has_setter[0], "set_mine",
+		    "SELECT set_config('soak.mine', $1, false)", v);
+		guest_is(g, v);
+		keep(g, MINE, v);
+		break;
+	case 1:
+		guest_named(g, &g->has_setter[1], "set_other",
+		    set_of(OTHER, fixed, ""), NULL);
+		keep(g, OTHER, fixed);
+		break;
+	default:
+		guest_named(g, &g->has_setter[2], "set_zone",
+		    "SET TIME ZONE 'Asia/Tokyo'", NULL);
+		keep(g, ZONE, "Asia/Tokyo");
+	}
+	if (guest_draw(g, 2))
+		deed_look(g);
+}
+
+static void
+put(struct guest *g, bool is_extended, const char *sql)
+{
+	if (!is_extended) {
+		guest_put(g, 'Q', "s", sql);
+		return;
+	}
+	guest_put(g, 'P', "ssh", "", sql, 0);
+	guest_put(g, 'B', "sshhh", "", "", 0, 0, 0);
+	guest_put(g, 'E', "si", "", 0);
+	guest_put(g, 'S', "");
+}
+
+/* Kept, failed, undone and local ones, all sent before the first answer. */
+void
+deed_piped(struct guest *g)
+{
+	enum { N = 12 };
+	static const char *const seen = "SELECT current_setting('soak.mine')";
+	const char *a = value(g, MINE), *b = value(g, MINE),
+		   *c = value(g, MINE), *d = value(g, MINE);
+	const struct {
+		const char *sql, *code, *value;
+	} step[N] = {
+		{ set_of(MINE, a, ""), "", NULL },
+		{ "SELECT 1/0", "22012", NULL },
+		{ seen, "", a },
+		{ "BEGIN", "", NULL },
+		{ set_of(MINE, b, ""), "", NULL },
+		{ seen, "", b },
+		{ "ROLLBACK", "", NULL },
+		{ seen, "", a },
+		{ "BEGIN", "", NULL },
+		{ set_of(MINE, c, "LOCAL"), "", NULL },
+		{ "COMMIT", "", NULL },
+		{ set_of(MINE, d, ""), "", NULL },
+	};
+
+	for (int i = 0; i < N; i++)
+		put(g, guest_draw(g, 2), step[i].sql);
+	for (int i = 0; i < N; i++) {
+		guest_answers(g, 1);
+		guest_fails(g, step[i].code);
+		if (step[i].value)
+			guest_is(g, step[i].value);
+	}
+	g->stmt[0].is_there = false;
+	keep(g, MINE, d);
+	deed_look(g);
+}
+
 /* A value as it stands in the startup packet's options. */
 static const char *
 escaped(const char *v)

@@ -19,6 +19,9 @@ deed_forget_stmts(struct guest *g)
 {
 	memset(g->stmt, 0, sizeof(g->stmt));
 	memset(g->sql, 0, sizeof(g->sql));
+	memset(g->has_setter, 0, sizeof(g->has_setter));
+	memset(g->has_ear, 0, sizeof(g->has_ear));
+	memset(g->has_end, 0, sizeof(g->has_end));
 }
 
 static const char *

@@ -79,6 +79,8 @@ struct guest {
 	char told[GUEST_SETTINGS][128]; /* at its login; "": not */
 	char base[GUEST_SETTINGS][128], set[GUEST_SETTINGS][128];
 	char at_begin[GUEST_SETTINGS][128];
+	bool has_setter[3]; /* statements that SET, and were prepared */
+	bool has_ear[GUEST_CHANNELS], has_end[GUEST_CHANNELS];
 	bool listens[GUEST_CHANNELS];
 	uint64_t since[GUEST_CHANNELS][GUESTS_MAX];
 	uint64_t heard[GUEST_CHANNELS][GUESTS_MAX];
@@ -129,6 +131,12 @@ void guest_do(struct guest *g, const char *fmt, ...)
 /* The same through an extended query. */
 void guest_extended(struct guest *g, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/*
+ * The same by a statement of this name, which is prepared first if it is not;
+ * `param` may be NULL.
+ */
+void guest_named(struct guest *g, bool *is_there, const char *name,
+    const char *sql, const char *param);
 /* The answer must be this value, this error, these types. */
 void guest_is(struct guest *g, const char *value);
 void guest_fails(struct guest *g, const char *code);

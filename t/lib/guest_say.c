@@ -201,6 +201,26 @@ guest_extended(struct guest *g, const char *fmt, ...)
 }
 
 void
+guest_named(struct guest *g, bool *is_there, const char *name, const char *sql,
+    const char *param)
+{
+	uint32_t n = param ? (uint32_t)strlen(param) : 0;
+
+	if (!*is_there)
+		guest_put(g, 'P', "ssh", name, sql, 0);
+	if (param)
+		guest_put(
+		    g, 'B', "sshhixh", "", name, 0, 1, n, param, (size_t)n, 0);
+	else
+		guest_put(g, 'B', "sshhh", "", name, 0, 0, 0);
+	guest_put(g, 'E', "si", "", 0);
+	guest_put(g, 'S', "");
+	guest_answers(g, 1);
+	must_be_good(g);
+	*is_there = true;
+}
+
+void
 guest_is(struct guest *g, const char *value)
 {
 	if (*g->a.code)
