@@ -6,6 +6,10 @@
 
 enum { FIRST = 8 }; /* entries; a power of two */
 
+/* A ring of FIRST for whoever needs one next: with each lease one comes and
+ * goes. */
+static struct change *spare;
+
 static struct change *
 at(const struct changes *q, uint32_t i)
 {
@@ -16,10 +20,15 @@ static int
 grow(struct changes *q)
 {
 	uint32_t cap = q->cap == 0 ? FIRST : 2 * q->cap;
-	struct change *ring;
+	struct change *ring = NULL;
 
-	if (cap > UINT32_MAX / 2 / sizeof(*ring) ||
-	    (ring = malloc(cap * sizeof(*ring))) == NULL)
+	if (cap == FIRST) {
+		ring = spare;
+		spare = NULL;
+	}
+	if (ring == NULL &&
+	    (cap > UINT32_MAX / 2 / sizeof(*ring) ||
+		(ring = malloc(cap * sizeof(*ring))) == NULL))
 		return -1;
 	for (uint32_t i = 0; i < q->len; i++)
 		ring[i] = *at(q, i);
@@ -68,6 +77,9 @@ changes_pop(struct changes *q)
 void
 changes_fini(struct changes *q)
 {
-	free(q->ring);
+	if (q->cap == FIRST && spare == NULL)
+		spare = q->ring;
+	else
+		free(q->ring);
 	memset(q, 0, sizeof(*q));
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* A run is one byte: the token above, and how many more of it below. */
-#define RUN_BITS   4
+#define RUN_BITS   TOKENS_RUN
 #define RUN_MORE   ((1u << RUN_BITS) - 1)
 #define HEAP_FIRST 256u
 
@@ -87,12 +87,6 @@ tokens_push(struct tokens *q, uint8_t k)
 	q->len++;
 	*run_at(q, q->len - 1) = (uint8_t)(k << RUN_BITS);
 	return 0;
-}
-
-uint8_t
-tokens_front(const struct tokens *q)
-{
-	return q->len > 0 ? run_look(q, 0) >> RUN_BITS : TOKENS_NONE;
 }
 
 void

@@ -11,12 +11,14 @@
 #ifndef WORKER_PROTO_TOKENS_H
 #define WORKER_PROTO_TOKENS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define TOKENS_INLINE 48
 #define TOKENS_MAX    (1u << 20) /* bytes that one queue may take */
 #define TOKENS_NONE   0          /* what an empty queue has in front */
 #define TOKENS_TOP    15         /* the highest token */
+#define TOKENS_RUN    4          /* bits of a run's length, below the token */
 
 struct tokens {
 	uint8_t *heap; /* NULL: the ring is in `ring` */
@@ -32,8 +34,16 @@ void tokens_clear(struct tokens *q); /* empty, and nothing on the heap */
 /* At the end.  -1: out of memory or of TOKENS_MAX; nothing has changed. */
 int tokens_push(struct tokens *q, uint8_t k);
 
-uint8_t tokens_front(const struct tokens *q); /* TOKENS_NONE: it is empty */
-void tokens_pop(struct tokens *q);            /* of one that is not empty */
+/* TOKENS_NONE: it is empty.  In line: it is asked for with every message. */
+static inline uint8_t
+tokens_front(const struct tokens *q)
+{
+	if (q->len == 0)
+		return TOKENS_NONE;
+	return (q->heap != NULL ? q->heap : q->ring)[q->head] >> TOKENS_RUN;
+}
+
+void tokens_pop(struct tokens *q); /* of one that is not empty */
 
 /* Put back in front what was popped; no push may have come between. */
 void tokens_unpop(struct tokens *q, uint8_t k);
