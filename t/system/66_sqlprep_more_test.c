@@ -2,6 +2,8 @@
  * 66_sqlprep_more_test.c - prepared statements in SQL: beside those of the
  * protocol, in pipelines, of any size, in a crowd, and what is not known.
  */
+#include <unistd.h>
+
 #include "t/system/sqlprep.h"
 
 enum { CLIENTS = 6 };
@@ -383,6 +385,44 @@ START_TEST(a_crowd)
 }
 END_TEST
 
+/* What a client of the crowd says in `ms`, on its own. */
+static void
+say_alone(const struct pooler *p, uint64_t its_seed, int ms)
+{
+	struct twin t = twin_new(p);
+	int64_t end = now_ms() + ms;
+
+	seed = its_seed;
+	while (now_ms() < end)
+		say_some(&t);
+	twin_free(&t);
+}
+
+/* All at once; who is in a transaction makes others wait. */
+START_TEST(a_crowd_at_once)
+{
+	struct pooler *p = pooler_new();
+	uint64_t first = (uint64_t)now_ms();
+	pid_t kids[CLIENTS];
+
+	pooler_set(p, "default_pool_size = 3\nmax_prepared_statements = 5");
+	pooler_workers(p, 3);
+	pooler_start(p);
+	printf("seed %llu\n", (unsigned long long)first);
+	for (int i = 0; i < CLIENTS; i++) {
+		kids[i] = fork();
+		ck_assert_int_ne(kids[i], -1);
+		if (kids[i] == 0) {
+			say_alone(p, first + (uint64_t)i, 4000);
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < CLIENTS; i++)
+		ck_assert_int_eq(spawn_wait(kids[i], 60000), 0);
+	pooler_stop(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -396,5 +436,6 @@ main(void)
 	tcase_add_test(tc, long_texts);
 	tcase_add_test(tc, switched_off);
 	tcase_add_test(tc, a_crowd);
+	tcase_add_test(tc, a_crowd_at_once);
 	return suite_run(s, SUITE_PG);
 }

@@ -230,6 +230,52 @@ is_step(const struct sql_stmt *s)
 	    (s->kind == SQL_DISCARD && s->sub == SQL_ALL);
 }
 
+/* --- the text ------------------------------------------------------------------- */
+
+/* Of these hangs how the server reads the rest. */
+static bool
+is_reading(const char *setting)
+{
+	return setting == NULL || setting[0] == '\0' ||
+	    strcmp(setting, "standard_conforming_strings") == 0 ||
+	    strcmp(setting, "client_encoding") == 0;
+}
+
+/* Does it say that it changes one of them, for itself or (RESET) by going back
+ * from what is not the usual? */
+static bool
+is_changing(const struct sql_walk *w, const struct sql_stmt *s)
+{
+	const char *pos = NULL;
+	static struct sql_config config;
+
+	switch (s->kind) {
+	case SQL_SET:
+		return is_reading(sql_setting(s, 0));
+	case SQL_RESET:
+		return w->lex.flags != 0 && is_reading(sql_setting(s, 0));
+	case SQL_DISCARD:
+		return w->lex.flags != 0 && s->sub == SQL_ALL;
+	default:
+		break;
+	}
+	if (s->flags & SQL_F_SET_CONFIG)
+		while (sql_config_next(w, s, &pos, &config))
+			if (is_reading(config.name))
+				return true;
+	return false;
+}
+
+/* Is what follows read in one way only? */
+static bool
+is_certain(const struct sqllex *l)
+{
+	for (const char *p = l->p; p < l->end; p++)
+		if (*p == '\\' || (unsigned char)*p >= 0x80)
+			return false;
+	return true;
+}
+
 enum sqlscript_is
 sqlscript_read(struct sqlscript *sc, struct names *names, uint32_t batch,
     const char *text, size_t len, unsigned flags)
@@ -244,8 +290,11 @@ sqlscript_read(struct sqlscript *sc, struct names *names, uint32_t batch,
 	sqledit_init(&sc->edit, text, len);
 	sql_walk_init(&w, text, len, flags);
 	while (sql_next(&w, &s)) {
-		if (s.kind == SQL_UNSURE)
-			sc->is_raw = true;
+		bool is_last = is_changing(&w, &s) && !is_certain(&w.lex);
+
+		sc->is_raw |= is_last || s.kind == SQL_UNSURE;
+		if (is_last && !is_step(&s))
+			break;
 		if (!is_step(&s))
 			continue;
 		if (sc->n == SQLEDIT_MAX)
@@ -256,6 +305,8 @@ sqlscript_read(struct sqlscript *sc, struct names *names, uint32_t batch,
 			all = SQLSCRIPT_READY;
 		else if (is != SQLSCRIPT_PLAIN)
 			return is;
+		if (is_last)
+			break;
 	}
 	return all;
 }
