@@ -135,6 +135,7 @@ const struct deed deeds[] = {
 	{ "flush", deed_flush, 2, DEED_BLOCK },
 	{ "portal", deed_portal, 2, DEED_BLOCK },
 	{ "sql", deed_sql, 8, DEED_BLOCK },
+	{ "cross", deed_cross, 3, DEED_BLOCK },
 	{ "dealloc", deed_dealloc, 1, DEED_BLOCK },
 	{ "discard", deed_discard, 1, DEED_CLEANS },
 	{ "set", deed_set, 6, DEED_BLOCK },
@@ -153,6 +154,7 @@ const struct deed deeds[] = {
 	{ "copyin", deed_copy_in, 2, DEED_BLOCK },
 	{ "copyout", deed_copy_out, 2, DEED_BLOCK },
 	{ "copyfails", deed_copy_fails, 1, 0 },
+	{ "endagain", NULL, 0, DEED_NOTHING }, /* UNLISTEN, prepared */
 	{ "startup", NULL, 0, DEED_NOTHING },
 	{ "vanish", NULL, 0, DEED_NOTHING },
 	{ "kill", NULL, 0, DEED_NOTHING },

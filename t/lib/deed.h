@@ -57,11 +57,14 @@ void deed_forget_settings(struct guest *g, bool with_role);
 /* deed_stmt.c */
 void deed_stmt(struct guest *g);
 void deed_pipeline(struct guest *g);
+/* An EXECUTE, or DEALLOCATE, of what the protocol has prepared. */
+void deed_stmt_by_sql(struct guest *g);
 void deed_flush(struct guest *g);
 void deed_portal(struct guest *g);
 /* deed_sql.c */
 void deed_sql(struct guest *g);
 void deed_dealloc(struct guest *g);
+void deed_cross(struct guest *g);
 void deed_discard(struct guest *g);
 /* deed_set.c */
 void deed_set(struct guest *g);

@@ -124,7 +124,7 @@ unlisten(struct guest *g, int c)
 	}
 	if (all)
 		guest_do(g, "UNLISTEN *");
-	else if (guest_draw(g, 4) == 0)
+	else if (guest_draw(g, 4) == 0 && deed_is_on("endagain"))
 		guest_named(g, &g->has_end[c], text("end%d", c),
 		    text("UNLISTEN soak%d", c), NULL);
 	else

@@ -182,6 +182,42 @@ deed_sql(struct guest *g)
 		prepare(g, i);
 }
 
+/* What SQL has prepared is bound, or closed, by the protocol. */
+static void
+by_protocol(struct guest *g, int i)
+{
+	static const char *const raw[GUEST_SQL] = { "p0", "p1", "P 2", "p3" };
+	bool is_there = true;
+
+	if (guest_draw(g, 4) == 0) {
+		guest_put(g, 'C', "bs", 'S', raw[i]);
+		guest_put(g, 'S', "");
+		guest_answers(g, 1);
+		guest_types(g, "3Z");
+		g->sql[i].is_there = false;
+	} else if (g->sql[i].kind == PLAIN) {
+		guest_named(g, &is_there, raw[i], "", NULL);
+		guest_is(g, expected(&g->sql[i], 0));
+	} else if (g->sql[i].kind == ADDS) {
+		guest_named(g, &is_there, raw[i], "", "41");
+		guest_is(g, expected(&g->sql[i], 41));
+	}
+}
+
+/* Both kinds of prepared statements share their names. */
+void
+deed_cross(struct guest *g)
+{
+	int i = (int)guest_draw(g, GUEST_SQL);
+
+	if (guest_draw(g, 2))
+		deed_stmt_by_sql(g);
+	else if (g->sql[i].is_there)
+		by_protocol(g, i);
+	else
+		prepare(g, i);
+}
+
 void
 deed_dealloc(struct guest *g)
 {

@@ -191,6 +191,23 @@ deed_stmt(struct guest *g)
 	}
 }
 
+void
+deed_stmt_by_sql(struct guest *g)
+{
+	int i = 1 + (int)guest_draw(g, GUEST_STMTS - 1);
+	unsigned param = guest_draw(g, 100000);
+
+	if (!g->stmt[i].is_there) {
+		prepare(g, i);
+	} else if (guest_draw(g, 4) == 0) {
+		guest_do(g, "DEALLOCATE \"%s\"", names[i]);
+		g->stmt[i].is_there = false;
+	} else {
+		guest_do(g, "EXECUTE \"%s\"('%u')", names[i], param);
+		guest_is(g, expected(&g->stmt[i], param));
+	}
+}
+
 /* A batch in which the middle fails: what comes first holds, the rest not. */
 static void
 fails_inside(struct guest *g)
