@@ -1,5 +1,6 @@
 #include "shm/stmts.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -97,6 +98,7 @@ stmts_count(uint32_t slot)
 static struct stmts_entry *
 entry(struct stmts *s, uint32_t i)
 {
+	assert(s != NULL);
 	if (i < segtab.nstmts)
 		return entries(s) + i;
 	s->broken = 1;

@@ -161,9 +161,9 @@ remember_text(struct prepare *p, const uint8_t *text, uint32_t len)
 	if (p->text != NULL && p->text_len == len &&
 	    memcmp(p->text, text, len) == 0)
 		return;
-	if (len > p->text_cap || len < p->text_cap / 4) {
+	if (p->text == NULL || len > p->text_cap || len < p->text_cap / 4) {
 		prepare_forget_text(p);
-		if (!stmt_charge(len))
+		if (len == 0 || !stmt_charge(len))
 			return;
 		p->text_cap = len;
 		p->text = malloc(len);
