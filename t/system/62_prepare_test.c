@@ -339,7 +339,7 @@ START_TEST(a_worker_dies)
 	struct pooler *p = pooler_with("workers = 2\ndefault_pool_size = 2");
 	PGconn *console = pooler_console(p, "admin");
 	struct pooler_worker dead[4];
-	int n = pooler_look(console, dead, 4);
+	int n;
 
 	for (int round = 0; round < 4; round++) {
 		struct wire *w[6];
