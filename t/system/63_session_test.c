@@ -308,8 +308,8 @@ START_TEST(prepared_before)
 		}
 		run_prepared(a, "s");
 		ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
-		ck_assert_msg(strcmp(sql_one(a, "SHOW work_mem"), "7MB") == 0,
-		    "%d", i);
+		ck_assert_msg(
+		    strcmp(sql_one(a, "SHOW work_mem"), "7MB") == 0, "%d", i);
 		sql_do(a, "RESET work_mem");
 		PQfinish(a);
 		PQfinish(b);
@@ -368,10 +368,16 @@ START_TEST(hidden_in_text)
 	snprintf(
 	    sql, sizeof(sql), "SELECT 1 %100000s; SET work_mem = '7MB'", "");
 	PQclear(PQexec(a, sql));
+	/* a name that nobody can ask for: it is lost, and nobody sees it */
+	sql_do(a,
+	    "DO $$BEGIN PERFORM set_config('app.hid' || 'den', 'x', false); "
+	    "END$$");
+	ck_assert_str_ne(
+	    sql_one(b, "SELECT current_setting('app.hidden', true)"), "x");
 	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
 	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
 	sql_do(a, "RESET ALL; SET standard_conforming_strings = off");
-	PQclear(PQexec(a, "SELECT '\\''; SET work_mem = '7MB'; SELECT '1'"));
+	PQclear(PQexec(a, "SELECT '\\''; SET work_mem = '7MB' --'"));
 	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
 	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
 	/* the same batch changes how its next text is read */
@@ -379,7 +385,8 @@ START_TEST(hidden_in_text)
 	wire_login(w, "app", "app");
 	parse(w, "SET standard_conforming_strings = off");
 	execute(w);
-	parse(w, "SELECT '\\'' || set_config('work_mem', '7MB', false) || ''");
+	parse(w,
+	    "SELECT '\\'' || set_config('work_mem', '7MB', false) || '' --'");
 	execute(w);
 	wire_put(w, 'S', "");
 	wire_expect(w, "12C12DCZ");
