@@ -260,6 +260,16 @@ START_TEST(unlisten)
 	sql_do(a, "ROLLBACK");
 	sql_do(other, "NOTIFY y, '3'");
 	hears(a, "y:3");
+	/* what failed before does not matter */
+	sql_fails(a, "22012", "SELECT 1/0");
+	sql_do(a, "BEGIN");
+	sql_do(a, "ROLLBACK");
+	sql_do(b, "LISTEN y");
+	sql_fails(b, "22012", "SELECT 1/0");
+	sql_do(b, "UNLISTEN y");
+	sql_do(other, "NOTIFY y, 'not b'");
+	hears(a, "y:not b");
+	hears_nothing(b);
 	/* one that it never listened to */
 	sql_do(a, "UNLISTEN z");
 	sql_do(other, "NOTIFY y, '4'");
@@ -300,6 +310,38 @@ START_TEST(extended_protocol)
 	hears_nothing(a);
 	PQfinish(a);
 	PQfinish(other);
+	pooler_stop(p);
+}
+END_TEST
+
+static void
+run_prepared(PGconn *c, const char *name)
+{
+	PGresult *r = PQexecPrepared(c, name, 0, NULL, NULL, NULL, 0);
+
+	ck_assert_int_eq(PQresultStatus(r), PGRES_COMMAND_OK);
+	PQclear(r);
+}
+
+/* Parsed in one transaction, and run in many others. */
+START_TEST(prepared_before)
+{
+	struct pooler *p = start(4, 2);
+	PGconn *a = pooler_conn(p, ""), *other = pooler_conn(p, "");
+
+	PQclear(PQprepare(a, "on", "LISTEN prep", 0, NULL));
+	PQclear(PQprepare(a, "off", "UNLISTEN prep", 0, NULL));
+	for (int i = 0; i < 20; i++) {
+		run_prepared(a, "on");
+		sql_do(other, "NOTIFY prep, '%d'", i);
+		hears(a, text("prep:%d", i));
+		run_prepared(a, "off");
+		sql_do(other, "NOTIFY prep, 'unheard'");
+	}
+	hears_nothing(a);
+	PQfinish(a);
+	PQfinish(other);
+	nobody_listens(p, 4);
 	pooler_stop(p);
 }
 END_TEST
@@ -391,6 +433,7 @@ main(void)
 	tcase_add_test(tc, in_transactions);
 	tcase_add_test(tc, unlisten);
 	tcase_add_test(tc, extended_protocol);
+	tcase_add_test(tc, prepared_before);
 	tcase_add_test(tc, at_once);
 	tcase_add_test(tc, lost_listener);
 	tcase_add_test(tc, no_room);

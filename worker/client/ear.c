@@ -69,12 +69,26 @@ ear_at(const struct client *c, const char *channel)
 	return e;
 }
 
-/* An UNLISTEN is sent (NULL: of all). */
+static bool
+is_any_leaving(const struct ears *all)
+{
+	for (const struct ear *e = all->first; e != NULL; e = e->more)
+		if (e->is_leaving)
+			return true;
+	return false;
+}
+
+/* An UNLISTEN is sent (NULL: of all).  What was rolled back before the first
+ * of them does not matter. */
 static void
 mark(struct client *c, const char *channel)
 {
 	if (c->ears == NULL)
 		return;
+	if (!is_any_leaving(c->ears)) {
+		c->ears->tags = 0;
+		c->ears->is_rolled_back = false;
+	}
 	for (struct ear *e = c->ears->first; e != NULL; e = e->more)
 		if (channel == NULL || strcmp(e->channel->name, channel) == 0)
 			e->is_leaving = true;

@@ -169,9 +169,10 @@ translate(struct client *c, const uint8_t *name, size_t len, const char **to)
 		return WAIT;
 	if (e != NULL && e->will != NULL) {
 		*to = e->will->name;
-		if (!e->will->is_plain)
-			session_bound(c, (const char *)e->will->body,
-			    strnlen((const char *)e->will->body, e->will->len));
+		if (!e->will->is_plain &&
+		    !session_bound(c, (const char *)e->will->body,
+			strnlen((const char *)e->will->body, e->will->len)))
+			return WAIT;
 		return supply(c, e->will);
 	}
 	*to = (const char *)name;
@@ -256,6 +257,8 @@ look_use(struct client *c, struct look_at *m, size_t at)
 			return look;
 	}
 	r = translate(c, m->body + at, (size_t)len, &to);
+	if (r == WAIT && c->is_asking)
+		return LOOK_WAIT; /* for the listener, not for the server */
 	if (r != DONE)
 		return prepare_not_done(c, m, r);
 	if (to == (const char *)m->body + at)

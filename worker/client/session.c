@@ -272,13 +272,24 @@ end(struct look_at *m, const char *sqlstate, const char *why)
 	return LOOK_END;
 }
 
+/* Before it listens itself, the listener does. */
+static enum look
+listen_first(struct client *c, struct look_at *m, const char *sql, size_t len,
+    uint16_t before)
+{
+	enum look seen = ear_look(c, m, sql, len, session_text_flags(c));
+
+	if (seen == LOOK_WAIT)
+		c->session->audit.bits = before; /* it will be seen again */
+	return seen;
+}
+
 static enum look
 look_at_text(struct client *c, struct look_at *m, const char *sql, size_t len,
     unsigned *bits)
 {
 	struct session *s = c->session;
 	uint16_t before;
-	enum look seen;
 
 	if (s != NULL && s->pins & AUDIT_TEMP && has_drop(sql, len))
 		s->audit.bits |= AUDIT_TEMP;
@@ -291,10 +302,7 @@ look_at_text(struct client *c, struct look_at *m, const char *sql, size_t len,
 		return end(m, "08006", "session state could not be set");
 	if (!(*bits & AUDIT_LISTEN))
 		return LOOK_PASS;
-	seen = ear_look(c, m, sql, len, session_text_flags(c));
-	if (seen == LOOK_WAIT)
-		c->session->audit.bits = before; /* it will be seen again */
-	return seen;
+	return listen_first(c, m, sql, len, before);
 }
 
 /* Too long to be looked at: it may do anything. */
@@ -339,13 +347,18 @@ session_look(struct client *c, struct look_at *m)
 	return r;
 }
 
-void
+bool
 session_bound(struct client *c, const char *sql, size_t len)
 {
+	uint16_t before = c->session == NULL ? 0 : c->session->audit.bits;
+	struct look_at unused;
 	unsigned bits;
 
-	if (session_is_tracking(c) && !sql_is_plain(sql, len))
-		(void)read_text(c, sql, len, &bits);
+	if (!session_is_tracking(c) || sql_is_plain(sql, len) ||
+	    !read_text(c, sql, len, &bits) || !(bits & AUDIT_LISTEN))
+		return true;
+	/* why it may not is said when it has been answered */
+	return listen_first(c, &unused, sql, len, before) != LOOK_WAIT;
 }
 
 void

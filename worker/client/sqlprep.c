@@ -43,8 +43,9 @@ tell_session(struct client *c, const struct stmt *s)
 {
 	const char *sql = (const char *)s->body;
 
+	/* LISTEN cannot be prepared in SQL: there is nothing to wait for */
 	if (!s->is_plain)
-		session_bound(c, sql, strnlen(sql, s->len));
+		(void)session_bound(c, sql, strnlen(sql, s->len));
 }
 
 /* The name as it is now; it must be there. */
