@@ -123,6 +123,25 @@ watch_over(struct soak *s, long ms)
 	}
 }
 
+/* As many as may be can still be had, all at once. */
+static void
+no_place_is_lost(const struct pooler *p)
+{
+	PGconn *c[LIMIT];
+
+	for (int i = 0; i < LIMIT; i++) {
+		c[i] = pooler_conn(p, "");
+		sql_send(c[i], "BEGIN; SELECT pg_backend_pid()");
+	}
+	for (int i = 0; i < LIMIT; i++) {
+		ck_assert_msg(sql_is_ready(c[i], 20000),
+		    "%d of %d places are left", i, LIMIT);
+		sql_get(c[i]);
+	}
+	for (int i = 0; i < LIMIT; i++)
+		PQfinish(c[i]);
+}
+
 /* Nobody is there: all that was taken is given back. */
 static void
 all_is_back(struct soak *s, int fds)
@@ -142,6 +161,7 @@ all_is_back(struct soak *s, int fds)
 		" WHERE locktype = 'advisory'") == 0);
 	UNTIL(20000, most_fds(s->p) <= fds + LIMIT + 3);
 	PQfinish(console);
+	no_place_is_lost(s->p);
 	most = watch_stop(&s->w);
 	ck_assert_msg(most <= LIMIT, "seed %llu: %d backends of %d",
 	    (unsigned long long)s->c->seed, most, LIMIT);
