@@ -134,8 +134,10 @@ END_TEST
 START_TEST(leaves)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1");
-	PGconn *b = pooler_conn(p, "");
+	PGconn *b = pooler_conn(p, ""), *d = pooler_conn(p, "");
 
+	/* the same as the one who goes: it must not be taken for done */
+	sql_do(d, "SET work_mem = '7MB'");
 	for (int i = 0; i < 3; i++) {
 		PGconn *a = pooler_conn(p, "");
 
@@ -149,6 +151,7 @@ START_TEST(leaves)
 			PQfinish(a);
 		else
 			shutdown(PQsocket(a), SHUT_RDWR);
+		ck_assert_str_eq(sql_one(d, "SHOW work_mem"), "7MB");
 		ck_assert_str_eq(
 		    sql_one(b,
 			"SELECT concat((SELECT count(*) FROM pg_locks WHERE "
@@ -160,6 +163,7 @@ START_TEST(leaves)
 			PQfinish(a);
 	}
 	PQfinish(b);
+	PQfinish(d);
 	pooler_stop(p);
 }
 END_TEST
