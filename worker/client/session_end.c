@@ -84,7 +84,7 @@ rest(struct client *c)
 static bool
 is_pin_asked(const struct session *s)
 {
-	return (s->audit.bits & AUDIT_PINS) != 0 ||
+	return (s->audit.bits & (AUDIT_PINS | AUDIT_LISTEN)) != 0 ||
 	    loop_now_us - s->asked_us >= AGAIN_US;
 }
 
