@@ -36,6 +36,7 @@ struct look_at {
 	const uint8_t *body;
 	size_t have; /* bytes of the body that are in hand */
 	uint32_t used;
+	bool is_plain;  /* its text is sql_is_plain(), as session.c has seen */
 	bool is_booked; /* at PASS: a Parse that changes the books */
 	const char *sqlstate, *why;
 };

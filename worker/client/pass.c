@@ -82,7 +82,8 @@ show(struct client *c, struct look_at *m)
 		    ? prepare_look(c, m)
 		    : LOOK_PASS;
 	case 'Q':
-		seen = sqlprep_query(c, m);
+		if (!m->is_plain)
+			seen = sqlprep_query(c, m);
 		if (seen != LOOK_PASS && seen != LOOK_TOOK)
 			return seen;
 		/* fall through */

@@ -294,7 +294,8 @@ look_at_text(struct client *c, struct look_at *m, const char *sql, size_t len,
 	if (s != NULL && s->pins & AUDIT_TEMP && has_drop(sql, len))
 		s->audit.bits |= AUDIT_TEMP;
 	before = s == NULL ? 0 : s->audit.bits;
-	if (sql_is_plain(sql, len))
+	m->is_plain = sql_is_plain(sql, len);
+	if (m->is_plain)
 		return LOOK_PASS;
 	if (!read_text(c, sql, len, bits))
 		return end(m, "53200", "out of memory");
