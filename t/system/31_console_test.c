@@ -35,7 +35,7 @@ static const struct {
 	    "database user cl_active cl_waiting cl_active_cancel_req "
 	    "cl_waiting_cancel_req sv_active sv_active_cancel "
 	    "sv_being_canceled sv_idle sv_used sv_tested sv_login maxwait "
-	    "maxwait_us pool_mode load_balance_hosts" },
+	    "maxwait_us pool_mode load_balance_hosts sv_pinned" },
 	{ "DATABASES",
 	    "name host port database force_user pool_size "
 	    "min_pool_size reserve_pool_size server_lifetime pool_mode "

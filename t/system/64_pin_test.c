@@ -270,15 +270,21 @@ START_TEST(all_are_pinned)
 	struct pooler *p =
 	    pooler_with("default_pool_size = 2\nquery_wait_timeout = 1");
 	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, ""),
-	       *c = pooler_conn(p, "");
+	       *c = pooler_conn(p, ""), *console = pooler_console(p, "admin");
 
 	sql_do(a, "CREATE TEMP TABLE tt (n int)");
+	UNTIL(2000,
+	    pooler_show(console, "POOLS", "database", "app", "sv_pinned") == 1);
 	ck_assert(!file_has(p->log, "are kept by clients"));
 	sql_do(b, "CREATE TEMP TABLE tt (n int)");
 	UNTIL(2000, file_has(p->log, "all 2 servers of the pool are kept"));
 	sql_send(c, "SELECT 1");
 	ck_assert_ptr_nonnull(strstr(sql_get_error(c),
 	    "query_wait_timeout (all servers are kept by clients"));
+	sql_do(a, "DROP TABLE tt");
+	UNTIL(2000,
+	    pooler_show(console, "POOLS", "database", "app", "sv_pinned") == 1);
+	PQfinish(console);
 	PQfinish(a);
 	PQfinish(b);
 	PQfinish(c);

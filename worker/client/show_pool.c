@@ -20,23 +20,17 @@
 #include "worker/self.h"
 
 static const struct report_column columns[] = {
-	{ "database", REPORT_TEXT },
-	{ "user", REPORT_TEXT },
-	{ "cl_active", REPORT_INT4 },
-	{ "cl_waiting", REPORT_INT4 },
+	{ "database", REPORT_TEXT }, { "user", REPORT_TEXT },
+	{ "cl_active", REPORT_INT4 }, { "cl_waiting", REPORT_INT4 },
 	{ "cl_active_cancel_req", REPORT_INT4 },
-	{ "cl_waiting_cancel_req", REPORT_INT4 },
-	{ "sv_active", REPORT_INT4 },
+	{ "cl_waiting_cancel_req", REPORT_INT4 }, { "sv_active", REPORT_INT4 },
 	{ "sv_active_cancel", REPORT_INT4 },
-	{ "sv_being_canceled", REPORT_INT4 },
-	{ "sv_idle", REPORT_INT4 },
-	{ "sv_used", REPORT_INT4 },
-	{ "sv_tested", REPORT_INT4 },
-	{ "sv_login", REPORT_INT4 },
-	{ "maxwait", REPORT_INT4 },
-	{ "maxwait_us", REPORT_INT4 },
-	{ "pool_mode", REPORT_TEXT },
+	{ "sv_being_canceled", REPORT_INT4 }, { "sv_idle", REPORT_INT4 },
+	{ "sv_used", REPORT_INT4 }, { "sv_tested", REPORT_INT4 },
+	{ "sv_login", REPORT_INT4 }, { "maxwait", REPORT_INT4 },
+	{ "maxwait_us", REPORT_INT4 }, { "pool_mode", REPORT_TEXT },
 	{ "load_balance_hosts", REPORT_TEXT },
+	{ "sv_pinned", REPORT_INT4 }, /* ours: of sv_active, kept by a client */
 };
 
 static uint64_t
@@ -87,6 +81,7 @@ put_pool(struct show *s, const struct tally *t)
 	    is_console ? "statement"
 		       : value_choice_name(keys_pool_mode, (int)t->mode));
 	show_text(s, is_console ? NULL : balance_of(t->database));
+	show_int(s, t->pinned);
 	show_end(s);
 }
 

@@ -51,6 +51,9 @@ count_servers(struct tally *v, uint32_t used)
 		if (pool >= used)
 			continue;
 		v[pool].n[show_server_kind(s, slot_look(s))]++;
+		if (slot_state(slot_look(s)) == SLOT_ACTIVE)
+			v[pool].pinned +=
+			    (atomic_load(&s->flags) & SLOT_KEPT) != 0;
 		v[pool].cancels += atomic_load(&s->cancels);
 	}
 }

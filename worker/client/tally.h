@@ -21,6 +21,7 @@ struct tally {
 	char database[POOL_NAME], user[POOL_NAME];
 	uint32_t n[SHOW_KINDS];
 	uint32_t cancels; /* cancel connections in flight */
+	uint32_t pinned;  /* servers that clients keep (pin.h) */
 };
 
 /* All pools, sorted by names; the caller's to free.  NULL: no memory. */
