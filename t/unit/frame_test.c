@@ -57,7 +57,9 @@ write_two(struct wire *w)
 	wire_begin(w, 0);
 	wire_int64(w, 0x0102030405060708);
 	wire_str(w, "hi");
-	wire_bytes(w, "\1\2", 2);
+	wire_bytes(w, "\1", 1);
+	wire_text(w, "\2");
+	wire_text(w, "");
 	wire_bytes(w, NULL, 0);
 	wire_end(w);
 }

@@ -13,6 +13,7 @@
 #include "worker/backend/backend.h"
 #include "worker/backend/cancel.h"
 #include "worker/backend/scan.h"
+#include "worker/proto/say.h"
 #include "worker/self.h"
 
 enum {
@@ -73,22 +74,21 @@ is_answered(const struct backend *b)
 
 /* --- messages of our own --------------------------------------------------- */
 
-/* Ends a message; false: the books do not take it. */
+/* The messages that were put, one letter each; false: the books refuse. */
 static bool
-add(struct backend *b, struct wire *w)
+book(struct backend *b, const char *types)
 {
-	uint8_t type = w->p[w->start];
-
-	wire_end(w);
-	return track_client(&b->track, type) == 0;
+	for (; *types != '\0'; types++)
+		if (track_client(&b->track, (uint8_t)*types) == -1)
+			return false;
+	return true;
 }
 
 static bool
 add_query(struct backend *b, struct wire *w, const char *query)
 {
-	wire_begin(w, 'Q');
-	wire_str(w, query);
-	return add(b, w);
+	say_query(w, query);
+	return book(b, "Q");
 }
 
 static bool
@@ -96,34 +96,18 @@ add_copy_fail(struct backend *b, struct wire *w)
 {
 	wire_begin(w, 'f');
 	wire_str(w, "client has gone");
-	return add(b, w);
+	wire_end(w);
+	return book(b, "f");
 }
 
 /* Sync alone would commit what came before it in the batch. */
 static bool
 add_batch_end(struct backend *b, struct wire *w)
 {
-	wire_begin(w, 'P');
-	wire_str(w, "");
-	wire_str(w, "ROLLBACK");
-	wire_int16(w, 0);
-	if (!add(b, w))
-		return false;
-	wire_begin(w, 'B');
-	wire_str(w, "");
-	wire_str(w, "");
-	wire_int16(w, 0);
-	wire_int16(w, 0);
-	wire_int16(w, 0);
-	if (!add(b, w))
-		return false;
-	wire_begin(w, 'E');
-	wire_str(w, "");
-	wire_int32(w, 0);
-	if (!add(b, w))
-		return false;
+	say_command(w, "ROLLBACK");
 	wire_begin(w, 'S');
-	return add(b, w);
+	wire_end(w);
+	return book(b, "PBES");
 }
 
 /* End what waits for the client; nothing to do where nothing does. */

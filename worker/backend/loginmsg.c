@@ -20,6 +20,7 @@
 #include "worker/proto/digest.h"
 #include "worker/proto/field.h"
 #include "worker/proto/report.h"
+#include "worker/proto/say.h"
 #include "worker/proto/startup.h"
 #include "worker/self.h"
 
@@ -382,9 +383,7 @@ on_ready(struct login *l)
 	if (l->state == LOGIN_QUERY || query[0] == '\0' || l->b->own != NULL)
 		return DONE;
 	wire_init(&w, bytes, sizeof(bytes));
-	wire_begin(&w, 'Q');
-	wire_str(&w, query);
-	wire_end(&w);
+	say_query(&w, query);
 	l->state = LOGIN_QUERY;
 	return loginmsg_send(l, &w);
 }

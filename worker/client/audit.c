@@ -224,18 +224,12 @@ static const char prepared[] =
     ";SELECT 'p','','' FROM pg_catalog.pg_prepared_statements"
     " WHERE name OPERATOR(pg_catalog.!~) '^pooler_' LIMIT 1";
 
-static void
-put_text(struct wire *w, const char *s)
-{
-	wire_bytes(w, s, strlen(s));
-}
-
 /* A constant that means the same whatever standard_conforming_strings says. */
 static void
 put_quoted(struct wire *w, const char *s)
 {
 	if (strchr(s, '\\') != NULL)
-		put_text(w, " E");
+		wire_text(w, " E");
 	wire_byte(w, '\'');
 	for (; *s != '\0'; s++) {
 		if (*s == '\'' || *s == '\\')
@@ -248,11 +242,11 @@ put_quoted(struct wire *w, const char *s)
 static void
 put_name(struct wire *w, const char *name, bool *is_first)
 {
-	put_text(w, *is_first ? ";SELECT 's'," : " UNION ALL SELECT 's',");
+	wire_text(w, *is_first ? ";SELECT 's'," : " UNION ALL SELECT 's',");
 	put_quoted(w, name);
-	put_text(w, ",pg_catalog.current_setting(");
+	wire_text(w, ",pg_catalog.current_setting(");
 	put_quoted(w, name);
-	put_text(w, ",true)");
+	wire_text(w, ",true)");
 	*is_first = false;
 }
 
@@ -283,21 +277,21 @@ audit_question(
     struct wire *w, const struct audit *a, const char *vars, uint32_t vars_len)
 {
 	wire_begin(w, 'Q');
-	put_text(w, begin);
+	wire_text(w, begin);
 	put_names(w, a, vars, vars_len);
 	if (a->bits & AUDIT_ALL)
-		put_text(w, all);
+		wire_text(w, all);
 	if (a->bits & AUDIT_TEMP)
-		put_text(w, temp);
+		wire_text(w, temp);
 	if (a->bits & AUDIT_LOCK)
-		put_text(w, lock);
+		wire_text(w, lock);
 	if (a->bits & AUDIT_CURSOR)
-		put_text(w, cursor);
+		wire_text(w, cursor);
 	if (a->bits & AUDIT_LISTEN)
-		put_text(w, channels);
+		wire_text(w, channels);
 	if (a->bits & AUDIT_PREPARED)
-		put_text(w, prepared);
-	put_text(w, ";COMMIT");
+		wire_text(w, prepared);
+	wire_text(w, ";COMMIT");
 	wire_byte(w, '\0');
 	wire_end(w);
 }
@@ -465,8 +459,8 @@ audit_rest(struct wire *w, struct vars_edit *vars)
 		if (v == NULL || (i > 0 && !is_brief(v)))
 			continue;
 		vars_edit_drop(vars, ending[i]);
-		put_text(w, is_any ? ";RESET " : "RESET ");
-		put_text(w, ending[i]);
+		wire_text(w, is_any ? ";RESET " : "RESET ");
+		wire_text(w, ending[i]);
 		is_any = true;
 	}
 	wire_byte(w, '\0');

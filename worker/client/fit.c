@@ -4,6 +4,7 @@
 
 #include "worker/backend/params.h"
 #include "worker/client/vars.h"
+#include "worker/proto/say.h"
 
 enum { PAIRS = 512 };
 
@@ -28,12 +29,6 @@ add(struct batch *b, const char *name, const char *value)
 /* --- messages ---------------------------------------------------------------- */
 
 static void
-put_text(struct wire *w, const char *s)
-{
-	wire_bytes(w, s, strlen(s));
-}
-
-static void
 put_param(struct wire *w, unsigned i)
 {
 	char digits[12];
@@ -56,7 +51,7 @@ put_bound(struct wire *w, const char *s)
 }
 
 static void
-put_bind_execute(struct wire *w, const struct batch *b)
+put_bind(struct wire *w, const struct batch *b)
 {
 	wire_begin(w, 'B');
 	wire_str(w, "");
@@ -69,23 +64,12 @@ put_bind_execute(struct wire *w, const struct batch *b)
 	}
 	wire_int16(w, 0);
 	wire_end(w);
-	wire_begin(w, 'E');
-	wire_str(w, "");
-	wire_int32(w, 0);
-	wire_end(w);
 }
 
 static unsigned
 put_command(struct wire *w, const char *sql)
 {
-	static const struct batch nothing;
-
-	wire_begin(w, 'P');
-	wire_str(w, "");
-	wire_str(w, sql);
-	wire_int16(w, 0);
-	wire_end(w);
-	put_bind_execute(w, &nothing);
+	say_command(w, sql);
 	return 3;
 }
 
@@ -99,17 +83,18 @@ put_select(struct wire *w, const struct batch *b)
 	wire_begin(w, 'P');
 	wire_str(w, "");
 	for (unsigned i = 0; i < b->n; i++) {
-		put_text(w, i == 0 ? "SELECT " : ",");
-		put_text(w, "pg_catalog.set_config(");
+		wire_text(w, i == 0 ? "SELECT " : ",");
+		wire_text(w, "pg_catalog.set_config(");
 		put_param(w, 2 * i + 1);
 		wire_byte(w, ',');
 		put_param(w, 2 * i + 2);
-		put_text(w, ",false)");
+		wire_text(w, ",false)");
 	}
 	wire_byte(w, '\0');
 	wire_int16(w, 0);
 	wire_end(w);
-	put_bind_execute(w, b);
+	put_bind(w, b);
+	say_execute(w);
 	return 3;
 }
 

@@ -117,6 +117,12 @@ wire_str(struct wire *w, const char *s)
 }
 
 void
+wire_text(struct wire *w, const char *s)
+{
+	wire_bytes(w, s, strlen(s));
+}
+
+void
 wire_bytes(struct wire *w, const void *p, size_t n)
 {
 	uint8_t *to = wire_room(w, n);

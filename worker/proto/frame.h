@@ -99,7 +99,8 @@ void wire_byte(struct wire *w, uint8_t v);
 void wire_int16(struct wire *w, uint16_t v);
 void wire_int32(struct wire *w, uint32_t v);
 void wire_int64(struct wire *w, uint64_t v);
-void wire_str(struct wire *w, const char *s); /* with its NUL */
+void wire_str(struct wire *w, const char *s);  /* with its NUL */
+void wire_text(struct wire *w, const char *s); /* without it */
 void wire_bytes(struct wire *w, const void *p, size_t n);
 void wire_end(struct wire *w);
 
