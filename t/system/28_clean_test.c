@@ -312,8 +312,8 @@ START_TEST(half_a_message)
 	/* too long to be held back until it is whole */
 	static char buf[80 * 1024], sql[70 * 1024];
 
-	snprintf(sql, sizeof(sql), "INSERT INTO kept VALUES ('torn')%66000s",
-	    "");
+	snprintf(
+	    sql, sizeof(sql), "INSERT INTO kept VALUES ('torn')%66000s", "");
 	for (int i = 0; i < 2; i++) {
 		int pid = next_pid();
 		struct wire *w = client();

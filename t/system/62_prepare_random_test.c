@@ -142,8 +142,8 @@ is_same_error(const struct wire *a, const struct wire *b)
 	if (strcmp(field_of(a, 'C'), field_of(b, 'C')) != 0 || strlen(o) != n)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (m[i] != o[i] &&
-		    (i < 2 || strncmp(m + i - 2, "\"n", 2) != 0))
+		if ((i < 2 || strncmp(m + i - 2, "\"n", 2) != 0) &&
+		    m[i] != o[i])
 			return false;
 	return true;
 }
