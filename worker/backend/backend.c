@@ -126,6 +126,7 @@ backend_lend(struct backend *b, struct lessee *user)
 {
 	b->user = user;
 	b->is_muted = false;
+	b->mode = (uint8_t)b->lend->set.pool_mode;
 	b->state = BACKEND_LENT;
 }
 
@@ -161,7 +162,7 @@ void
 backend_give(struct backend *b)
 {
 	const struct conf *c = self.conf;
-	bool is_session = b->lend->set.pool_mode == POOL_SESSION;
+	bool is_session = b->mode == POOL_SESSION;
 
 	b->user = NULL;
 	atomic_store_explicit(

@@ -111,6 +111,7 @@ struct backend {
 	bool is_cut;        /* what remains is an answer for us alone */
 	bool is_muted;      /* its notifications are told by another */
 	uint8_t state;      /* enum backend_state */
+	uint8_t mode;       /* enum pool_mode that it was lent in; LENT on */
 };
 
 int backend_init(void);
@@ -140,7 +141,11 @@ bool backend_claim(struct backend *b);
  * it, begin its books.  false: it cannot be watched and was closed. */
 bool backend_taken(struct backend *b);
 
-/* Ours and clean: serves `user` from now on. */
+/*
+ * Ours and clean: serves `user` from now on, in the mode that its pool has
+ * now.  That stays until it is given back: nobody could tell what a client has
+ * left that was not looked after from the beginning.
+ */
 void backend_lend(struct backend *b, struct lessee *user);
 
 /*

@@ -147,6 +147,12 @@ prepare_end(struct client *c)
 }
 
 bool
+prepare_has_any(const struct client *c)
+{
+	return names_count(&c->prepare->names) > 0;
+}
+
+bool
 prepare_forget(struct client *c, const char *name)
 {
 	struct prepare *p = c->prepare;

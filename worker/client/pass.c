@@ -57,7 +57,7 @@ show(struct client *c, struct look_at *m)
 {
 	enum look seen = LOOK_PASS;
 
-	if (c->lend->set.pool_mode == POOL_SESSION)
+	if (c->backend->mode == POOL_SESSION)
 		return LOOK_PASS;
 	if (c->prepare != NULL && prepare_is_rerunning(c))
 		return LOOK_WAIT;

@@ -63,6 +63,9 @@ void prepare_turn(struct client *c, const struct look_at *m);
 void prepare_begin(struct client *c);
 void prepare_end(struct client *c);
 
+/* Has it statements with names?  For a client that has `prepare`. */
+bool prepare_has_any(const struct client *c);
+
 /* At the client's end. */
 void prepare_free(struct client *c);
 

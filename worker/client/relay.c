@@ -85,7 +85,7 @@ count_answers(struct client *c, const struct scan *sc)
 static bool
 is_refused_mode(const struct client *c, const struct scan *sc)
 {
-	return sc->readies > 0 && c->lend->set.pool_mode == POOL_STATEMENT &&
+	return sc->readies > 0 && c->backend->mode == POOL_STATEMENT &&
 	    track_tx_status(&c->backend->track) != 'I';
 }
 
@@ -111,7 +111,7 @@ relay_settle(struct client *c)
 {
 	struct backend *b = c->backend;
 
-	if (c->lend->set.pool_mode == POOL_SESSION || b->up_remain > 0 ||
+	if (b->mode == POOL_SESSION || b->up_remain > 0 ||
 	    b->remain > 0 || buf_len(&b->in) > 0 || c->collect != NULL ||
 	    backend_is_full(b))
 		return;

@@ -58,7 +58,7 @@ bool
 session_is_tracking(const struct client *c)
 {
 	return self.conf->session_state == SESSION_STATE_TRACK &&
-	    c->lend->set.pool_mode != POOL_SESSION;
+	    c->backend->mode != POOL_SESSION;
 }
 
 void

@@ -68,12 +68,21 @@ begin(struct client *c)
 	client_rewatch(c);
 }
 
+/* In session mode its statements and channels would not be followed. */
+static bool
+is_followed(const struct client *c)
+{
+	return c->ears != NULL || (c->prepare != NULL && prepare_has_any(c));
+}
+
 void
 want_take(struct client *c, struct backend *b)
 {
 	struct slot *s = slot_at(b->slot);
 
 	backend_lend(b, &c->lessee);
+	if (b->mode == POOL_SESSION && is_followed(c))
+		b->mode = POOL_TRANSACTION; /* it began in that */
 	c->backend = b;
 	c->has_sent = false;
 	prepare_begin(c);
