@@ -374,6 +374,10 @@ end_listeners(void)
 		listener_fini(l);
 }
 
+/*
+ * The channel stays open until the process ends: who closes it and lives on,
+ * if only because exit(3) takes long, is killed by the supervisor.
+ */
 static void
 tear_down(void)
 {
@@ -397,7 +401,6 @@ tear_down(void)
 	deadline_clear(&second);
 	deadline_clear(&orphan);
 	loop_close();
-	chan_close(&self.chan);
 	conf_free(own_conf);
 	free(self.scratch);
 }

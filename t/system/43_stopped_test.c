@@ -5,6 +5,10 @@
  */
 #include <signal.h>
 #include <stdlib.h>
+#ifdef __linux__
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#endif
 
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
@@ -207,6 +211,55 @@ START_TEST(stuck_is_killed)
 }
 END_TEST
 
+#ifdef __linux__
+/* Wait for a worker that we trace to be on its way out, and hold it there. */
+static void
+hold_exit(pid_t pid)
+{
+	int status = 0;
+
+	while (status >> 8 != (SIGTRAP | PTRACE_EVENT_EXIT << 8)) {
+		long signo = status ? WSTOPSIG(status) : 0;
+
+		if (status)
+			ptrace(PTRACE_CONT, pid, NULL, (void *)signo);
+		ck_assert_int_eq(waitpid(pid, &status, __WALL), pid);
+		ck_assert(WIFSTOPPED(status));
+	}
+}
+
+/*
+ * A worker has left its loop, but exit(3) takes long (a leak checker, memory
+ * that was swapped out): it is not taken for one that has lost its channel.
+ */
+START_TEST(slow_exit)
+{
+	struct pooler *p = pooler_new();
+	PGconn *c;
+	pid_t pid;
+
+	pooler_workers(p, 1);
+	pooler_set(p, "worker_stuck_timeout = 60");
+	pooler_start(p);
+	c = pooler_console(p, "admin");
+	ck_assert_int_eq(pooler_pids(c, &pid, 1), 1);
+	PQfinish(c);
+	/* forbidden to those who are traced themselves, and in some jails */
+	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)PTRACE_O_TRACEEXIT) == -1) {
+		perror("slow_exit is left out: ptrace");
+		pooler_stop(p);
+		return;
+	}
+	kill(p->pid, SIGTERM);
+	hold_exit(pid);
+	for (int64_t end = now_ms() + 4000; now_ms() < end; nap())
+		ck_assert(!file_has(p->log, "has left its channel"));
+	ptrace(PTRACE_DETACH, pid, NULL, NULL);
+	pooler_gone(p, 0);
+}
+END_TEST
+#endif
+
 int
 main(void)
 {
@@ -218,6 +271,9 @@ main(void)
 		tcase_add_test(tc, under_load);
 		tcase_add_test(tc, connecting);
 		tcase_add_test(tc, stuck_is_killed);
+#ifdef __linux__
+		tcase_add_test(tc, slow_exit);
+#endif
 	}
 	return suite_run(s, SUITE_PG);
 }
