@@ -90,11 +90,11 @@ END_TEST
 
 START_TEST(receivewal)
 {
-	const char *dir, *segment;
+	char dir[2048], segment[64], whole[4096];
 	pid_t pid;
 
 	start("default_pool_size = 3");
-	dir = spawn_subdir("wal");
+	snprintf(dir, sizeof(dir), "%s", spawn_subdir("wal"));
 	run(TOOL(pg_bin("pg_receivewal"), "-d", tool_at("app"), "-S", "wal",
 	    "--create-slot"));
 	pid = begin(TOOL(pg_bin("pg_receivewal"), "-d", tool_at("app"), "-S",
@@ -104,13 +104,14 @@ START_TEST(receivewal)
 		"SELECT count(*) FROM pg_stat_replication "
 		"WHERE state = 'streaming'") == 1);
 	pg_ask(pg, "CREATE TABLE w AS SELECT generate_series(1, 30000) AS i");
-	segment = pg_ask(pg, "SELECT pg_walfile_name(pg_current_wal_lsn())");
+	snprintf(segment, sizeof(segment), "%s",
+	    pg_ask(pg, "SELECT pg_walfile_name(pg_current_wal_lsn())"));
+	snprintf(whole, sizeof(whole), "%s/%s", dir, segment);
 	pg_ask(pg, "SELECT pg_switch_wal()");
 	pg_ask(pg, "CREATE TABLE w2 (i int)");
 	/* whole, it loses its suffix */
-	UNTIL(10000, access(text("%s/%s", dir, segment), F_OK) == 0);
-	run(TOOL("cmp", text("%s/%s", dir, segment),
-	    text("%s/pg_wal/%s", pg->dir, segment)));
+	UNTIL(10000, access(whole, F_OK) == 0);
+	run(TOOL("cmp", whole, text("%s/pg_wal/%s", pg->dir, segment)));
 	interrupt(pid);
 	stop();
 }
