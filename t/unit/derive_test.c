@@ -9,8 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "conf/clock.h"
+#include <time.h>
 
 enum { WAITERS = 8 };
 
@@ -167,12 +166,12 @@ END_TEST
  * short ones that come and come keep a long one from its end. */
 START_TEST(test_slices)
 {
-	uint64_t began = clock_now_us();
+	clock_t began = clock(); /* our own time, not that of a busy machine */
 	int n = 0;
 
 	ck_assert_int_eq(start(0, "pencil", 1, INT_MAX), WAIT);
 	ck_assert(derive_turn());
-	ck_assert_uint_lt(clock_now_us() - began, 20000);
+	ck_assert_int_lt((clock() - began) * 1000 / CLOCKS_PER_SEC, 20);
 	ck_assert_int_eq(start(1, "pencil", 2, 4096), WAIT);
 	while (told[1] == 0 && n++ < 1000)
 		ck_assert(derive_turn());
