@@ -46,7 +46,24 @@ bool frame_is_bad(const uint8_t *p, size_t avail, uint32_t max);
 static inline bool
 frame_is_request(uint8_t type)
 {
-	return type != 0 && strchr("QPBDECHSFdcfX", type) != NULL;
+	switch (type) {
+	case 'Q':
+	case 'P':
+	case 'B':
+	case 'D':
+	case 'E':
+	case 'C':
+	case 'H':
+	case 'S':
+	case 'F':
+	case 'd':
+	case 'c':
+	case 'f':
+	case 'X':
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Big-endian integers at any address. */
