@@ -80,19 +80,19 @@ fail_with(enum pool_told told, const char *sqlstate)
 START_TEST(cached_errors)
 {
 	static const struct {
-		enum pool_told told;
 		const char *sqlstate;
+		enum pool_told told;
 		bool is_final;
 	} what[] = {
-		{ POOL_TOLD, "28P01", true },
-		{ POOL_TOLD, "3D000", true },
-		{ POOL_TOLD, "53300", false }, /* too many clients */
-		{ POOL_TOLD, "57P03", false }, /* starting up */
-		{ POOL_UNTOLD, "08006", false },
-		{ POOL_NO_ANSWER, "08P01", true },
-		{ POOL_NO_PASSWORD, "08P01", true },
-		{ POOL_NO_MD5, "08P01", true },
-		{ POOL_NO_KEYS, "08P01", true },
+		{ "28P01", POOL_TOLD, true },
+		{ "3D000", POOL_TOLD, true },
+		{ "53300", POOL_TOLD, false }, /* too many clients */
+		{ "57P03", POOL_TOLD, false }, /* starting up */
+		{ "08006", POOL_UNTOLD, false },
+		{ "08P01", POOL_NO_ANSWER, true },
+		{ "08P01", POOL_NO_PASSWORD, true },
+		{ "08P01", POOL_NO_MD5, true },
+		{ "08P01", POOL_NO_KEYS, true },
 	};
 	struct err e;
 

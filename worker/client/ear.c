@@ -305,11 +305,14 @@ void
 ear_leave(struct client *c)
 {
 	struct listener *l = c->lend == NULL ? NULL : c->lend->listener;
+	struct ear *e, *more;
 
 	if (c->ears == NULL)
 		return;
-	while (c->ears->first != NULL)
-		end(c->ears->first);
+	for (e = c->ears->first; e != NULL; e = more) {
+		more = e->more;
+		end(e);
+	}
 	buf_fini(&c->ears->kept);
 	free(c->ears);
 	c->ears = NULL;

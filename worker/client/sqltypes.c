@@ -97,16 +97,20 @@ add_word(struct spelling *s, const struct sqllex_token *t)
 	/* nothing but ARRAY may stand behind a [] */
 	if (t->type != SQLLEX_IDENT || len == -1 || s->is_array) {
 		s->is_bad = true;
-	} else if (strcmp(word, "array") == 0 && s->len > 0) {
-		s->is_array = true;
-	} else if (len + 2 > SPELLED - (int)s->len) {
-		s->is_bad = true;
-	} else {
-		if (s->len > 0)
-			s->name[s->len++] = ' ';
-		memcpy(s->name + s->len, word, (size_t)len + 1);
-		s->len += (size_t)len;
+		return;
 	}
+	if (strcmp(word, "array") == 0 && s->len > 0) {
+		s->is_array = true;
+		return;
+	}
+	if (len + 2 > SPELLED - (int)s->len) {
+		s->is_bad = true;
+		return;
+	}
+	if (s->len > 0)
+		s->name[s->len++] = ' ';
+	memcpy(s->name + s->len, word, (size_t)len + 1);
+	s->len += (size_t)len;
 }
 
 /* A length or a precision: numbers up to `)`; of float they choose the type. */
