@@ -23,6 +23,7 @@
 #include "worker/backend/login.h"
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
+#include "worker/proto/say.h"
 #include "worker/backend/target.h"
 #include "worker/io/outer.h"
 #include "worker/io/stream.h"
@@ -148,9 +149,7 @@ reset(struct backend *b, const char *query)
 	struct wire w;
 
 	wire_init(&w, bytes, sizeof(bytes));
-	wire_begin(&w, 'Q');
-	wire_str(&w, query);
-	wire_end(&w);
+	say_query(&w, query);
 	b->state = BACKEND_RESET;
 	if (w.full || track_client(&b->track, 'Q') == -1 ||
 	    backend_send(b, bytes, w.len) == -1 ||
