@@ -106,6 +106,23 @@ START_TEST(transaction_to_statement)
 }
 END_TEST
 
+/* --- LISTEN ----------------------------------------------------------------- */
+
+/* It holds the only place that the listener could have. */
+START_TEST(listen_in_a_transaction)
+{
+	struct pooler *p = pooler_with("default_pool_size = 1");
+	PGconn *a = pooler_conn(p, "");
+
+	sql_do(a, "BEGIN");
+	sql_send(a, "LISTEN cc");
+	ck_assert(sql_is_ready(a, 3000));
+	ck_assert_ptr_nonnull(strstr(sql_get_error(a), "left to listen"));
+	PQfinish(a);
+	pooler_stop(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -116,5 +133,6 @@ main(void)
 	    tc, session_to_transaction, 0, sizeof(leaves) / sizeof(*leaves));
 	tcase_add_test(tc, transaction_to_session);
 	tcase_add_test(tc, transaction_to_statement);
+	tcase_add_test(tc, listen_in_a_transaction);
 	return suite_run(s, SUITE_PG);
 }

@@ -391,12 +391,13 @@ on_books(struct lessee *lessee, struct backend *b, enum books what)
 
 /*
  * With all places of a pool listening nobody could work.  Two workers may
- * look at once: each has raised its flag before it looks.
+ * look at once: each has raised its flag before it looks.  `more` are to come.
+ * -1: *e.
  */
-static bool
-leaves_room(const struct lend *lend)
+static int
+leave_room(const struct lend *lend, uint32_t more, struct err *e)
 {
-	uint32_t used = atomic_load(&seg->slots_used), n = 0;
+	uint32_t used = atomic_load(&seg->slots_used), n = more;
 
 	for (uint32_t i = 0; i < used; i++) {
 		const struct slot *s = slot_at(i);
@@ -405,7 +406,11 @@ leaves_room(const struct lend *lend)
 		    (atomic_load(&s->flags) & SLOT_LISTENS) != 0 &&
 		    atomic_load(&s->pool) == lend->pool;
 	}
-	return n < atomic_load(&lend->row->size);
+	if (n < atomic_load(&lend->row->size))
+		return 0;
+	return err_set(e, "53300",
+	    "no server connection of the pool is left to listen",
+	    "LISTEN needs a larger pool");
 }
 
 /* -1: it may not listen; *e. */
@@ -416,14 +421,12 @@ have(struct listener *l, struct backend *b, struct err *e)
 	l->state = READY;
 	backend_lend(b, &l->lessee);
 	atomic_fetch_or(&slot_at(b->slot)->flags, SLOT_LISTENS);
-	if (leaves_room(l->lend)) {
-		ask(l);
-		return 0;
+	if (leave_room(l->lend, 0, e) == -1) {
+		give_back(l);
+		return -1;
 	}
-	give_back(l);
-	return err_set(e, "53300",
-	    "no server connection of the pool is left to listen",
-	    "LISTEN needs a larger pool");
+	ask(l);
+	return 0;
 }
 
 static void
@@ -477,6 +480,9 @@ listener_begin(struct listener *l, struct err *e)
 		ask(l);
 	if (l->state != OFF)
 		return 0;
+	/* who asks may hold what it would wait for */
+	if (leave_room(l->lend, 1, e) == -1)
+		return -1;
 	b = lend_take(l->lend, &l->waiter, &has_failed, e);
 	if (b == NULL && has_failed)
 		return -1;
