@@ -192,22 +192,30 @@ START_TEST(halves_of_a_pair)
 }
 END_TEST
 
+/* Certificates differ in length, too: a signature is as long as its numbers. */
+static bool
+is_certificate(const void *was, size_t len)
+{
+	return now->client_tls_cert.len == len &&
+	    memcmp(was, now->client_tls_cert.p, len) == 0;
+}
+
 /* The same name again: what stands there now. */
 START_TEST(files_are_read_anew)
 {
+	size_t len;
 	char *was;
 
 	ck_assert(set("client_tls_sslmode", "prefer"));
-	was = strndup(now->client_tls_cert.p, now->client_tls_cert.len);
+	len = now->client_tls_cert.len;
+	was = strndup(now->client_tls_cert.p, len);
 	put_cert("one");
 	/* another setting does not look */
 	ck_assert(set("default_pool_size", "9"));
-	ck_assert_int_eq(
-	    memcmp(was, now->client_tls_cert.p, now->client_tls_cert.len), 0);
+	ck_assert(is_certificate(was, len));
 	/* either half reads both */
 	ck_assert(set("client_tls_key_file", "one.key"));
-	ck_assert_int_ne(
-	    memcmp(was, now->client_tls_cert.p, now->client_tls_cert.len), 0);
+	ck_assert(!is_certificate(was, len));
 	put("one.key", "torn");
 	ck_assert(!set("client_tls_ca_file", ""));
 	ck_assert_ptr_nonnull(strstr(text_faults(&faults), "one.key"));
