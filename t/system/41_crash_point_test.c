@@ -146,8 +146,9 @@ replicate(struct pooler *p, const char *point, bool is_full)
 {
 	char buf[256];
 
-	if ((strncmp(point, "dedicate", 8) && strncmp(point, "replicate", 9)) ||
-	    is_full != !strcmp(point, "dedicate.takes"))
+	if ((strncmp(point, "dedicate", 8) != 0 &&
+		strncmp(point, "replicate", 9) != 0) ||
+	    is_full != (strcmp(point, "dedicate.takes") == 0))
 		return;
 	/* in the place of one that is idle, or comes free */
 	for (int i = 0; i < REPLICAS; i++) {

@@ -143,8 +143,8 @@ START_TEST(what_does_not_last)
 		"BEGIN; SET work_mem = '7MB'; ROLLBACK",
 		"BEGIN; SET LOCAL work_mem = '7MB'; COMMIT",
 		"BEGIN; SELECT set_config('work_mem', '7MB', true); COMMIT",
-		"BEGIN; SAVEPOINT s; SET work_mem = '7MB'; ROLLBACK TO s; "
-		"COMMIT",
+		("BEGIN; SAVEPOINT s; SET work_mem = '7MB'; ROLLBACK TO s; "
+		 "COMMIT"),
 		"BEGIN; SET work_mem = '7MB'; PREPARE TRANSACTION 'none'",
 		"SET work_mem = '7MB'; SELECT 1/0",
 		"SET work_mem = '7MB'; SELECT nonsense",
@@ -152,8 +152,8 @@ START_TEST(what_does_not_last)
 		"SET work_mem = '7MB'; RESET work_mem",
 		"SET work_mem = '7MB'; SET work_mem TO DEFAULT",
 		"SET work_mem = '7MB'; RESET ALL",
-		"SET work_mem = '7MB'; SELECT set_config('work_mem', NULL, "
-		"false)",
+		("SET work_mem = '7MB'; SELECT set_config('work_mem', NULL, "
+		 "false)"),
 		"BEGIN; SET LOCAL application_name = 'gone'; COMMIT",
 		"BEGIN; SET application_name = 'gone'; ROLLBACK",
 	};

@@ -33,10 +33,10 @@ static const char *const lines[] = {
 	"!PREPARE a (int, text) AS SELECT $2, $1, pg_typeof($1)",
 	"!EXECUTE a(7, 'seven')",
 	"!EXECUTE a('x', 'seven')",
-	"!PREPARE b(numeric(8,2)[], varchar(3), timestamp with time zone, "
-	"double precision, bool, json, int[]) AS SELECT pg_typeof($1), "
-	"pg_typeof($2), pg_typeof($3), pg_typeof($4), pg_typeof($5), "
-	"pg_typeof($6), pg_typeof($7)",
+	("!PREPARE b(numeric(8,2)[], varchar(3), timestamp with time zone, "
+	 "double precision, bool, json, int[]) AS SELECT pg_typeof($1), "
+	 "pg_typeof($2), pg_typeof($3), pg_typeof($4), pg_typeof($5), "
+	 "pg_typeof($6), pg_typeof($7)"),
 	"!EXECUTE b(NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
 	"!DEALLOCATE ALL",
 	"!EXECUTE a",
@@ -73,8 +73,8 @@ static const char *const lines[] = {
 	"EXECUTE a",
 	"EXECUTE b",
 	"PREPARE a AS SELECT 4; DEALLOCATE ALL; EXECUTE a",
-	"PREPARE a AS SELECT 4; DEALLOCATE ALL; PREPARE a AS SELECT 4; "
-	"EXECUTE a; PREPARE a AS SELECT 5",
+	("PREPARE a AS SELECT 4; DEALLOCATE ALL; PREPARE a AS SELECT 4; "
+	 "EXECUTE a; PREPARE a AS SELECT 5"),
 	"EXECUTE a; DISCARD ALL",
 	"EXECUTE a",
 	"DEALLOCATE ALL; PREPARE a AS SELECT 4; DEALLOCATE a; EXECUTE a",

@@ -23,11 +23,11 @@
 #include "worker/backend/login.h"
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
-#include "worker/proto/say.h"
 #include "worker/backend/target.h"
 #include "worker/io/outer.h"
 #include "worker/io/stream.h"
 #include "worker/proto/field.h"
+#include "worker/proto/say.h"
 #include "worker/self.h"
 
 enum { RESET_MS = 15000 }; /* how long server_reset_query may take */
