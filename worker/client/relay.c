@@ -111,9 +111,8 @@ relay_settle(struct client *c)
 {
 	struct backend *b = c->backend;
 
-	if (b->mode == POOL_SESSION || b->up_remain > 0 ||
-	    b->remain > 0 || buf_len(&b->in) > 0 || c->collect != NULL ||
-	    backend_is_full(b))
+	if (b->mode == POOL_SESSION || b->up_remain > 0 || b->remain > 0 ||
+	    buf_len(&b->in) > 0 || c->collect != NULL || backend_is_full(b))
 		return;
 	if (track_is_clean(&b->track)) {
 		if (session_end(c))
@@ -138,6 +137,8 @@ relay_done(struct client *c)
 	}
 	if (c->ears != NULL)
 		ear_deliver(c);
+	if (c->state == CLIENT_GONE)
+		return;
 	want_resume(c);
 	client_rewatch(c);
 }
