@@ -127,6 +127,8 @@ START_TEST(in_a_pipeline)
 		    "EXECUTE a", "EXECUTE a" },
 		{ "EXECUTE a", "DEALLOCATE ALL", "EXECUTE a" },
 		{ "EXECUTE a", "SELECT 1" },
+		{ "PREPARE a AS SELECT 8", "DEALLOCATE ALL",
+		    "PREPARE a AS SELECT 9", "EXECUTE a", "DISCARD ALL" },
 	};
 	struct stage s = stage_new("");
 	struct twin t = twin_new(s.p);
