@@ -4,6 +4,7 @@
  */
 #include <unistd.h>
 
+#include "t/lib/wire.h"
 #include "t/system/sqlprep.h"
 
 enum { CLIENTS = 6 };
@@ -141,6 +142,35 @@ START_TEST(in_a_pipeline)
 		}
 	hold(&s, 0);
 	twin_free(&t);
+	stage_free(&s);
+}
+END_TEST
+
+/* Queries one behind the other, none of which waits for an answer. */
+START_TEST(queries_ahead)
+{
+	struct stage s = stage_new("");
+	struct wire *w = wire_open("127.0.0.1", s.p->port);
+
+	wire_login(w, "app", "app");
+	for (unsigned i = 0; i < 4; i++) {
+		disturb(&s);
+		hold(&s, i % (OTHERS + 1));
+		wire_query(w, "PREPARE a AS SELECT 'ahead'");
+		wire_query(w, "PREPARE b AS SELECT 'too'");
+		wire_query(w, "DEALLOCATE b");
+		wire_query(w, "EXECUTE a");
+		wire_query(w, "SELECT 1/0; DEALLOCATE a");
+		wire_query(w, "EXECUTE a; DEALLOCATE a");
+		wire_query(w, "EXECUTE a");
+		wire_expect(w, "CZCZCZTD");
+		ck_assert_str_eq(wire_value(w), "ahead");
+		wire_expect(w, "CZEZTDCCZ");
+		wire_error(w, 'M', "prepared statement \"a\" does not exist");
+		wire_expect(w, "Z");
+	}
+	wire_free(w);
+	hold(&s, 0);
 	stage_free(&s);
 }
 END_TEST
@@ -433,6 +463,7 @@ main(void)
 
 	tcase_add_test(tc, one_space_of_names);
 	tcase_add_test(tc, in_a_pipeline);
+	tcase_add_test(tc, queries_ahead);
 	tcase_add_test(tc, kept_when_not_known);
 	tcase_add_test(tc, names_of_backends);
 	tcase_add_test(tc, long_texts);
