@@ -120,6 +120,7 @@ half_open(int fd, struct fake_count *count)
 {
 	static char body[4096];
 	int n;
+	char t;
 
 	fake_startup(fd, count);
 	n = count->logins;
@@ -129,14 +130,24 @@ half_open(int fd, struct fake_count *count)
 		fake_put(fd, 'S', "ss", "application_name", "");
 	fake_put(fd, 'K', "ii", 4711, n);
 	fake_ready(fd, 'I');
-	while (fake_recv(fd, body, sizeof(body)) == 'Q') {
-		if (strstr(body, "mine") != NULL) {
+	/* settings come ahead of the query, as parameters of a statement */
+	while ((t = fake_recv(fd, body, sizeof(body))) != 'X') {
+		if (t == 'P')
+			fake_put(fd, '1', "");
+		if (t == 'B' && memmem(body, sizeof(body), "mine", 4) != NULL) {
 			count->mark[0]++;
 			fake_put(fd, 'S', "ss", "application_name", "mine");
 		}
-		/* as if the query had set it */
-		fake_put(fd, 'S', "ss", "TimeZone", "Asia/Kathmandu");
-		fake_row(fd, "fake");
+		if (t == 'B')
+			fake_put(fd, '2', "");
+		if (t == 'E')
+			fake_put(fd, 'C', "s", "SELECT 1");
+		if (t == 'Q') {
+			/* as if the query had set it */
+			fake_put(fd, 'S', "ss", "TimeZone", "Asia/Kathmandu");
+			fake_row(fd, "fake");
+		}
+		memset(body, 0, sizeof(body));
 	}
 }
 
