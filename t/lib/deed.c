@@ -202,7 +202,9 @@ deed_is_on(const char *kind)
 bool
 deed_is_due(int i)
 {
-	return deeds[i].kind && is_on[i] && deeds[i].run;
+	int n = sizeof(deeds) / sizeof(*deeds);
+
+	return i < n && deeds[i].kind && is_on[i] && deeds[i].run;
 }
 
 static bool
