@@ -123,6 +123,37 @@ START_TEST(listen_in_a_transaction)
 }
 END_TEST
 
+/* --- what the server refuses -------------------------------------------------- */
+
+/* Its settings are refused, ahead of its query or of our question: the server
+ * skips that, and is others' again at once. */
+START_TEST(refused_settings)
+{
+	struct pooler *p = pooler_with("default_pool_size = 1");
+	PGconn *a, *b = pooler_conn(p, "");
+
+	sql_do(b, "SELECT 1");
+	if (_i == 0) {
+		sql_refused(
+		    pooler_at(p, "options='-c work_mem=nonsense'"), "work_mem");
+	} else {
+		a = pooler_conn(p, "user=app");
+		pg_ask(pg, "CREATE ROLE goes; GRANT goes TO app");
+		sql_do(a, "SET ROLE goes");
+		sql_do(b, "SELECT 1");
+		pg_ask(pg, "DROP ROLE goes");
+		sql_send(a, "SELECT 2");
+		ck_assert_ptr_nonnull(strstr(sql_get_error(a), "goes"));
+		PQfinish(a);
+	}
+	sql_send(b, "SELECT 3");
+	ck_assert(sql_is_ready(b, 2000));
+	ck_assert_str_eq(sql_get(b), "3");
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -134,5 +165,6 @@ main(void)
 	tcase_add_test(tc, transaction_to_session);
 	tcase_add_test(tc, transaction_to_statement);
 	tcase_add_test(tc, listen_in_a_transaction);
+	tcase_add_loop_test(tc, refused_settings, 0, 2);
 	return suite_run(s, SUITE_PG);
 }

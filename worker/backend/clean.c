@@ -120,7 +120,9 @@ end_requests(struct backend *b)
 	wire_init(&w, bytes, sizeof(bytes));
 	if (track_is_copy_in(&b->track) && !add_copy_fail(b, &w))
 		return false;
-	if (b->track.open && !add_batch_end(b, &w))
+	/* it skips a Query, too, when what was set ahead of that has failed */
+	if ((b->track.open || track_is_skipping(&b->track)) &&
+	    !add_batch_end(b, &w))
 		return false;
 	return w.len == 0 || (!w.full && backend_send(b, bytes, w.len) == 0);
 }
