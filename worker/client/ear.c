@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "worker/backend/scan.h"
+#include "worker/client/channel.h"
 #include "worker/client/client.h"
 #include "worker/client/listener.h"
 #include "worker/proto/sql.h"

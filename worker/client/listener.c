@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/compat.h"
 #include "shm/segment.h"
 #include "worker/backend/scan.h"
+#include "worker/client/channel.h"
 #include "worker/client/client.h"
 #include "worker/client/ear.h"
 #include "worker/io/outer.h"
@@ -45,80 +45,19 @@ struct listener {
 	struct err err; /* why it was refused; or why there is no backend */
 };
 
-/* --- channels -------------------------------------------------------------- */
-
-static struct channel *
-channel_find(const struct listener *l, const char *name)
-{
-	for (struct channel *ch = l->first; ch != NULL; ch = ch->next)
-		if (strcmp(ch->name, name) == 0)
-			return ch;
-	return NULL;
-}
-
-/* Those that nobody wants and the server knows nothing of. */
+/* Those that nobody wants go. */
 static void
 sweep(struct listener *l)
 {
-	struct channel **at = &l->first, *ch;
-
-	if (l->busy > 0)
-		return; /* it will be done then */
-	while ((ch = *at) != NULL) {
-		if (ch->ears != NULL || ch->is_heard ||
-		    ch->asked != CHANNEL_QUIET) {
-			at = &ch->next;
-			continue;
-		}
-		*at = ch->next;
-		free(ch);
-	}
-}
-
-/* --- those who wait -------------------------------------------------------- */
-
-/* One whose client waits, and need not any more. */
-static struct ear *
-settled(const struct channel *ch)
-{
-	struct ear *e = ch->ears;
-
-	while (e != NULL && (!e->is_waiting || e->state < EAR_TUNED))
-		e = e->next;
-	return e;
-}
-
-static void
-resume(struct channel *ch)
-{
-	struct ear *e;
-
-	/* from the first again: it may have taken others with it */
-	while ((e = settled(ch)) != NULL) {
-		struct client *c = e->client;
-
-		e->is_waiting = c->is_asking = false;
-		if (c->state == CLIENT_LENT)
-			pass_resume(c);
-		else if (c->state == CLIENT_IDLE)
-			want_resume(c);
-		client_rewatch(c);
-	}
+	if (l->busy == 0) /* if not, it will be done then */
+		channel_sweep(&l->first);
 }
 
 static void
 resume_all(struct listener *l)
 {
 	for (struct channel *ch = l->first; ch != NULL; ch = ch->next)
-		resume(ch);
-}
-
-static void
-turn(struct channel *ch, enum ear_state from, enum ear_state to)
-{
-	for (struct ear *e = ch->ears; e != NULL; e = e->next)
-		if (e->state == from)
-			e->state = to;
+		channel_resume(ch);
 }
 
 /* There is no backend for those who are new. */
@@ -128,39 +67,13 @@ refuse(struct listener *l, const struct err *err)
 	l->err = *err;
 	l->busy++;
 	for (struct channel *ch = l->first; ch != NULL; ch = ch->next)
-		turn(ch, EAR_NEW, EAR_REFUSED);
+		channel_turn(ch, EAR_NEW, EAR_REFUSED);
 	resume_all(l);
 	l->busy--;
 	sweep(l);
 }
 
 /* --- the backend ----------------------------------------------------------- */
-
-static enum channel_asked
-to_ask(const struct channel *ch)
-{
-	if (ch->ears == NULL)
-		return ch->is_heard ? CHANNEL_UNLISTEN : CHANNEL_QUIET;
-	for (const struct ear *e = ch->ears; e != NULL; e = e->next)
-		if (e->state == EAR_NEW)
-			return CHANNEL_LISTEN;
-	return CHANNEL_QUIET;
-}
-
-static void
-put_command(struct wire *w, const struct channel *ch)
-{
-	const char *verb =
-	    ch->asked == CHANNEL_LISTEN ? "LISTEN \"" : "UNLISTEN \"";
-
-	wire_bytes(w, verb, strlen(verb));
-	for (const char *p = ch->name; *p != '\0'; p++) {
-		if (*p == '"')
-			wire_byte(w, '"');
-		wire_byte(w, (uint8_t)*p);
-	}
-	wire_bytes(w, "\";", 2);
-}
 
 /* Nobody listens any more: it is like any other again. */
 static void
@@ -179,7 +92,7 @@ give_back(struct listener *l)
 static void
 ask(struct listener *l)
 {
-	uint8_t bytes[BATCH + 4 * LISTENER_NAME];
+	uint8_t bytes[BATCH + 4 * CHANNEL_NAME];
 	struct channel *ch;
 	struct wire w;
 	bool is_any = false;
@@ -189,11 +102,11 @@ ask(struct listener *l)
 	wire_init(&w, bytes, sizeof(bytes));
 	wire_begin(&w, 'Q');
 	for (ch = l->first; ch != NULL && w.len < BATCH; ch = ch->next) {
-		ch->asked = (uint8_t)to_ask(ch);
+		ch->asked = (uint8_t)channel_to_ask(ch);
 		if (ch->asked == CHANNEL_QUIET)
 			continue;
-		turn(ch, EAR_NEW, EAR_ASKED);
-		put_command(&w, ch);
+		channel_turn(ch, EAR_NEW, EAR_ASKED);
+		channel_put(&w, ch);
 		is_any = true;
 	}
 	wire_byte(&w, '\0');
@@ -228,7 +141,8 @@ answered(struct listener *l)
 	for (struct channel *ch = l->first; ch != NULL; ch = ch->next) {
 		if (ch->asked != CHANNEL_QUIET && !l->has_failed)
 			ch->is_heard = ch->asked == CHANNEL_LISTEN;
-		turn(ch, EAR_ASKED, l->has_failed ? EAR_REFUSED : EAR_TUNED);
+		channel_turn(
+		    ch, EAR_ASKED, l->has_failed ? EAR_REFUSED : EAR_TUNED);
 		ch->asked = CHANNEL_QUIET;
 	}
 	l->state = READY;
@@ -246,7 +160,7 @@ on_note(struct listener *l, const uint8_t *frame, size_t len)
 
 	if (room < 5 || memchr(name, '\0', room - 4) == NULL)
 		return; /* not what a server sends */
-	ch = channel_find(l, (const char *)name);
+	ch = channel_find(l->first, (const char *)name);
 	for (struct ear *e = ch == NULL ? NULL : ch->ears, *next; e != NULL;
 	     e = next) {
 		next = e->next;
@@ -496,17 +410,13 @@ struct channel *
 listener_channel(struct lend *lend, const char *name)
 {
 	struct listener *l = listener_of(lend);
-	struct channel *ch = l == NULL ? NULL : channel_find(l, name);
+	struct channel *ch = l == NULL ? NULL : channel_find(l->first, name);
 
 	if (ch != NULL || l == NULL)
 		return ch;
-	ch = calloc(1, sizeof(*ch));
-	if (ch == NULL)
-		return NULL;
-	compat_strlcpy(ch->name, name, sizeof(ch->name));
-	ch->listener = l;
-	ch->next = l->first;
-	l->first = ch;
+	ch = channel_new(&l->first, name);
+	if (ch != NULL)
+		ch->listener = l;
 	return ch;
 }
 

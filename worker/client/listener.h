@@ -6,8 +6,8 @@
  * the server has been told follows the ears at its channels: one Query at a
  * time, for all that has changed.
  *
- * Channels are the listener's, ears the clients' (ear.c); for these two files,
- * and the worker's end.  Never blocks; allocates for new channels.
+ * Channels are the listener's, ears the clients' (channel.h).  For ear.c, and
+ * the worker's end.  Never blocks; allocates for new channels.
  */
 #ifndef WORKER_CLIENT_LISTENER_H
 #define WORKER_CLIENT_LISTENER_H
@@ -17,39 +17,9 @@
 
 #include "conf/err.h"
 
-struct client;
+struct channel;
 struct lend;
 struct listener;
-
-enum { LISTENER_NAME = 64 }; /* of a channel, with its NUL */
-
-enum channel_asked { CHANNEL_QUIET, CHANNEL_LISTEN, CHANNEL_UNLISTEN };
-
-struct channel {
-	struct channel *next;
-	struct listener *listener;
-	struct ear *ears;
-	bool is_heard; /* the server sends us what is said on it */
-	uint8_t asked; /* enum channel_asked: what it is being told */
-	char name[LISTENER_NAME];
-};
-
-/*
- *   NEW -> ASKED -> TUNED      A LISTEN has been answered since it came: what
- *     `------`----> REFUSED    was said before that is not for it.
- */
-enum ear_state { EAR_NEW, EAR_ASKED, EAR_TUNED, EAR_REFUSED };
-
-struct ear {
-	struct ear *next, **at; /* of its channel; what points here */
-	struct ear *more;       /* of its client */
-	struct client *client;
-	struct channel *channel;
-	uint8_t state;     /* enum ear_state; the listener's */
-	bool is_waiting;   /* the client is not read until it is tuned */
-	bool is_confirmed; /* its LISTEN is committed */
-	bool is_leaving;   /* an UNLISTEN was sent */
-};
 
 /* The pool's channel of this name, made when missing: give it an ear at once,
  * or call listener_less().  NULL: no memory. */
