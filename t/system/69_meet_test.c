@@ -154,6 +154,34 @@ START_TEST(refused_settings)
 }
 END_TEST
 
+/* Its time-out may hit our question, too: that is asked again, or the client is
+ * told so; nobody waits for ever. */
+START_TEST(hardly_any_time)
+{
+	static const char *const sets[] = { "SET statement_timeout = 1",
+		"RESET ALL; SET statement_timeout = 1" };
+	struct pooler *p = pooler_with("default_pool_size = 1");
+	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
+
+	for (int n = 0; n < 20; n++) {
+		sql_send(a, "%s", sets[_i]);
+		ck_assert(sql_is_ready(a, 5000));
+		while (PQgetResult(a) != NULL)
+			;
+		sql_send(b, "SHOW statement_timeout");
+		ck_assert(sql_is_ready(b, 5000));
+		ck_assert_str_eq(sql_get(b), "0");
+		if (PQstatus(a) == CONNECTION_OK)
+			continue;
+		PQfinish(a);
+		a = pooler_conn(p, "");
+	}
+	PQfinish(a);
+	PQfinish(b);
+	pooler_stop(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -166,5 +194,6 @@ main(void)
 	tcase_add_test(tc, transaction_to_statement);
 	tcase_add_test(tc, listen_in_a_transaction);
 	tcase_add_loop_test(tc, refused_settings, 0, 2);
+	tcase_add_loop_test(tc, hardly_any_time, 0, 2);
 	return suite_run(s, SUITE_PG);
 }

@@ -326,6 +326,29 @@ on_whole(struct client *c)
 	}
 }
 
+/* Was the question refused, and its transaction is to be ended yet? */
+static bool
+has_broken_off(const struct backend *b)
+{
+	return b->remain == 0 && buf_len(&b->in) == 0 &&
+	    b->track.queue.len == 0 && track_tx_status(&b->track) == 'E';
+}
+
+/* What is said to it comes behind the error, which stands for all. */
+static void
+roll_back(struct client *c)
+{
+	struct session *s = c->session;
+	uint8_t bytes[32];
+	struct wire w;
+
+	wire_init(&w, bytes, sizeof(bytes));
+	wire_begin(&w, 'Q');
+	wire_str(&w, "ROLLBACK");
+	wire_end(&w);
+	ask(c, &w, s->phase);
+}
+
 void
 session_on_answer(struct client *c, struct backend *b, const struct scan *sc)
 {
@@ -350,7 +373,9 @@ session_on_answer(struct client *c, struct backend *b, const struct scan *sc)
 		client_fail(c, "53200", "out of memory");
 		return;
 	}
-	if (scan_is_boundary(b))
+	if (has_broken_off(b))
+		roll_back(c);
+	else if (scan_is_boundary(b))
 		on_whole(c);
 }
 
