@@ -202,9 +202,7 @@ deed_is_on(const char *kind)
 bool
 deed_is_due(int i)
 {
-	int n = sizeof(deeds) / sizeof(*deeds);
-
-	return i < n && deeds[i].kind && is_on[i] && deeds[i].run;
+	return deeds[i].kind && is_on[i] && deeds[i].run;
 }
 
 static bool
