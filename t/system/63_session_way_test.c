@@ -153,11 +153,11 @@ END_TEST
 static void
 refuses(int fd, struct fake_count *count)
 {
-	char body[4096], type;
+	char body[4096];
 
 	fake_startup(fd, count);
 	fake_welcome(fd);
-	while ((type = fake_recv(fd, body, sizeof(body))) != 'Q')
+	while (fake_recv(fd, body, sizeof(body)) != 'Q')
 		;
 	fake_put(fd, '1', "");
 	fake_put(fd, '2', "");
