@@ -154,7 +154,8 @@ const struct deed deeds[] = {
 	{ "copyin", deed_copy_in, 2, DEED_BLOCK },
 	{ "copyout", deed_copy_out, 2, DEED_BLOCK },
 	{ "copyfails", deed_copy_fails, 1, 0 },
-	{ "endagain", NULL, 0, DEED_NOTHING }, /* UNLISTEN, prepared */
+	{ "endagain", NULL, 0, DEED_NOTHING },  /* UNLISTEN, prepared */
+	{ "resettold", NULL, 0, DEED_NOTHING }, /* RESET of what a login told */
 	{ "startup", NULL, 0, DEED_NOTHING },
 	{ "vanish", NULL, 0, DEED_NOTHING },
 	{ "kill", NULL, 0, DEED_NOTHING },

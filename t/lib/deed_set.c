@@ -273,8 +273,13 @@ void
 deed_reset(struct guest *g)
 {
 	int i = (int)guest_draw(g, SETTINGS);
+	bool all = guest_draw(g, 4) == 0;
 
-	switch (guest_draw(g, 4)) {
+	if ((all || *g->told[i]) && !deed_is_on("resettold")) {
+		deed_look(g);
+		return;
+	}
+	switch (all ? 0 : 1 + guest_draw(g, 3)) {
 	case 0:
 		guest_do(g, "RESET ALL");
 		deed_forget_settings(g, false);

@@ -36,7 +36,7 @@ struct soak {
 };
 
 /* What is left out of transaction mode; SOAK_ONLY can ask for it. */
-static const char *const off_transaction = "reset";
+static const char *const off_transaction = "resettold";
 
 static long
 asked_seconds(void)
