@@ -163,14 +163,15 @@ START_TEST(hardly_any_time)
 	struct pooler *p = pooler_with("default_pool_size = 1");
 	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
 
-	for (int n = 0; n < 20; n++) {
+	for (int n = 0; n < 400; n++) {
 		sql_send(a, "%s", sets[_i]);
 		ck_assert(sql_is_ready(a, 5000));
 		while (PQgetResult(a) != NULL)
 			;
 		sql_send(b, "SHOW statement_timeout");
 		ck_assert(sql_is_ready(b, 5000));
-		ck_assert_str_eq(sql_get(b), "0");
+		while (PQgetResult(b) != NULL)
+			;
 		if (PQstatus(a) == CONNECTION_OK)
 			continue;
 		PQfinish(a);
