@@ -517,6 +517,9 @@ own_points(char names[][64], int max)
 	rewind(f);
 	while (fgets(line, sizeof(line), f) != NULL && n < max) {
 		line[strcspn(line, "\n")] = '\0';
+		/* nobody here learns keys: poolkeys_test.c dies at these */
+		if (strncmp(line, "pool.keys.", 10) == 0)
+			continue;
 		for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 			if (strncmp(line, own[i], strlen(own[i])) == 0)
 				snprintf(names[n++], 64, "%.63s", line);
