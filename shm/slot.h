@@ -93,19 +93,19 @@ struct slot_info {
 	struct slot_addr addr;    /* the server's; for cancels and SHOW */
 	struct slot_addr local;
 	char app_name[64];
-	char tls[56];   /* version, cipher, group; "": plain */
-	char host[256]; /* with TLS: what its certificate is for */
-	uint32_t params_len;
-	uint32_t key_len;
+	char tls[56];          /* version, cipher, group; "": plain */
+	char host[256];        /* with TLS: what its certificate is for */
 	uint8_t key[SLOT_KEY]; /* cancel key, without the pid */
-	/* values of the tracked parameters, NUL-terminated, in the order of
-	   the tracked names; see worker/backend/params.h */
-	char params[SLOT_PARAMS];
-	/* what else differs from a fresh session, in the form of
-	   worker/client/vars.h; SLOT_VARS_UNKNOWN: more than fits, or nobody
-	   knows: all is to be reset before it serves */
+	uint32_t key_len;
+	/* what every lease looks at, side by side: the values of the tracked
+	   parameters, NUL-terminated, in the order of the tracked names (see
+	   worker/backend/params.h); and what else differs from a fresh session,
+	   in the form of worker/client/vars.h (SLOT_VARS_UNKNOWN: more than
+	   fits, or nobody knows: all is to be reset before it serves) */
 	uint32_t vars_len;
+	uint32_t params_len;
 	uint32_t pad;
+	char params[SLOT_PARAMS];
 	char vars[SLOT_VARS];
 };
 

@@ -147,10 +147,18 @@ send_fit(struct client *c, const struct fit *f)
 	return 0;
 }
 
-int
-session_begin(struct client *c)
+/* Nearly always: nothing is set beyond the parameters, and these agree. */
+static inline bool
+is_at_home(const struct client *c, const struct slot_info *info)
 {
-	const struct slot_info *info = backend_info(c->backend);
+	return c->session == NULL && info->vars_len == 0 &&
+	    info->params_len == c->params->len &&
+	    memcmp(info->params, c->params->text, c->params->len) == 0;
+}
+
+static int
+fit_session(struct client *c, const struct slot_info *info)
+{
 	const struct session *s = c->session;
 	struct fit f = {
 		.has = { info->params, info->params_len, info->vars,
@@ -171,6 +179,14 @@ session_begin(struct client *c)
 		return 0;
 	backend_close(c->backend, "session state could not be set");
 	return -1;
+}
+
+int
+session_begin(struct client *c)
+{
+	const struct slot_info *info = backend_info(c->backend);
+
+	return is_at_home(c, info) ? 0 : fit_session(c, info);
 }
 
 /* --- what the client says ----------------------------------------------------------- */

@@ -123,6 +123,16 @@ has_word(const char *text, size_t len)
 	return false;
 }
 
+/* Does the text, which is long enough, begin with this word of letters? */
+static inline bool
+is_start(const char *text, const char *word, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((text[i] | 0x20) != word[i])
+			return false;
+	return true;
+}
+
 enum { BLOCK = 16 };
 
 /* Has [p, p + BLOCK] a pair, or one of END(PAIR_ANY) behind its first byte?
@@ -175,8 +185,7 @@ sql_is_plain(const char *text, size_t len)
 		len--;
 	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
 		if (len >= starts[i].len &&
-		    (*text | 0x20) == starts[i].word[0] &&
-		    strncasecmp(text, starts[i].word, starts[i].len) == 0)
+		    is_start(text, starts[i].word, starts[i].len))
 			return starts[i].is_whole
 			    ? len == starts[i].len
 			    : !may_have_word(text, len) || !has_word(text, len);
