@@ -168,10 +168,7 @@ START_TEST(hardly_any_time)
 		ck_assert(sql_is_ready(a, 5000));
 		while (PQgetResult(a) != NULL)
 			;
-		sql_send(b, "SHOW statement_timeout");
-		ck_assert(sql_is_ready(b, 5000));
-		while (PQgetResult(b) != NULL)
-			;
+		ck_assert_str_eq(sql_one(b, "SHOW statement_timeout"), "0");
 		if (PQstatus(a) == CONNECTION_OK)
 			continue;
 		PQfinish(a);

@@ -126,7 +126,8 @@ void
 backend_lend(struct backend *b, struct lessee *user)
 {
 	b->user = user;
-	b->is_muted = false;
+	b->is_muted = b->was_cancelled = false;
+	b->is_fresh = true;
 	b->mode = (uint8_t)b->lend->set.pool_mode;
 	b->state = BACKEND_LENT;
 }
@@ -183,6 +184,7 @@ void
 backend_cancel_begins(struct backend *b)
 {
 	b->cancels++;
+	b->was_cancelled = true;
 	atomic_store(&slot_at(b->slot)->cancels, b->cancels);
 }
 

@@ -109,6 +109,8 @@ struct backend {
 	uint32_t cancels;   /* cancel connections in flight */
 	bool is_ready;      /* in that list */
 	bool is_cut;        /* what remains is an answer for us alone */
+	bool is_fresh;      /* nothing has been answered in this lease */
+	bool was_cancelled; /* we have sent a cancel in this lease */
 	bool is_muted;      /* its notifications are told by another */
 	uint8_t state;      /* enum backend_state */
 	uint8_t mode;       /* enum pool_mode that it was lent in; LENT on */

@@ -45,7 +45,7 @@ overdue(const struct backend *b, uint64_t word)
 	if (slot_state(word) != SLOT_IDLE || slot_gen(word) != b->gen)
 		return NULL;
 	if (atomic_load(&s->flags) & SLOT_DIRTY)
-		return "its parameters could not be kept";
+		return "what it holds is in doubt";
 	if (atomic_load(&s->epoch) != atomic_load(&p->epoch))
 		return "obsolete connection";
 	if (lend_is_above(b->lend))

@@ -259,7 +259,7 @@ const char *
 lend_unfit(const struct lend *l, const struct slot *s)
 {
 	if (atomic_load(&s->flags) & SLOT_DIRTY)
-		return "its parameters could not be kept";
+		return "what it holds is in doubt";
 	if (atomic_load(&s->epoch) != atomic_load(&l->row->epoch))
 		return "obsolete connection";
 	if (atomic_load(&s->pool_gen) != l->gen)

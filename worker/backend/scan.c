@@ -174,6 +174,21 @@ needed(const struct frame *f)
 	}
 }
 
+/*
+ * A statement's time-out that fires just as the statement ends is told late:
+ * to an idle connection, or in answer to the next query, whoever sent that.
+ * Which of the two it was nobody can see, so what comes behind it may be one
+ * answer too many: this backend serves its client to the end of its lease, and
+ * nobody after that.
+ */
+static void
+doubt_first(struct backend *b, const struct report *error)
+{
+	if (b->is_fresh && !b->was_cancelled &&
+	    strcmp(error->sqlstate, "57014") == 0)
+		atomic_fetch_or(&slot_at(b->slot)->flags, SLOT_DIRTY);
+}
+
 static void
 note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
     struct scan *out)
@@ -205,8 +220,10 @@ note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
 			out->has_params = true;
 		break;
 	case 'E':
-		if (!out->has_error)
+		if (!out->has_error) {
 			(void)report_parse(body, have, &out->error);
+			doubt_first(b, &out->error);
+		}
 		out->has_error = true;
 		out->has_own_failed |= b->track.has_failed;
 		break;
@@ -254,6 +271,9 @@ begin(struct backend *b, const struct frame *f, struct edit *e, size_t have,
 	if (track_server(t, f->type, body, have) != DONE)
 		return -1;
 	note(b, f, body, have, out);
+	if (b->is_fresh && !t->is_own && f->type != 'N' && f->type != 'S' &&
+	    f->type != 'A')
+		b->is_fresh = false;
 	if (f->type == 'E')
 		passed = reword(b, e, passed);
 	if (t->books_done != 0)

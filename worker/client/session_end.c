@@ -2,7 +2,7 @@
  * session_end.c - the clean boundary: what is in doubt is asked for, and then
  * the backend goes back, or stays.
  *
- *   LENT -> AUDIT, asked -> [AUDIT, resting] -> IDLE     relay_done()
+ *   LENT -> AUDIT, asked -> [AUDIT, resting -> settled] -> IDLE  relay_done()
  *                `-> LENT                                pinned
  *
  * Never blocks.
@@ -18,6 +18,7 @@
 #include "worker/client/pin.h"
 #include "worker/client/session_impl.h"
 #include "worker/client/upstream.h"
+#include "worker/proto/say.h"
 #include "worker/self.h"
 
 enum {
@@ -214,12 +215,32 @@ stay(struct client *c)
 	client_rewatch(c);
 }
 
+/*
+ * A time-out of less than a second has been reset.  Should it have fired at
+ * that very moment, the server says so late: in front of, or instead of, the
+ * answer to an empty query.  Then it is this one's, not the next client's.
+ */
+static void
+settle(struct client *c)
+{
+	uint8_t bytes[16];
+	struct wire w;
+
+	wire_init(&w, bytes, sizeof(bytes));
+	say_query(&w, "");
+	ask(c, &w, SESSION_SETTLED);
+}
+
 static void
 go_on(struct client *c)
 {
 	struct session *s = c->session;
 	bool was_asked = s->phase == SESSION_ASKED;
 
+	if (s->phase == SESSION_RESTING) {
+		settle(c);
+		return;
+	}
 	s->phase = SESSION_QUIET;
 	if (s->pins != 0) {
 		stay(c);
@@ -315,8 +336,12 @@ on_whole(struct client *c)
 			go_on(c);
 	} else if (bad == 0 && strcmp(r.error.sqlstate, "57014") == 0 &&
 	    ++s->tries < TRIES) {
-		/* a cancel that came late, or the client's own time-out */
-		if (s->phase == SESSION_ASKED)
+		/* a cancel that came late, or the client's own time-out: if that
+		   was told late, too, there is an answer too many to come */
+		atomic_fetch_or(&slot_at(c->backend->slot)->flags, SLOT_DIRTY);
+		if (s->phase == SESSION_SETTLED)
+			go_on(c);
+		else if (s->phase == SESSION_ASKED)
 			ask_what(c);
 		else if (!rest(c))
 			go_on(c);

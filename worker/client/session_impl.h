@@ -18,6 +18,7 @@ enum session_phase {
 	SESSION_QUIET,
 	SESSION_ASKED,   /* audit_question() */
 	SESSION_RESTING, /* audit_rest() */
+	SESSION_SETTLED, /* nothing; what is said late comes before its answer */
 };
 
 struct session {
