@@ -229,6 +229,12 @@ START_TEST(in_transactions)
 	hears(a, "u:while");
 	sql_do(other, "NOTIFY t, 'at last'");
 	hears(a, "t:at last");
+	/* what it says itself in the transaction, once */
+	sql_do(a, "BEGIN; LISTEN self; NOTIFY self, 'me'; COMMIT");
+	hears(a, "self:me");
+	sql_do(a, "LISTEN self2; NOTIFY self2, 'me, too'");
+	hears(a, "self2:me, too");
+	hears_nothing(a);
 	/* several statements in one */
 	sql_do(a, "LISTEN v; SELECT 1; LISTEN w");
 	sql_do(other, "NOTIFY w, 'w'");
