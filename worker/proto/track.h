@@ -99,6 +99,8 @@ struct track {
 
 _Static_assert(sizeof(struct track) <= 112, "embedded in every backend");
 
+/* --- what is sent: track.c --------------------------------------------- */
+
 /*
  * `status` is 0 for a connection that still has to log in, whose first
  * ReadyForQuery is owed to nobody, or 'I' for one that was taken over idle.
@@ -137,6 +139,8 @@ int track_fake(struct track *t, uint8_t answer);
  */
 uint8_t track_due(struct track *t);
 
+/* --- what is answered: trackserver.c ------------------------------------- */
+
 /*
  * The server has sent a message.  `body` holds its first `have` bytes: all of
  * a ReadyForQuery, and the first fields of an ErrorResponse; else `have` may
@@ -145,6 +149,8 @@ uint8_t track_due(struct track *t);
  */
 enum result
 track_server(struct track *t, uint8_t type, const uint8_t *body, size_t have);
+
+/* --- questions: trackview.c ---------------------------------------------- */
 
 /* Nothing is owed, status 'I', no batch, no COPY, no doubt: hand it on. */
 bool track_is_clean(const struct track *t);
