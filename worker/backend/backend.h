@@ -122,12 +122,21 @@ void backend_fini(void);
 /* What this process has for a slot, or NULL. */
 struct backend *backend_at(uint32_t slot);
 
+/* How a log line calls it. */
+void backend_who(const struct backend *b, struct log_who *who);
+
+/* What its slot knows of the server and the session; for the owner. */
+const struct slot_info *backend_info(const struct backend *b);
+
 /* A shared slot's descriptor has arrived (or was inherited): keep it, or
  * close it when it is stale.  Takes `fd`. */
 void backend_learn(uint32_t slot, uint64_t gen, int fd);
 
 /* The slot's backend has gone: close our duplicate. */
 void backend_forget(uint32_t slot, uint64_t gen);
+
+/* Our duplicates of slots that have gone meanwhile (rescan). */
+void backend_rescan(void);
 
 /* CLOSING(me) by repair: cancel, half-close, read to the end.  Takes `fd`,
  * which is -1 if it was lost on the way. */
@@ -156,6 +165,15 @@ void backend_lend(struct backend *b, struct lessee *user);
  */
 void backend_give(struct backend *b);
 
+/* It takes one cancel more, or that one is over. */
+void backend_cancel_begins(struct backend *b);
+void backend_cancel_ends(struct backend *b);
+
+/* Only this process can read its bytes: it is never lent elsewhere. */
+bool backend_is_pinned(const struct backend *b);
+
+/* --- its bytes: traffic.c ----------------------------------------------- */
+
 /*
  * Send; what the kernel does not take is kept and sent later.  -1: the
  * connection is broken: the caller closes it.
@@ -168,9 +186,6 @@ backend_is_full(const struct backend *b)
 {
 	return buf_len(&b->out) > 0;
 }
-
-/* Only this process can read its bytes: it is never lent elsewhere. */
-bool backend_is_pinned(const struct backend *b);
 
 /* Read interest of a lent backend. */
 void backend_want_read(struct backend *b, bool want);
@@ -190,12 +205,11 @@ int backend_hold(struct backend *b, const uint8_t *p, size_t len);
 int backend_parameter(
     struct backend *b, const uint8_t *body, size_t len, const char **value);
 
-/* The slot's parameters, as the server reported them; for the owner. */
-const struct slot_info *backend_info(const struct backend *b);
-
 /* What else its session had is gone (`len` 0), or not known any more
  * (SLOT_VARS_UNKNOWN). */
 void backend_vars(struct backend *b, uint32_t len);
+
+/* --- the way out -------------------------------------------------------- */
 
 /*
  * Retire it: detach the user (on_gone is not called for a user that closes
@@ -207,16 +221,6 @@ void backend_close(struct backend *b, const char *why, ...)
 
 /* The same, and the place goes to `lend` (a pool under the same limit). */
 void backend_evict(struct backend *b, struct lend *lend);
-
-/* It takes one cancel more, or that one is over. */
-void backend_cancel_begins(struct backend *b);
-void backend_cancel_ends(struct backend *b);
-
-/* Our duplicates of slots that have gone meanwhile (rescan). */
-void backend_rescan(void);
-
-/* How a log line calls it. */
-void backend_who(const struct backend *b, struct log_who *who);
 
 /* --- for login.c --- */
 
