@@ -25,6 +25,7 @@
 #include "worker/backend/cancel.h"
 #include "worker/backend/depart.h"
 #include "worker/backend/keep.h"
+#include "worker/backend/intern.h"
 #include "worker/backend/lend.h"
 #include "worker/backend/params.h"
 #include "worker/backend/servertls.h"
@@ -393,7 +394,7 @@ tear_down(void)
 	client_fini();
 	gate_fini();
 	clientrow_fini();
-	params_fini();
+	intern_fini();
 	derive_fini();
 	tunnel_fini();
 	servertls_fini();

@@ -144,7 +144,7 @@ END_TEST
 
 START_TEST(intern)
 {
-	struct params *a, *b, *c, *many[1000];
+	struct interned *a, *b, *c, *many[1000];
 	struct params_edit e;
 	char value[16];
 
@@ -163,13 +163,13 @@ START_TEST(intern)
 		many[i] = params_intern(&e);
 	}
 	for (int i = 0; i < 1000; i++)
-		params_drop(many[(i * 7) % 1000]);
-	params_drop(a);
+		intern_drop(many[(i * 7) % 1000]);
+	intern_drop(a);
 	ck_assert_uint_eq(b->refs, 1);
-	params_drop(b);
-	params_drop(c);
-	params_drop(NULL);
-	params_fini();
+	intern_drop(b);
+	intern_drop(c);
+	intern_drop(NULL);
+	intern_fini();
 }
 END_TEST
 

@@ -93,7 +93,7 @@ END_TEST
 
 START_TEST(interned)
 {
-	struct vars *a, *b, *c;
+	struct interned *a, *b, *c;
 
 	vars_edit_init(&e, NULL);
 	ck_assert_int_eq(vars_intern(&e, &a), 0);
@@ -108,11 +108,11 @@ START_TEST(interned)
 	ck_assert_ptr_ne(a, c);
 	vars_edit_init(&e, a);
 	IS("a\0001\0");
-	vars_drop(a);
-	vars_drop(b);
-	vars_drop(vars_share(c));
-	vars_drop(c);
-	vars_drop(NULL);
+	intern_drop(a);
+	intern_drop(b);
+	intern_drop(intern_share(c));
+	intern_drop(c);
+	intern_drop(NULL);
 }
 END_TEST
 

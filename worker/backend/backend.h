@@ -41,7 +41,6 @@
 struct backend;
 struct lend;
 struct login;
-struct params;
 struct waiter;
 
 enum backend_state {

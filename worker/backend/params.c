@@ -1,16 +1,14 @@
 #include "worker/backend/params.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "conf/compat.h"
 
-enum { NAME_MAX_LEN = 64, CHAINS = 256 };
+enum { NAME_MAX_LEN = 64 };
 
 static char names[PARAMS_MAX][NAME_MAX_LEN];
 static int nnames;
-static struct params *chains[CHAINS];
 
 static void
 add_name(const char *name, size_t len)
@@ -39,18 +37,6 @@ params_init(const char *extra)
 		extra += len;
 		extra += strspn(extra, ", \t");
 	}
-}
-
-void
-params_fini(void)
-{
-	for (int i = 0; i < CHAINS; i++)
-		while (chains[i] != NULL) {
-			struct params *p = chains[i];
-
-			chains[i] = p->next;
-			free(p);
-		}
 }
 
 int
@@ -152,54 +138,4 @@ params_edit_fill(struct params_edit *e, const char *text, uint32_t len)
 		if (v != NULL && params_value(e->text, e->len, i) == NULL)
 			params_edit_set(e, i, v);
 	}
-}
-
-/* FNV-1a: the chains are short and an attacker gains nothing here, since he
- * is limited to the sets of his own connections. */
-static uint32_t
-hash_of(const char *text, uint32_t len)
-{
-	uint32_t h = 2166136261u;
-
-	for (uint32_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)text[i]) * 16777619u;
-	return h;
-}
-
-struct params *
-params_intern(const struct params_edit *e)
-{
-	uint32_t hash = hash_of(e->text, e->len);
-	struct params **chain = &chains[hash % CHAINS], *p;
-
-	for (p = *chain; p != NULL; p = p->next)
-		if (p->hash == hash && p->len == e->len &&
-		    memcmp(p->text, e->text, e->len) == 0) {
-			p->refs++;
-			return p;
-		}
-	p = malloc(sizeof(*p) + e->len);
-	if (p == NULL)
-		return NULL;
-	p->refs = 1;
-	p->hash = hash;
-	p->len = e->len;
-	memcpy(p->text, e->text, e->len);
-	p->next = *chain;
-	*chain = p;
-	return p;
-}
-
-void
-params_drop(struct params *p)
-{
-	struct params **at;
-
-	if (p == NULL || --p->refs > 0)
-		return;
-	at = &chains[p->hash % CHAINS];
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
-	free(p);
 }

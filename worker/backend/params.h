@@ -6,7 +6,7 @@
  * standard_conforming_strings, application_name, and those of
  * track_extra_parameters.  A set holds one value for each, in that order,
  * each NUL-terminated; PARAMS_UNSET (one byte that no value has) stands for
- * "nobody has said".  Sets are interned: clients that agree share one.
+ * "nobody has said".  Clients that agree share one (intern.h).
  *
  * Two sides differ when their bytes differ: one memcmp(3) on the fast path.
  */
@@ -18,19 +18,11 @@
 #include <stdint.h>
 
 #include "shm/slot.h"
+#include "worker/backend/intern.h"
 
 enum { PARAMS_MAX = 32 }; /* tracked names */
 
 #define PARAMS_UNSET "\001"
-
-/* An interned set; const to all but params.c. */
-struct params {
-	struct params *next; /* in its hash chain */
-	uint32_t refs;
-	uint32_t hash;
-	uint32_t len;
-	char text[];
-};
 
 /* A set being made. */
 struct params_edit {
@@ -40,7 +32,6 @@ struct params_edit {
 
 /* Fix the tracked names.  `extra`: comma-separated. */
 void params_init(const char *extra);
-void params_fini(void);
 
 int params_count(void);
 const char *params_name(int i);
@@ -57,8 +48,11 @@ const char *params_value(const char *text, uint32_t len, int i);
 /* Fill what is unset in `e` from another set. */
 void params_edit_fill(struct params_edit *e, const char *text, uint32_t len);
 
-/* The interned set with these bytes, one reference taken; NULL: no memory. */
-struct params *params_intern(const struct params_edit *e);
-void params_drop(struct params *p); /* NULL is allowed */
+/* What has been made, one reference taken; NULL: no memory. */
+static inline struct interned *
+params_intern(const struct params_edit *e)
+{
+	return intern_take(e->text, e->len);
+}
 
 #endif

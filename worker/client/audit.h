@@ -103,7 +103,7 @@ struct audit_answer {
 	struct report error; /* valid if has_error */
 	/* given by the caller */
 	const struct audit *asked;
-	const struct vars *startup; /* what the session began with */
+	const struct interned *startup; /* what the session began with */
 	const char *login;  /* the user that the backend has logged in as */
 	const char *params; /* as the server reports them */
 	uint32_t params_len;

@@ -13,7 +13,7 @@
 #include "shm/crash.h"
 #include "shm/proc.h"
 #include "shm/segment.h"
-#include "worker/backend/params.h"
+#include "worker/backend/intern.h"
 #include "worker/backend/scan.h"
 #include "worker/client/gate.h"
 #include "worker/client/ear.h"
@@ -326,8 +326,8 @@ let_go(struct client *c, bool is_lost)
 	if (c->lend != NULL)
 		lend_leave(c->lend);
 	c->lend = NULL;
-	params_drop(c->params);
-	params_drop(c->asked);
+	intern_drop(c->params);
+	intern_drop(c->asked);
 	c->params = c->asked = NULL;
 	session_free(c);
 	CRASH_POINT("client.close");

@@ -45,7 +45,7 @@ struct collect;
 struct ears;
 struct gate_pass;
 struct greet;
-struct params;
+struct interned;
 struct prepare;
 struct scan;
 struct session;
@@ -74,8 +74,8 @@ struct client {
 	struct greet *greet;        /* only until it is in */
 	struct gate_pass *pass;     /* only until it is proved */
 	struct tls *tls;            /* NULL: plain */
-	struct params *params;      /* what it wants to be set */
-	struct params *asked;       /* of these, what it began with */
+	struct interned *params;    /* what it wants to be set */
+	struct interned *asked;     /* of these, what it began with */
 	struct session *session;    /* NULL: it has set nothing else */
 	struct collect *collect;    /* a message that must be seen whole */
 	struct prepare *prepare;    /* its statements; NULL: never any */

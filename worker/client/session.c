@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "shm/crash.h"
+#include "worker/backend/intern.h"
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
 #include "worker/client/client.h"
@@ -36,7 +37,7 @@ session_open(struct client *c, const struct vars_edit *startup)
 		return 0;
 	if ((s = get(c)) == NULL || vars_intern(startup, &s->startup) == -1)
 		return -1;
-	s->now = vars_share(s->startup);
+	s->now = intern_share(s->startup);
 	return 0;
 }
 
@@ -48,8 +49,8 @@ session_free(struct client *c)
 	if (s == NULL)
 		return;
 	c->session = NULL;
-	vars_drop(s->now);
-	vars_drop(s->startup);
+	intern_drop(s->now);
+	intern_drop(s->startup);
 	buf_fini(&s->answer);
 	free(s);
 }
@@ -196,7 +197,7 @@ session_text_flags(const struct client *c)
 {
 	static const char *const unsafe[] = { "SJIS", "SHIFT_JIS_2004", "BIG5",
 		"GBK", "UHC", "GB18030", "JOHAB" };
-	const struct params *p = c->params;
+	const struct interned *p = c->params;
 	const char *strings = params_value(
 	    p->text, p->len, params_find("standard_conforming_strings"));
 	const char *charset =

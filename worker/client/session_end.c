@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "shm/crash.h"
+#include "worker/backend/intern.h"
 #include "worker/backend/params.h"
 #include "worker/backend/scan.h"
 #include "worker/client/client.h"
@@ -152,7 +153,7 @@ static int
 restore(struct client *c, const struct audit_answer *r)
 {
 	struct params_edit e;
-	struct params *p;
+	struct interned *p;
 	bool is_changed = false;
 
 	if (c->asked == NULL || !(r->asked->bits & AUDIT_RESET))
@@ -169,7 +170,7 @@ restore(struct client *c, const struct audit_answer *r)
 		return 0;
 	if ((p = params_intern(&e)) == NULL)
 		return -1;
-	params_drop(c->params);
+	intern_drop(c->params);
 	c->params = p;
 	want_show_app(c);
 	return 0;
@@ -181,7 +182,7 @@ adopt(struct client *c, struct audit_answer *r)
 {
 	struct session *s = c->session;
 	const char *name, *value, *v;
-	struct vars *now;
+	struct interned *now;
 	uint32_t pos = 0;
 
 	while (vars_next(
@@ -195,7 +196,7 @@ adopt(struct client *c, struct audit_answer *r)
 	}
 	if (vars_intern(&r->vars, &now) == -1)
 		return -1;
-	vars_drop(s->now);
+	intern_drop(s->now);
 	s->now = now;
 	return restore(c, r);
 }

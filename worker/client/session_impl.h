@@ -22,17 +22,17 @@ enum session_phase {
 };
 
 struct session {
-	struct audit audit;   /* what is in doubt */
-	struct vars *now;     /* what its transactions are to have */
-	struct vars *startup; /* what a RESET goes back to */
-	struct buf answer;    /* in CLIENT_AUDIT */
-	uint64_t asked_us;    /* the last question */
-	uint16_t unnamed;     /* what the statement without a name may do */
-	uint16_t pins;        /* AUDIT_PINS: why it keeps its backend */
-	uint8_t phase;        /* enum session_phase */
-	uint8_t tries;        /* of this question */
-	bool is_read;         /* a text has told what it does, in this lease */
-	bool uses_sequences;  /* currval(), lastval() */
+	struct audit audit;       /* what is in doubt */
+	struct interned *now;     /* what its transactions are to have */
+	struct interned *startup; /* what a RESET goes back to */
+	struct buf answer;        /* in CLIENT_AUDIT */
+	uint64_t asked_us;        /* the last question */
+	uint16_t unnamed;         /* what the statement without a name may do */
+	uint16_t pins;            /* AUDIT_PINS: why it keeps its backend */
+	uint8_t phase;            /* enum session_phase */
+	uint8_t tries;            /* of this question */
+	bool is_read;        /* a text has told what it does, in this lease */
+	bool uses_sequences; /* currval(), lastval() */
 };
 
 /* What the slot's backend has from now on; NULL, or more than fits: nobody

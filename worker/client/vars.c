@@ -1,12 +1,7 @@
 #include "worker/client/vars.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-enum { CHAINS = 256 };
-
-static struct vars *chains[CHAINS];
 
 bool
 vars_next(const char *text, uint32_t len, uint32_t *pos, const char **name,
@@ -79,7 +74,7 @@ vars_is_fleeting(const char *name)
 /* --- editing --------------------------------------------------------------- */
 
 void
-vars_edit_init(struct vars_edit *e, const struct vars *from)
+vars_edit_init(struct vars_edit *e, const struct interned *from)
 {
 	e->len = vars_len(from);
 	if (e->len > sizeof(e->text))
@@ -136,65 +131,12 @@ vars_edit_drop(struct vars_edit *e, const char *name)
 	e->len -= old;
 }
 
-/* --- interning --------------------------------------------------------------- */
-
-/* FNV-1a: as with params.c, who makes them collide slows down himself. */
-static uint32_t
-hash_of(const char *text, uint32_t len)
-{
-	uint32_t h = 2166136261u;
-
-	for (uint32_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)text[i]) * 16777619u;
-	return h;
-}
-
-struct vars *
-vars_share(struct vars *s)
-{
-	if (s != NULL)
-		s->refs++;
-	return s;
-}
-
 int
-vars_intern(const struct vars_edit *e, struct vars **out)
+vars_intern(const struct vars_edit *e, struct interned **out)
 {
-	uint32_t hash = hash_of(e->text, e->len);
-	struct vars **chain = &chains[hash % CHAINS], *s;
-
 	*out = NULL;
 	if (e->len == 0)
 		return 0;
-	for (s = *chain; s != NULL; s = s->next)
-		if (s->hash == hash && s->len == e->len &&
-		    memcmp(s->text, e->text, e->len) == 0) {
-			*out = vars_share(s);
-			return 0;
-		}
-	s = malloc(sizeof(*s) + e->len);
-	if (s == NULL)
-		return -1;
-	s->refs = 1;
-	s->hash = hash;
-	s->len = e->len;
-	memcpy(s->text, e->text, e->len);
-	s->next = *chain;
-	*chain = s;
-	*out = s;
-	return 0;
-}
-
-void
-vars_drop(struct vars *s)
-{
-	struct vars **at;
-
-	if (s == NULL || --s->refs > 0)
-		return;
-	at = &chains[s->hash % CHAINS];
-	while (*at != s)
-		at = &(*at)->next;
-	*at = s->next;
-	free(s);
+	*out = intern_take(e->text, e->len);
+	return *out == NULL ? -1 : 0;
 }

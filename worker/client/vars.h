@@ -4,7 +4,7 @@
  * A set is a text: name, value, name, value, ... each NUL-terminated, names
  * in lower case and in ascending order; the empty set has no bytes at all.
  * It says in what a session differs from a fresh one of its pool.  Clients
- * that agree share one interned set, and a client that has set nothing owns
+ * that agree share one (intern.h), and a client that has set nothing owns
  * NULL.  What a backend has now stands in its slot in the same form
  * (slot_info.vars), so two sides differ when their bytes differ.
  *
@@ -19,16 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VARS_MAX = 16 * 1024 }; /* bytes of a client's set */
+#include "worker/backend/intern.h"
 
-/* An interned set; const to all but vars.c. */
-struct vars {
-	struct vars *next; /* in its hash chain */
-	uint32_t refs;
-	uint32_t hash;
-	uint32_t len;
-	char text[];
-};
+enum { VARS_MAX = 16 * 1024 }; /* bytes of a client's set */
 
 /* A set being made. */
 struct vars_edit {
@@ -37,7 +30,7 @@ struct vars_edit {
 };
 
 /* A copy of `from`; NULL: the empty set. */
-void vars_edit_init(struct vars_edit *e, const struct vars *from);
+void vars_edit_init(struct vars_edit *e, const struct interned *from);
 /* Put one, in place of what it was; false: it does not fit (nothing changed),
  * or is no name. */
 bool vars_edit_put(struct vars_edit *e, const char *name, const char *value);
@@ -55,22 +48,20 @@ bool vars_is_custom(const char *name);
 bool vars_is_fleeting(const char *name);
 
 /*
- * The interned set with these bytes in *out, one reference taken; NULL for
- * the empty set.  -1: no memory.
+ * What has been made in *out, one reference taken; NULL for the empty set.
+ * -1: no memory.
  */
-int vars_intern(const struct vars_edit *e, struct vars **out);
-struct vars *vars_share(struct vars *s); /* one more reference */
-void vars_drop(struct vars *s);          /* NULL is allowed */
+int vars_intern(const struct vars_edit *e, struct interned **out);
 
 /* The bytes of an interned set, NULL included. */
 static inline const char *
-vars_text(const struct vars *s)
+vars_text(const struct interned *s)
 {
 	return s == NULL ? "" : s->text;
 }
 
 static inline uint32_t
-vars_len(const struct vars *s)
+vars_len(const struct interned *s)
 {
 	return s == NULL ? 0 : s->len;
 }

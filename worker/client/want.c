@@ -17,6 +17,7 @@
 
 #include "conf/compat.h"
 #include "shm/crash.h"
+#include "worker/backend/intern.h"
 #include "worker/backend/params.h"
 #include "worker/client/prepare.h"
 #include "worker/client/session.h"
@@ -45,14 +46,14 @@ want_follow(struct client *c)
 {
 	const struct slot_info *info = backend_info(c->backend);
 	struct params_edit e;
-	struct params *p;
+	struct interned *p;
 
 	params_edit_copy(&e, info->params, info->params_len);
 	params_edit_fill(&e, c->params->text, c->params->len);
 	p = params_intern(&e);
 	if (p == NULL)
 		return; /* no memory: it keeps what it had */
-	params_drop(c->params);
+	intern_drop(c->params);
 	c->params = p;
 	want_show_app(c);
 }

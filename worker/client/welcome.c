@@ -32,8 +32,8 @@ enum {
 };
 
 static void
-put_greeting(
-    struct wire *w, const struct pool_greeting *text, const struct params *mine)
+put_greeting(struct wire *w, const struct pool_greeting *text,
+    const struct interned *mine)
 {
 	const char *name, *value, *own;
 	uint32_t pos = 0;
