@@ -12,7 +12,6 @@ import java.sql.BatchUpdateException;
 import java.sql.CallableStatement;
 import java.sql.Connection;
 import java.sql.DatabaseMetaData;
-import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -23,90 +22,26 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLong;
 import org.postgresql.PGConnection;
-import org.postgresql.PGNotification;
 import org.postgresql.copy.CopyManager;
 
-public final class AppJdbc {
+public final class AppJdbc extends JdbcFrame {
 	static final int CROWD = number("APP_CROWD", 24);
 	static final int ROUNDS = number("APP_ROUNDS", 8);
 	static final int STEP_MS = number("APP_STEP_MS", 40000);
-	static final String URL = "jdbc:postgresql://" + System.getenv("PGHOST")
-	    + ":" + System.getenv("PGPORT") + "/" + System.getenv("PGDATABASE");
-	static final AtomicLong serial = new AtomicLong();
 
 	interface Step {
 		void run(Connection c, int n) throws Exception;
 	}
 
 	static int number(String name, int otherwise) {
-		String value = System.getenv(name);
+		String value = env(name);
 
 		return value == null ? otherwise : Integer.parseInt(value);
-	}
-
-	/** A string that nobody else sends. */
-	static String token(String what) {
-		return what + "-" + ProcessHandle.current().pid() + "-"
-		    + serial.incrementAndGet();
-	}
-
-	static void check(boolean condition, String why) {
-		if (!condition)
-			throw new AssertionError(why);
-	}
-
-	static void equal(Object got, Object want) {
-		check(want.equals(got), got + " is not " + want);
-	}
-
-	/** A connection past the pools; name, value, name, value... */
-	static Connection connect(String... more) throws SQLException {
-		Properties p = new Properties();
-
-		p.setProperty("user", System.getenv("PGUSER"));
-		p.setProperty("password", "none");
-		p.setProperty("sslmode", "disable");
-		for (int i = 0; i < more.length; i += 2)
-			p.setProperty(more[i], more[i + 1]);
-		return DriverManager.getConnection(URL, p);
-	}
-
-	static Object ask(Connection c, String sql, Object... values)
-	    throws SQLException {
-		try (PreparedStatement s = c.prepareStatement(sql)) {
-			for (int i = 0; i < values.length; i++)
-				s.setObject(i + 1, values[i]);
-			try (ResultSet r = s.executeQuery()) {
-				check(r.next(), "no row: " + sql);
-				return r.getObject(1);
-			}
-		}
-	}
-
-	static void run(Connection c, String sql, Object... values)
-	    throws SQLException {
-		try (PreparedStatement s = c.prepareStatement(sql)) {
-			for (int i = 0; i < values.length; i++)
-				s.setObject(i + 1, values[i]);
-			s.execute();
-		}
-	}
-
-	static void fails(Connection c, String state, String sql, Object... values) {
-		try {
-			run(c, sql, values);
-		} catch (SQLException e) {
-			equal(e.getSQLState(), state);
-			return;
-		}
-		throw new AssertionError("no error: " + sql);
 	}
 
 	static void simple(Connection c, int n) throws SQLException {
@@ -356,143 +291,6 @@ public final class AppJdbc {
 		equal(back.toString(), text.toString());
 	}
 
-	/** The driver sees what has come whenever it is asked. */
-	static void listen(Connection c, int n) throws Exception {
-		PGConnection p = c.unwrap(PGConnection.class);
-		List<String> want = new ArrayList<>(), got = new ArrayList<>();
-		long limit = System.nanoTime() + 15_000_000_000L;
-
-		run(c, "LISTEN room" + n);
-		try (Connection other = connect()) {
-			for (int i = 0; i < 5; i++) {
-				want.add(token("note"));
-				ask(other, "SELECT pg_notify(?, ?) IS NULL", "room" + n,
-				    want.get(i));
-			}
-		}
-		while (got.size() < want.size()) {
-			PGNotification[] notes = p.getNotifications(100);
-
-			for (int i = 0; notes != null && i < notes.length; i++)
-				got.add(notes[i].getParameter());
-			check(System.nanoTime() < limit, "notes: " + got.size());
-		}
-		equal(got, want);
-		run(c, "UNLISTEN *");
-	}
-
-	static void set(Connection c, int n) throws SQLException {
-		String mine = token("set");
-
-		c.setClientInfo("ApplicationName", mine);
-		c.setSchema("s" + n % 4);
-		run(c, "SET work_mem = '" + (1000 + n) + "kB'");
-		for (int i = 0; i < ROUNDS; i++) {
-			equal(ask(c, "SHOW application_name"), mine);
-			equal(ask(c, "SELECT name FROM s" + n % 4 + ".place"),
-			    "s" + n % 4);
-			equal(ask(c, "SELECT current_schema()::text"), "s" + n % 4);
-			equal(ask(c, "SHOW work_mem"), (1000 + n) + "kB");
-		}
-		c.setSchema("public");
-		run(c, "RESET work_mem");
-		c.setClientInfo("ApplicationName", "");
-		equal(ask(c, "SHOW work_mem"), "4MB");
-	}
-
-	static void startup(Connection unused, int n) throws SQLException {
-		try (Connection c = connect("ApplicationName", "start " + n,
-			 "currentSchema", "s" + n % 4, "options",
-			 "-c work_mem=" + (1000 + n) + "kB")) {
-			for (int i = 0; i < ROUNDS; i++) {
-				equal(ask(c, "SHOW application_name"), "start " + n);
-				equal(ask(c, "SHOW work_mem"), (1000 + n) + "kB");
-				equal(ask(c, "SHOW search_path"), "s" + n % 4);
-			}
-		}
-	}
-
-	static void temporary(Connection c, int n) throws SQLException {
-		String mine = token("temp");
-
-		c.setAutoCommit(false);
-		run(c, "CREATE TEMP TABLE basket (v text) ON COMMIT DROP");
-		run(c, "INSERT INTO basket VALUES (?)", mine);
-		equal(ask(c, "SELECT v FROM basket"), mine);
-		c.commit();
-		c.setAutoCommit(true);
-		run(c, "CREATE TEMP TABLE bag (v text)");
-		run(c, "INSERT INTO bag VALUES (?)", mine);
-		equal(ask(c, "SELECT v FROM bag"), mine);
-		run(c, "DROP TABLE bag");
-	}
-
-	static void advisory(Connection c, int n) throws SQLException {
-		run(c, "SELECT pg_advisory_lock(?)", 4400 + n);
-		for (int i = 0; i < ROUNDS; i++)
-			equal(ask(c, "SELECT count(*) FROM pg_locks WHERE locktype = "
-				+ "'advisory' AND objid = ?::int AND pid = "
-				+ "pg_backend_pid()", 4400 + n), 1L);
-		equal(ask(c, "SELECT pg_advisory_unlock(?)", 4400 + n), true);
-	}
-
-	static void sql_prepare(Connection c, int n) throws SQLException {
-		run(c, "PREPARE plan (text) AS SELECT $1 || ' " + n + "'");
-		for (int i = 0; i < ROUNDS; i++) {
-			String mine = token("plan");
-
-			equal(ask(c, "EXECUTE plan('" + mine + "')"), mine + " " + n);
-		}
-		run(c, "DEALLOCATE plan");
-		fails(c, "26000", "EXECUTE plan('x')");
-	}
-
-	/** autosave: a savepoint of the driver's before each query. */
-	static void autosave(Connection unused, int n) throws SQLException {
-		try (Connection c = connect("autosave", "always")) {
-			c.setAutoCommit(false);
-			for (int i = 0; i < 8; i++) {
-				String mine = token("autosave");
-
-				fails(c, "22012", "SELECT 10 / ?::int", 0);
-				equal(ask(c, "SELECT ?::text", mine), mine);
-				c.commit();
-			}
-		}
-	}
-
-	/** A table's columns change: the driver sees it, and asks again. */
-	static void conservative(Connection unused, int n) throws SQLException {
-		try (Connection c = connect("autosave", "conservative",
-			 "preferQueryMode", "extendedCacheEverything",
-			 "prepareThreshold", "1")) {
-			run(c, "CREATE TABLE shape" + n + " (a int)");
-			run(c, "INSERT INTO shape" + n + " VALUES (1)");
-			for (int i = 0; i < 4; i++)
-				equal(ask(c, "SELECT * FROM shape" + n), 1);
-			run(c, "ALTER TABLE shape" + n + " ALTER a TYPE text");
-			c.setAutoCommit(false);
-			for (int i = 0; i < 4; i++)
-				equal(ask(c, "SELECT * FROM shape" + n), "1");
-			c.commit();
-			c.setAutoCommit(true);
-			run(c, "DROP TABLE shape" + n);
-		}
-	}
-
-	static void cancel(Connection c, int n) throws Exception {
-		if (n >= 4)
-			return;
-		try (Statement s = c.createStatement()) {
-			s.setQueryTimeout(1);
-			s.execute("SELECT pg_sleep(30)");
-			throw new AssertionError("no time-out");
-		} catch (SQLException e) {
-			equal(e.getSQLState(), "57014");
-		}
-		equal(ask(c, "SELECT 4"), 4);
-	}
-
 	static void after(Connection c, int n) throws SQLException {
 		String mine = token("after");
 
@@ -516,15 +314,15 @@ public final class AppJdbc {
 		steps.put("function", AppJdbc::function);
 		steps.put("metadata", AppJdbc::metadata);
 		steps.put("copy", AppJdbc::copy);
-		steps.put("listen", AppJdbc::listen);
-		steps.put("set", AppJdbc::set);
-		steps.put("startup", AppJdbc::startup);
-		steps.put("temporary", AppJdbc::temporary);
-		steps.put("advisory", AppJdbc::advisory);
-		steps.put("sql_prepare", AppJdbc::sql_prepare);
-		steps.put("autosave", AppJdbc::autosave);
-		steps.put("conservative", AppJdbc::conservative);
-		steps.put("cancel", AppJdbc::cancel);
+		steps.put("listen", AppJdbcSession::listen);
+		steps.put("set", AppJdbcSession::set);
+		steps.put("startup", AppJdbcSession::startup);
+		steps.put("temporary", AppJdbcSession::temporary);
+		steps.put("advisory", AppJdbcSession::advisory);
+		steps.put("sql_prepare", AppJdbcSession::sql_prepare);
+		steps.put("autosave", AppJdbcSession::autosave);
+		steps.put("conservative", AppJdbcSession::conservative);
+		steps.put("cancel", AppJdbcSession::cancel);
 		steps.put("after", AppJdbc::after);
 	}
 
@@ -532,8 +330,8 @@ public final class AppJdbc {
 		HikariConfig h = new HikariConfig();
 
 		h.setJdbcUrl(URL + "?sslmode=disable");
-		h.setUsername(System.getenv("PGUSER"));
-		h.setPassword("none");
+		h.setUsername(env("PGUSER"));
+		h.setPassword(env("PGPASSWORD"));
 		return new HikariDataSource(h);
 	}
 
@@ -558,8 +356,9 @@ public final class AppJdbc {
 			s.append(((SQLException) e).getSQLState()).append(' ');
 		s.append(String.valueOf(e).replaceAll("\\s+", " "));
 		for (StackTraceElement f : e.getStackTrace())
-			if (f.getClassName().equals("AppJdbc"))
-				s.append(" at ").append(f.getLineNumber());
+			if (f.getClassName().startsWith("AppJdbc"))
+				s.append(" at ").append(f.getFileName())
+				    .append(':').append(f.getLineNumber());
 		return s.toString();
 	}
 
@@ -587,7 +386,7 @@ public final class AppJdbc {
 	public static void main(String[] args) throws Exception {
 		ExecutorService threads = Executors.newCachedThreadPool();
 		List<HikariDataSource> pools = new ArrayList<>();
-		String only = System.getenv("APP_ONLY");
+		String only = env("APP_ONLY");
 
 		if (only != null && !only.isEmpty())
 			steps.keySet().retainAll(List.of(only.split(" ")));

@@ -7,14 +7,12 @@ import java.io.StringWriter;
 import java.math.BigInteger;
 import java.security.MessageDigest;
 import java.sql.Connection;
-import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -23,76 +21,11 @@ import java.util.concurrent.TimeUnit;
 import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyManager;
 
-public final class TalkJdbc {
+public final class TalkJdbc extends JdbcFrame {
 	static final int CROWD = 20, ROUNDS = 10, ROWS = 5000;
-	static final boolean IS_TLS = !env("PGSSLMODE").equals("disable");
 
 	interface Step {
 		void run(Connection c) throws Exception;
-	}
-
-	static String env(String name) {
-		return System.getenv(name);
-	}
-
-	/** A string that nobody else sends. */
-	static String token(String what) {
-		return what + "-" + ProcessHandle.current().pid() + "-"
-		    + System.nanoTime();
-	}
-
-	static void check(boolean condition, String why) {
-		if (!condition)
-			throw new AssertionError(why);
-	}
-
-	static void equal(Object got, Object want) {
-		check(want.equals(got), got + " is not " + want);
-	}
-
-	/** name, value, name, value... over what the environment says. */
-	static Connection connect(String... more) throws SQLException {
-		Properties p = new Properties();
-
-		p.setProperty("user", env("PGUSER"));
-		p.setProperty("password", env("PGPASSWORD"));
-		p.setProperty("sslmode", env("PGSSLMODE"));
-		p.setProperty("connectTimeout", "20");
-		if (IS_TLS)
-			p.setProperty("sslrootcert", env("PGSSLROOTCERT"));
-		for (int i = 0; i < more.length; i += 2)
-			p.setProperty(more[i], more[i + 1]);
-		return DriverManager.getConnection("jdbc:postgresql://"
-		    + env("PGHOST") + ":" + env("PGPORT") + "/"
-		    + env("PGDATABASE"), p);
-	}
-
-	static Object ask(Connection c, String sql, Object... values)
-	    throws SQLException {
-		try (PreparedStatement s = c.prepareStatement(sql)) {
-			for (int i = 0; i < values.length; i++)
-				s.setObject(i + 1, values[i]);
-			try (ResultSet r = s.executeQuery()) {
-				check(r.next(), "no row: " + sql);
-				return r.getObject(1);
-			}
-		}
-	}
-
-	static void run(Connection c, String sql) throws SQLException {
-		try (Statement s = c.createStatement()) {
-			s.execute(sql);
-		}
-	}
-
-	static void fails(Connection c, String state, String sql) {
-		try {
-			run(c, sql);
-		} catch (SQLException e) {
-			equal(e.getSQLState(), state);
-			return;
-		}
-		throw new AssertionError("no error: " + sql);
 	}
 
 	static void simple(Connection c) throws SQLException {

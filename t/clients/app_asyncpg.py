@@ -6,6 +6,7 @@ import datetime
 import io
 
 import app_frame as app
+import app_loop
 import asyncpg
 
 pool = None  # ten connections, for all members
@@ -293,30 +294,14 @@ STEPS += [error, many_rows, cursor, copy, listen, settings, startup, temporary]
 STEPS += [advisory, sql_prepare, cancel, pooled, after]
 
 
-async def outcome(step, c, n):
-    try:
-        await asyncio.wait_for(step(c, n), app.STEP_S)
-    except BaseException as e:  # a cancellation, too, is no good end
-        return e
-    return None
+async def drop(c):
+    c.terminate()
 
 
 async def main():
     global pool
-    chosen = [s for s in STEPS if app.is_chosen(s)]
-    print("plan %d" % (len(chosen) + 1), flush=True)
     pool = await asyncpg.create_pool(min_size=4, max_size=10, ssl=False)
-    crowd = await asyncio.gather(*(connect() for _ in range(app.CROWD)))
-    print("ok connect", flush=True)
-    for step in chosen:
-        ends = await asyncio.gather(*(outcome(step, c, n) for n, c in enumerate(crowd)))
-        app.tell(step.__name__, ends)
-        for n, e in enumerate(ends):
-            if e is not None:
-                crowd[n].terminate()
-                crowd[n] = await connect()
-    for c in crowd:
-        await c.close()
+    await app_loop.run(STEPS, connect, drop)
     await asyncio.wait_for(pool.close(), app.STEP_S)
 
 

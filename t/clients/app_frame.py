@@ -1,5 +1,6 @@
-"""app_frame.py - what the applications in Python share: the numbers of the
-crowd, tokens, and how a step's outcome is told."""
+"""app_frame.py - what the programs in Python share: tokens, what has to hold;
+and the applications the numbers of the crowd, which steps are chosen, and how
+a step's outcome is told."""
 
 import itertools
 import os
@@ -28,8 +29,11 @@ def equal(got, want):
     check(got == want, "%.200r is not %.200r" % (got, want))
 
 
-def is_chosen(step):
-    return not ONLY or step.__name__ in ONLY
+def choose(steps):
+    """Those that are asked for; says how many outcomes there will be."""
+    chosen = [s for s in steps if not ONLY or s.__name__ in ONLY]
+    print("plan %d" % (len(chosen) + 1), flush=True)
+    return chosen
 
 
 def deadline():

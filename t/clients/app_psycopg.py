@@ -370,8 +370,7 @@ def outcome(step, c, n):
 
 def main():
     global pool
-    chosen = [s for s in STEPS if app.is_chosen(s)]
-    print("plan %d" % (len(chosen) + 1), flush=True)
+    chosen = app.choose(STEPS)
     pool = psycopg_pool.ConnectionPool(min_size=4, max_size=10)
     crowd = [connect() for _ in range(app.CROWD)]
     print("ok connect", flush=True)

@@ -3,6 +3,7 @@
 import asyncio
 
 import app_frame as app
+import app_loop
 import psycopg
 import psycopg_pool
 from psycopg import errors
@@ -134,29 +135,9 @@ STEPS = [prepared, transaction, error, pipelined, gathered, cursor, copy]
 STEPS += [listen, settings, pooled, after]
 
 
-async def outcome(step, c, n):
-    try:
-        await asyncio.wait_for(step(c, n), app.STEP_S)
-    except BaseException as e:  # a cancellation, too, is no good end
-        return e
-    return None
-
-
 async def main():
     global pool
-    chosen = [s for s in STEPS if app.is_chosen(s)]
-    print("plan %d" % (len(chosen) + 1), flush=True)
     pool = psycopg_pool.AsyncConnectionPool(min_size=4, max_size=10, open=False)
     await pool.open()
-    crowd = await asyncio.gather(*(connect() for _ in range(app.CROWD)))
-    print("ok connect", flush=True)
-    for step in chosen:
-        ends = await asyncio.gather(*(outcome(step, c, n) for n, c in enumerate(crowd)))
-        app.tell(step.__name__, ends)
-        for n, e in enumerate(ends):
-            if e is not None:
-                await crowd[n].close()
-                crowd[n] = await connect()
-    for c in crowd:
-        await c.close()
+    await app_loop.run(STEPS, connect, lambda c: c.close())
     await pool.close()

@@ -9,20 +9,18 @@
  * processes says so from each of them.  What was planned and is neither is a
  * failure as well.
  *
- *   CLIENTS     the drivers to run, by client.sh's names
- *   CLIENT_SH   where client.sh is
  *   PLACE       the places ("session transaction")
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
+#include "t/clients/driver.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
 #include "t/lib/sql.h"
 #include "t/lib/suite.h"
+#include "t/lib/watch.h"
 
 /* Of the backends one a worker may listen: two are left to work with. */
 enum {
@@ -159,39 +157,19 @@ listen_to(char *out)
 static int
 run_app(const struct app *a, int place, int port, const char *out)
 {
-	const char *client = getenv("CLIENT_SH");
 	const char *env[] = { "PGHOST=127.0.0.1", text("PGPORT=%d", port),
 		"PGUSER=app", "PGPASSWORD=none", "PGDATABASE=app",
 		"PGSSLMODE=disable", text("APP_PLACE=%s", places[place]),
 		text("HOME=%s", spawn_dir()), NULL };
-	pid_t pid;
-	int status;
 
-	ck_assert_msg(
-	    client != NULL, "CLIENT_SH is not set: make check-clients");
-	pid = spawn(
-	    &(struct spawn){ .out = out, .env = env, .same_user = true },
-	    (const char *const[]){ "sh", client, a->program, a->driver, NULL });
-	status = spawn_wait(pid, APP_MS);
-	if (status == -1)
-		kill(pid, SIGKILL);
-	if (status == -1)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return driver_run(a->program, a->driver, env, out, APP_MS);
 }
 
 /* Nobody is left, and nothing of anybody. */
 static void
-look_behind(struct pooler *p, int place)
+look_behind(struct pooler *p)
 {
-	PGconn *c = pooler_console(p, "admin");
-
-	UNTIL(5000,
-	    pooler_show(c, "LISTS", "list", "used_clients", "items") <= 1);
-	PQfinish(c);
-	ck_assert(!file_has(p->log, " died"));
-	if (place == TRANSACTION)
-		ck_assert_int_le(pg_backends(pg, "usename = 'app'"), BACKENDS);
+	driver_look_behind(p, pooler_console(p, "admin"));
 	UNTIL(5000,
 	    pg_num(pg,
 		"SELECT count(*) FROM pg_locks "
@@ -206,49 +184,43 @@ START_TEST(app)
 	const char *out;
 	int64_t began = now_ms();
 	struct said s;
+	struct watch w;
 	char *text_out;
+	int most;
 
 	lay_out();
 	if (place != DIRECT)
 		p = start(place);
+	w = watch_start(pg, "usename = 'app'");
 	out = text("%s/%s-%s-%s.out", spawn_dir(), a->driver, a->program,
 	    places[place]);
 	code = run_app(a, place, p ? p->port : pg->port, out);
+	most = watch_stop(&w);
 	text_out = slurp(out);
 	s = listen_to(text_out);
 	free(text_out);
-	printf("%-13s  %-5s  %-11s  %d of %d, %.1f s\n", a->driver, a->program,
-	    places[place], s.ok, s.planned, (double)(now_ms() - began) / 1000);
+	printf("%-13s  %-5s  %-11s  %d of %d, %d backends, %.1f s\n", a->driver,
+	    a->program, places[place], s.ok, s.planned, most,
+	    (double)(now_ms() - began) / 1000);
 	ck_assert_msg(code == 0 && s.planned > 0 && s.ok == s.planned,
 	    "%s %s %s: exit code %d, %d of %d, %d failed", a->driver,
 	    a->program, places[place], code, s.ok, s.planned, s.failed);
+	if (place == TRANSACTION)
+		ck_assert_int_le(most, BACKENDS);
 	if (!p)
 		return;
-	look_behind(p, place);
+	look_behind(p);
 	pooler_stop(p);
 }
 END_TEST
 
 /* --- which ------------------------------------------------------------------------ */
 
-/* Is `name` one of the words? */
-static bool
-has_word(const char *all, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (const char *at = all; (at = strstr(at, name)) != NULL; at += len)
-		if ((at == all || at[-1] == ' ') &&
-		    (at[len] == '\0' || at[len] == ' '))
-			return true;
-	return false;
-}
-
 int
 main(void)
 {
 	Suite *s = suite_create("applications");
-	const char *chosen = getenv("CLIENTS"), *where = getenv("PLACE");
+	const char *where = getenv("PLACE");
 	int n = 0;
 
 	if (!where || !*where)
@@ -257,8 +229,8 @@ main(void)
 		const struct app *a = &apps[i / PLACES];
 		TCase *tc;
 
-		if (!has_word(chosen ? chosen : "", a->driver) ||
-		    !has_word(where, places[i % PLACES]))
+		if (!driver_is_chosen(a->driver) ||
+		    !driver_has_word(where, places[i % PLACES]))
 			continue;
 		tc = suite_case(s, a->driver, APP_MS / 1000 + 30);
 		tcase_add_loop_test(tc, app, i, i + 1);

@@ -131,11 +131,12 @@ fetch() { # driver
 
 compile_java() { # class jars
 	class=$made/$1.class
-	source=$here/$1.java
-	if [ -e "$class" ] && [ -z "$(find "$source" -newer "$class")" ]; then
+	if [ -e "$class" ] &&
+	    [ -z "$(find "$here" -name '*.java' -newer "$class")" ]; then
 		return
 	fi
-	mkdir -p "$made" && "$javac" -d "$made" -cp "$2" "$source"
+	mkdir -p "$made" && "$javac" -d "$made" -cp "$2" \
+	    -sourcepath "$here" "$here/$1.java"
 }
 
 talk() { # driver

@@ -6,6 +6,7 @@
 const assert = require('assert');
 const crypto = require('crypto');
 const fs = require('fs');
+const { token } = require('./app_frame.js');
 const pg = (() => {
 	try {
 		return require('pg');
@@ -18,11 +19,6 @@ const pg = (() => {
 const env = process.env;
 const isTls = env.PGSSLMODE !== 'disable';
 const CROWD = 20, ROUNDS = 10, ROWS = 5000;
-let serial = 0;
-
-/* A string that nobody else sends. */
-const token = (what) =>
-	`${what}-${process.pid}-${Date.now()}-${serial++}`;
 
 /* Newer releases bind SCRAM to the TLS connection if they are asked to. */
 const settings = (more, ca = env.PGSSLROOTCERT) => ({

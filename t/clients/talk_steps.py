@@ -2,7 +2,8 @@
 
 import os
 import sys
-import time
+
+from app_frame import check, equal, token  # also for the talks
 
 AUTH = os.environ["TALK_AUTH"]
 IS_TLS = os.environ["PGSSLMODE"] != "disable"
@@ -14,20 +15,6 @@ LARGE = (
     "SELECT i, repeat(md5(i::text), 32) FROM generate_series(1, %d) i" % ROWS
 )
 SLEEPERS = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%%%s%%' AND pid <> pg_backend_pid()"
-
-
-def token(what):
-    """A string that nobody else sends."""
-    return "%s-%d-%d" % (what, os.getpid(), time.monotonic_ns())
-
-
-def check(condition, why):
-    if not condition:
-        raise AssertionError(why)
-
-
-def equal(got, want):
-    check(got == want, "%.200r is not %.200r" % (got, want))
 
 
 def done(step):

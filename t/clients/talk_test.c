@@ -7,17 +7,13 @@
  * print "ok STEP" for each step that its driver has: a step that did not
  * happen fails as one that went wrong does.
  *
- *   CLIENTS     the drivers to run, by client.sh's names
- *   CLIENT_SH   where client.sh is
  *   TALK_ONLY   only rows whose line has this text in it
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "t/clients/driver.h"
 #include "t/lib/certs.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
@@ -178,7 +174,6 @@ has_step(const struct row *r, const char *step)
 static int
 talk_to(const struct pooler *p, const struct row *r, const char *out)
 {
-	const char *client = getenv("CLIENT_SH");
 	const char *env[] = { "PGHOST=127.0.0.1", text("PGPORT=%d", p->port),
 		text("PGUSER=%s", r->method->user),
 		text("PGPASSWORD=%s", PG_PASSWORD), "PGDATABASE=talk",
@@ -186,22 +181,9 @@ talk_to(const struct pooler *p, const struct row *r, const char *out)
 		text("PGSSLROOTCERT=%s", cert("ca.crt")),
 		text("TALK_OTHER_CA=%s", cert("ca2.crt")),
 		text("TALK_AUTH=%s", r->method->auth_type),
-		/* no settings of whoever runs this */
 		text("HOME=%s", p->dir), NULL };
-	pid_t pid;
-	int status;
 
-	ck_assert_msg(
-	    client != NULL, "CLIENT_SH is not set: make check-clients");
-	pid =
-	    spawn(&(struct spawn){ .out = out, .env = env, .same_user = true },
-		(const char *const[]){
-		    "sh", client, "talk", r->driver->name, NULL });
-	status = spawn_wait(pid, TALK_MS);
-	if (status == -1)
-		kill(pid, SIGKILL);
-	ck_assert_msg(status != -1, "does not end: %.3000s", slurp(out));
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return driver_run("talk", r->driver->name, env, out, TALK_MS);
 }
 
 static int
@@ -240,10 +222,7 @@ look_behind(const struct pooler *p, const struct row *r)
 	    text("dbname=pgbouncer user=admin password=console sslmode=%s",
 		r->is_tls ? "require" : "disable"));
 
-	UNTIL(5000,
-	    pooler_show(c, "LISTS", "list", "used_clients", "items") <= 1);
-	PQfinish(c);
-	ck_assert_int_eq(count_lines(p, "worker ", " died"), 0);
+	driver_look_behind(p, c);
 	ck_assert_int_ge(count_lines(p, " talk/", "client close request"), 1);
 	ck_assert_int_eq(count_lines(p, " talk/", "unexpected eof"), 0);
 }
@@ -269,19 +248,6 @@ END_TEST
 
 /* --- which -------------------------------------------------------------------------- */
 
-static bool
-is_chosen(const char *name)
-{
-	const char *all = getenv("CLIENTS"), *at = all;
-	size_t len = strlen(name);
-
-	for (; at && (at = strstr(at, name)) != NULL; at += len)
-		if ((at == all || at[-1] == ' ') &&
-		    (at[len] == '\0' || at[len] == ' '))
-			return true;
-	return false;
-}
-
 int
 main(void)
 {
@@ -292,7 +258,7 @@ main(void)
 	for (int d = 0; d < COUNT(drivers); d++) {
 		TCase *tc;
 
-		if (!is_chosen(drivers[d].name))
+		if (!driver_is_chosen(drivers[d].name))
 			continue;
 		tc = suite_case(s, drivers[d].name, TALK_MS / 1000 + 30);
 		for (int i = d * ROWS_EACH; i < (d + 1) * ROWS_EACH; i++) {
