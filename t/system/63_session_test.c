@@ -120,6 +120,10 @@ START_TEST(every_form_extended)
 			continue;
 		snprintf(
 		    was, sizeof(was), "%s", sql_one(b, "%s", forms[i].ask));
+		/* it is not taken for what was there before */
+		r = PQexecParams(a, "SELECT 1", 0, NULL, NULL, NULL, NULL, 0);
+		ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
+		PQclear(r);
 		r = PQexecParams(a, forms[i].set, 0, NULL, NULL, NULL, NULL, 0);
 		ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK ||
 			PQresultStatus(r) == PGRES_TUPLES_OK,

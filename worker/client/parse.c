@@ -154,13 +154,31 @@ prepare_forget_text(struct prepare *p)
 	p->text_len = p->text_cap = 0;
 }
 
+static bool
+is_same_text(const struct prepare *p, const uint8_t *text, uint32_t len)
+{
+	return p->text != NULL && p->text_len == len &&
+	    memcmp(p->text, text, len) == 0;
+}
+
+bool
+prepare_is_plain_again(const struct client *c, const struct look_at *m)
+{
+	const struct prepare *p = c->prepare;
+
+	return p != NULL && p->is_text_plain && m->have == m->f.body &&
+	    m->have > 0 && m->body[0] == '\0' &&
+	    is_same_text(p, m->body + 1, m->f.body - 1);
+}
+
 /* What is bound to it may be bound on another backend. */
 static void
-remember_text(struct prepare *p, const uint8_t *text, uint32_t len)
+remember_text(
+    struct prepare *p, const uint8_t *text, uint32_t len, bool is_plain)
 {
-	if (p->text != NULL && p->text_len == len &&
-	    memcmp(p->text, text, len) == 0)
+	if (is_same_text(p, text, len))
 		return;
+	p->is_text_plain = is_plain;
 	if (p->text == NULL || len > p->text_cap || len < p->text_cap / 4) {
 		prepare_forget_text(p);
 		if (len == 0 || !stmt_charge(len))
@@ -189,7 +207,7 @@ parse_unnamed(struct client *c, struct look_at *m)
 	else if (m->have < m->f.body)
 		return LOOK_WHOLE;
 	else
-		remember_text(p, m->body + 1, m->f.body - 1);
+		remember_text(p, m->body + 1, m->f.body - 1, m->is_plain);
 	if (p->is_unnamed_ours)
 		return LOOK_PASS;
 	/* until the server has read it, it has somebody else's */

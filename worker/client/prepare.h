@@ -56,6 +56,9 @@ enum look prepare_look(struct client *c, struct look_at *m);
  * client that has `prepare`. */
 enum look prepare_look_text(struct client *c, struct look_at *m);
 
+/* A Parse without a name: is it the last one again, and that text plain? */
+bool prepare_is_plain_again(const struct client *c, const struct look_at *m);
+
 /* A Query, Sync or FunctionCall is passed on: what was sent is a batch. */
 void prepare_turn(struct client *c, const struct look_at *m);
 

@@ -38,6 +38,7 @@ struct prepare {
 	uint16_t unnamed_round; /* goes up when the server's is made ours */
 	bool is_unnamed_ours;   /* the server's is what the client knows of */
 	bool is_text_sql;       /* see stmt_is_sql() */
+	bool is_text_plain;     /* it was seen to be sql_is_plain() */
 
 	struct stmt *keep_for; /* of a batch that may be kept; else NULL */
 	struct kept *kept;     /* it is (rerun.c) */

@@ -353,6 +353,9 @@ session_look(struct client *c, struct look_at *m)
 		return LOOK_MORE;
 	if (m->f.type == 'Q')
 		return look_at_text(c, m, sql, m->have, &bits);
+	m->is_plain = prepare_is_plain_again(c, m);
+	if (m->is_plain && c->session == NULL)
+		return LOOK_PASS;
 	nul = memchr(sql, '\0', m->have);
 	if (nul == NULL)
 		return LOOK_PASS; /* the server refuses it */

@@ -135,41 +135,40 @@ is_start(const char *text, const char *word, size_t len)
 
 enum { BLOCK = 16 };
 
-/* Has [p, p + BLOCK] a pair, or one of END(PAIR_ANY) behind its first byte?
- * Says yes of a few others, too: control characters that look like them. */
-static unsigned
-has_pair(const uint8_t *p)
+/* Mark in `hits` where [p, p + BLOCK] has a pair, or one of END(PAIR_ANY)
+ * behind its first byte.  Marks a few others, too: control characters that
+ * look like them. */
+static inline void
+mark_pairs(uint8_t hits[BLOCK], const uint8_t *p)
 {
-	uint8_t hit = 0;
-
 	for (int i = 0; i < BLOCK; i++) {
 		uint8_t a = p[i] | 0x20, b = p[i + 1] | 0x20;
 
-		hit |= (uint8_t)((b == 'v') &
+		hits[i] |= (uint8_t)((b == 'v') &
 		    ((a == 'd') | (a == 'r') | (a == 't')));
-		hit |= (uint8_t)((b == 'f') & (a == 'n'));
-		hit |= (uint8_t)((b == 'p') & (a == 'm'));
-		hit |= (uint8_t)((b == 'b') & (a == 'd'));
-		hit |= (uint8_t)((b == 'l') & (a == 'p'));
-		hit |= (uint8_t)((b == '"') & (a == '&'));
-		hit |= (uint8_t)((b == ';') | (p[i + 1] == 0));
+		hits[i] |= (uint8_t)((b == 'f') & (a == 'n'));
+		hits[i] |= (uint8_t)((b == 'p') & (a == 'm'));
+		hits[i] |= (uint8_t)((b == 'b') & (a == 'd'));
+		hits[i] |= (uint8_t)((b == 'l') & (a == 'p'));
+		hits[i] |= (uint8_t)((b == '"') & (a == '&'));
+		hits[i] |= (uint8_t)((b == ';') | (p[i + 1] == 0));
 	}
-	return hit;
 }
 
 /* `text` begins with a letter. */
 static bool
 may_have_word(const char *text, size_t len)
 {
+	static const uint8_t none[BLOCK];
 	const uint8_t *p = (const uint8_t *)text;
-	uint8_t rest[BLOCK + 1];
+	uint8_t rest[BLOCK + 1], hits[BLOCK] = { 0 };
 
 	for (; len > BLOCK; p += BLOCK, len -= BLOCK)
-		if (has_pair(p))
-			return true;
+		mark_pairs(hits, p);
 	memset(rest, ' ', sizeof(rest));
 	memcpy(rest, p, len);
-	return has_pair(rest) != 0;
+	mark_pairs(hits, rest);
+	return memcmp(hits, none, BLOCK) != 0;
 }
 
 bool
