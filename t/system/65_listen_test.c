@@ -13,15 +13,28 @@
 
 enum { SOON_MS = 5000, NEVER_MS = 150 };
 
-static struct pooler *
-start(int servers, int workers)
-{
-	struct pooler *p = pooler_new();
+/* A pooler and its clients: two that may listen, one that tells. */
+static struct pooler *p;
+static int pool_size;
+static PGconn *a, *b, *other;
 
+static void
+begin_in(const char *mode, int servers, int workers)
+{
+	p = pooler_new();
+	pool_size = servers;
 	pooler_workers(p, workers);
-	pooler_set(p, "default_pool_size = %d", servers);
+	pooler_set(p, "default_pool_size = %d\npool_mode = %s", servers, mode);
 	pooler_start(p);
-	return p;
+	a = pooler_conn(p, "");
+	b = pooler_conn(p, "");
+	other = pooler_conn(p, "");
+}
+
+static void
+begin(int servers, int workers)
+{
+	begin_in("transaction", servers, workers);
 }
 
 /* The next notification as "channel:payload"; "" when none comes in time. */
@@ -63,11 +76,11 @@ hears_nothing(PGconn *c)
 
 /* No server of the pool listens any more, and none has been lost. */
 static void
-nobody_listens(struct pooler *p, int servers)
+nobody_listens(void)
 {
 	PGconn *c[16];
 
-	for (int i = 0; i < servers; i++) {
+	for (int i = 0; i < pool_size; i++) {
 		c[i] = pooler_conn(p, "");
 		sql_do(c[i], "BEGIN");
 		ck_assert_int_eq(sql_num(c[i],
@@ -75,8 +88,19 @@ nobody_listens(struct pooler *p, int servers)
 				     "pg_listening_channels()"),
 		    0);
 	}
-	for (int i = 0; i < servers; i++)
+	for (int i = 0; i < pool_size; i++)
 		PQfinish(c[i]);
+}
+
+/* The clients leave, and nothing of what they listened to stays. */
+static void
+end(void)
+{
+	PQfinish(a);
+	PQfinish(b);
+	PQfinish(other);
+	nobody_listens();
+	pooler_stop(p);
 }
 
 /* Servers in this state. */
@@ -96,10 +120,7 @@ shown(PGconn *console, const char *state)
 
 START_TEST(idle_client_hears)
 {
-	struct pooler *p = start(3, 2);
-	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, ""),
-	       *other = pooler_conn(p, "");
-
+	begin(3, 2);
 	sql_do(a, "LISTEN news");
 	sql_do(b, "LISTEN \"We\"\"ird Name\"");
 	sql_do(other, "NOTIFY news, 'one'");
@@ -116,11 +137,7 @@ START_TEST(idle_client_hears)
 	sql_do(other, "NOTIFY NEWS, 'three'");
 	hears(a, "news:three");
 	hears(b, "news:three");
-	PQfinish(a);
-	PQfinish(b);
-	PQfinish(other);
-	nobody_listens(p, 3);
-	pooler_stop(p);
+	end();
 }
 END_TEST
 
@@ -128,11 +145,11 @@ END_TEST
 START_TEST(many_share_one)
 {
 	enum { MANY = 60 };
-	struct pooler *p = start(4, 2);
-	PGconn *console = pooler_console(p, "admin");
+	PGconn *console, *c[MANY];
 	long listening;
-	PGconn *c[MANY], *other = pooler_conn(p, "");
 
+	begin(4, 2);
+	console = pooler_console(p, "admin");
 	for (int i = 0; i < MANY; i++) {
 		c[i] = pooler_conn(p, "");
 		sql_do(c[i], "LISTEN all_of_us");
@@ -156,11 +173,9 @@ START_TEST(many_share_one)
 	    listening);
 	for (int i = 0; i < MANY; i++)
 		PQfinish(c[i]);
-	PQfinish(other);
 	UNTIL(SOON_MS, shown(console, "listening") == 0);
 	PQfinish(console);
-	nobody_listens(p, 4);
-	pooler_stop(p);
+	end();
 }
 END_TEST
 
@@ -168,11 +183,10 @@ END_TEST
 START_TEST(all_in_order)
 {
 	enum { MANY = 500 };
-	struct pooler *p = start(4, 2);
-	PGconn *a = pooler_conn(p, ""), *other = pooler_conn(p, "");
 	const char *said;
 	char big[7900];
 
+	begin(4, 2);
 	memset(big, 'b', sizeof(big) - 1);
 	big[sizeof(big) - 1] = '\0';
 	sql_do(a, "LISTEN feed");
@@ -189,18 +203,14 @@ START_TEST(all_in_order)
 	said = heard(a, SOON_MS);
 	ck_assert_uint_eq(strlen(said), strlen("feed:") + strlen(big));
 	ck_assert_str_eq(said + strlen("feed:"), big);
-	PQfinish(a);
-	PQfinish(other);
-	pooler_stop(p);
+	end();
 }
 END_TEST
 
 /* LISTEN is a part of its transaction, however that ends. */
 START_TEST(in_transactions)
 {
-	struct pooler *p = start(3, 1);
-	PGconn *a = pooler_conn(p, ""), *other = pooler_conn(p, "");
-
+	begin(3, 1);
 	sql_do(a, "BEGIN");
 	sql_do(a, "LISTEN t");
 	sql_do(a, "ROLLBACK");
@@ -239,19 +249,13 @@ START_TEST(in_transactions)
 	sql_do(a, "LISTEN v; SELECT 1; LISTEN w");
 	sql_do(other, "NOTIFY w, 'w'");
 	hears(a, "w:w");
-	PQfinish(a);
-	PQfinish(other);
-	nobody_listens(p, 3);
-	pooler_stop(p);
+	end();
 }
 END_TEST
 
 START_TEST(unlisten)
 {
-	struct pooler *p = start(3, 2);
-	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, ""),
-	       *other = pooler_conn(p, "");
-
+	begin(3, 2);
 	sql_do(a, "LISTEN x");
 	sql_do(a, "LISTEN y");
 	sql_do(b, "LISTEN x");
@@ -289,22 +293,17 @@ START_TEST(unlisten)
 	sql_do(b, "DISCARD ALL");
 	sql_do(other, "NOTIFY x, '7'");
 	hears_nothing(b);
-	PQfinish(a);
-	PQfinish(b);
-	PQfinish(other);
-	nobody_listens(p, 3);
-	pooler_stop(p);
+	end();
 }
 END_TEST
 
 /* As drivers do it. */
 START_TEST(extended_protocol)
 {
-	struct pooler *p = start(3, 2);
-	PGconn *a = pooler_conn(p, ""), *other = pooler_conn(p, "");
-	PGresult *r =
-	    PQexecParams(a, "LISTEN ext", 0, NULL, NULL, NULL, NULL, 0);
+	PGresult *r;
 
+	begin(3, 2);
+	r = PQexecParams(a, "LISTEN ext", 0, NULL, NULL, NULL, NULL, 0);
 	ck_assert_str_eq(PQcmdStatus(r), "LISTEN");
 	PQclear(r);
 	sql_do(other, "NOTIFY ext, 'e'");
@@ -314,9 +313,7 @@ START_TEST(extended_protocol)
 	PQclear(r);
 	sql_do(other, "NOTIFY ext, 'f'");
 	hears_nothing(a);
-	PQfinish(a);
-	PQfinish(other);
-	pooler_stop(p);
+	end();
 }
 END_TEST
 
@@ -332,9 +329,7 @@ run_prepared(PGconn *c, const char *name)
 /* Parsed in one transaction, and run in many others. */
 START_TEST(prepared_before)
 {
-	struct pooler *p = start(4, 2);
-	PGconn *a = pooler_conn(p, ""), *other = pooler_conn(p, "");
-
+	begin(4, 2);
 	PQclear(PQprepare(a, "on", "LISTEN prep", 0, NULL));
 	PQclear(PQprepare(a, "off", "UNLISTEN prep", 0, NULL));
 	for (int i = 0; i < 20; i++) {
@@ -345,85 +340,66 @@ START_TEST(prepared_before)
 		sql_do(other, "NOTIFY prep, 'unheard'");
 	}
 	hears_nothing(a);
-	PQfinish(a);
-	PQfinish(other);
-	nobody_listens(p, 4);
-	pooler_stop(p);
+	end();
 }
 END_TEST
 
 /* What is said right after the answer to LISTEN is never lost. */
 START_TEST(at_once)
 {
-	struct pooler *p = start(4, 2);
-	PGconn *other = pooler_conn(p, "");
-
+	begin(4, 2);
 	for (int i = 0; i < 60; i++) {
-		PGconn *a = pooler_conn(p, "");
+		PGconn *new = pooler_conn(p, "");
 
-		sql_do(a, "LISTEN now");
+		sql_do(new, "LISTEN now");
 		sql_do(other, "NOTIFY now, '%d'", i);
-		hears(a, text("now:%d", i));
-		sql_do(a, "UNLISTEN now");
-		sql_do(a, "LISTEN now");
+		hears(new, text("now:%d", i));
+		sql_do(new, "UNLISTEN now");
+		sql_do(new, "LISTEN now");
 		sql_do(other, "NOTIFY now, 'again %d'", i);
-		hears(a, text("now:again %d", i));
-		PQfinish(a);
+		hears(new, text("now:again %d", i));
+		PQfinish(new);
 	}
-	PQfinish(other);
-	pooler_stop(p);
+	end();
 }
 END_TEST
 
 /* Whoever listened learns that something may be lost. */
 START_TEST(lost_listener)
 {
-	struct pooler *p = start(3, 1);
-	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
-
+	begin(3, 1);
 	sql_do(a, "LISTEN gone");
 	ck_assert_int_eq(sql_num(b, "SELECT 1"), 1);
 	pg_terminate(pg, "datname = 'app' AND query LIKE 'LISTEN %'");
 	sql_closed(a, SOON_MS);
 	ck_assert_int_eq(sql_num(b, "SELECT 2"), 2);
-	PQfinish(a);
-	PQfinish(b);
-	nobody_listens(p, 3);
-	pooler_stop(p);
+	end();
 }
 END_TEST
 
 /* It never takes the last server of a pool. */
 START_TEST(no_room)
 {
-	struct pooler *p = start(1, 1);
-	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
-
 	PGresult *r;
 
+	begin(1, 1);
 	ck_assert(PQsendQuery(a, "LISTEN alone"));
 	r = PQgetResult(a);
 	ck_assert_str_eq(PQresultErrorField(r, PG_DIAG_SQLSTATE), "53300");
 	PQclear(r);
 	ck_assert_int_eq(sql_num(b, "SELECT 1"), 1);
-	PQfinish(a);
-	PQfinish(b);
-	pooler_stop(p);
+	end();
 }
 END_TEST
 
 /* In session mode it is the client's own server that listens. */
 START_TEST(session_mode)
 {
-	struct pooler *p = pooler_with("pool_mode = session");
-	PGconn *a = pooler_conn(p, ""), *other = pooler_conn(p, "");
-
+	begin_in("session", 3, 2);
 	sql_do(a, "LISTEN s");
 	sql_do(other, "NOTIFY s, 's'");
 	hears(a, "s:s");
-	PQfinish(a);
-	PQfinish(other);
-	pooler_stop(p);
+	end();
 }
 END_TEST
 
