@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "t/clients/driver.h"
+#include "t/clients/client_sh.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
 #include "t/lib/sql.h"
@@ -162,14 +162,14 @@ run_app(const struct app *a, int place, int port, const char *out)
 		"PGSSLMODE=disable", text("APP_PLACE=%s", places[place]),
 		text("HOME=%s", spawn_dir()), NULL };
 
-	return driver_run(a->program, a->driver, env, out, APP_MS);
+	return client_sh_run(a->program, a->driver, env, out, APP_MS);
 }
 
 /* Nobody is left, and nothing of anybody. */
 static void
 look_behind(struct pooler *p)
 {
-	driver_look_behind(p, pooler_console(p, "admin"));
+	client_sh_look_behind(p, pooler_console(p, "admin"));
 	UNTIL(5000,
 	    pg_num(pg,
 		"SELECT count(*) FROM pg_locks "
@@ -229,8 +229,8 @@ main(void)
 		const struct app *a = &apps[i / PLACES];
 		TCase *tc;
 
-		if (!driver_is_chosen(a->driver) ||
-		    !driver_has_word(where, places[i % PLACES]))
+		if (!client_sh_is_chosen(a->driver) ||
+		    !client_sh_has_word(where, places[i % PLACES]))
 			continue;
 		tc = suite_case(s, a->driver, APP_MS / 1000 + 30);
 		tcase_add_loop_test(tc, app, i, i + 1);

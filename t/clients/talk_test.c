@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "t/clients/driver.h"
+#include "t/clients/client_sh.h"
 #include "t/lib/certs.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
@@ -183,7 +183,7 @@ talk_to(const struct pooler *p, const struct row *r, const char *out)
 		text("TALK_AUTH=%s", r->method->auth_type),
 		text("HOME=%s", p->dir), NULL };
 
-	return driver_run("talk", r->driver->name, env, out, TALK_MS);
+	return client_sh_run("talk", r->driver->name, env, out, TALK_MS);
 }
 
 static int
@@ -222,7 +222,7 @@ look_behind(const struct pooler *p, const struct row *r)
 	    text("dbname=pgbouncer user=admin password=console sslmode=%s",
 		r->is_tls ? "require" : "disable"));
 
-	driver_look_behind(p, c);
+	client_sh_look_behind(p, c);
 	ck_assert_int_ge(count_lines(p, " talk/", "client close request"), 1);
 	ck_assert_int_eq(count_lines(p, " talk/", "unexpected eof"), 0);
 }
@@ -258,7 +258,7 @@ main(void)
 	for (int d = 0; d < COUNT(drivers); d++) {
 		TCase *tc;
 
-		if (!driver_is_chosen(drivers[d].name))
+		if (!client_sh_is_chosen(drivers[d].name))
 			continue;
 		tc = suite_case(s, drivers[d].name, TALK_MS / 1000 + 30);
 		for (int i = d * ROWS_EACH; i < (d + 1) * ROWS_EACH; i++) {

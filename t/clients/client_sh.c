@@ -1,7 +1,7 @@
 /*
- * driver.c - CLIENTS, client.sh, and the pooler afterwards.
+ * client_sh.c - CLIENTS, client.sh, and the pooler afterwards.
  */
-#include "t/clients/driver.h"
+#include "t/clients/client_sh.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "t/lib/sql.h"
 
 bool
-driver_has_word(const char *all, const char *word)
+client_sh_has_word(const char *all, const char *word)
 {
 	size_t len = strlen(word);
 
@@ -24,13 +24,13 @@ driver_has_word(const char *all, const char *word)
 }
 
 bool
-driver_is_chosen(const char *driver)
+client_sh_is_chosen(const char *driver)
 {
-	return driver_has_word(getenv("CLIENTS"), driver);
+	return client_sh_has_word(getenv("CLIENTS"), driver);
 }
 
 int
-driver_run(const char *what, const char *driver, const char **env,
+client_sh_run(const char *what, const char *driver, const char **env,
     const char *out, int ms)
 {
 	const char *client = getenv("CLIENT_SH");
@@ -51,7 +51,7 @@ driver_run(const char *what, const char *driver, const char **env,
 }
 
 void
-driver_look_behind(const struct pooler *p, PGconn *c)
+client_sh_look_behind(const struct pooler *p, PGconn *c)
 {
 	UNTIL(5000,
 	    pooler_show(c, "LISTS", "list", "used_clients", "items") <= 1);
