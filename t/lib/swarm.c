@@ -302,7 +302,8 @@ swarm_run(struct swarm *s, int ms)
 	s->stopping = false;
 	for (int i = 0; i < s->n; i++)
 		if (s->member[i].state == OFF &&
-		    (s->flags & SWARM_RECONNECT || s->serial == 0))
+		    (s->flags & SWARM_RECONNECT ||
+			(s->serial == 0 && !s->gathered)))
 			connect_start(s, &s->member[i]);
 	while (now_ms() < end)
 		turn(s);
@@ -332,6 +333,7 @@ swarm_gather(struct swarm *s, int ms)
 		    swarm_connected(s), s->n, s->first_error);
 		turn(s);
 	}
+	s->gathered = true;
 }
 
 static int

@@ -37,6 +37,7 @@ struct swarm {
 	struct member *member;
 	uint64_t seed, serial;
 	bool stopping; /* nothing new is begun */
+	bool gathered; /* who is lost from now on was there before */
 
 	long done;    /* right answers */
 	long wrong;   /* another's token, or no token */
@@ -51,7 +52,8 @@ struct swarm {
 struct swarm *swarm_new(const char *at, int n, unsigned flags);
 /* Let them work for `ms`. */
 void swarm_run(struct swarm *s, int ms);
-/* Until all are connected, refused ones too; fails after `ms`. */
+/* Until all are connected, refused ones too; fails after `ms`.  Who is lost
+ * behind it does not come again, unless with SWARM_RECONNECT. */
 void swarm_gather(struct swarm *s, int ms);
 /* Begin nothing new and wait for what runs; fails after `ms`. */
 void swarm_settle(struct swarm *s, int ms);
