@@ -14,22 +14,11 @@ START_TEST(dropped_at_once)
 	struct wire *w = wire_to(p), *other = wire_to(p);
 
 	for (int i = 0; i < 2; i++) {
-		parse(w, "a", "SELECT 'a'");
-		sync_it(w);
-		wire_expect(w, "1Z");
-		parse(other, "b", "SELECT 'a'");
-		sync_it(other);
-		wire_expect(other, "1Z");
-		wire_query(other, all[i]);
-		wire_expect(other, "CZ");
-		run(other, "b", NULL);
-		sync_it(other);
-		expect_error(other, "", "26000", NULL);
-		wire_expect(other, "Z");
-		run(w, "a", NULL);
-		sync_it(w);
-		expect_value(w, "2", "a");
-		wire_expect(w, "Z");
+		prepare(w, "a", "SELECT 'a'");
+		prepare(other, "b", "SELECT 'a'");
+		command(other, all[i]);
+		expect_unknown(other, "b", NULL);
+		expect_run(w, "a", NULL, "a");
 		/* by the extended protocol, and all in one write */
 		parse(w, "", all[i]);
 		run(w, "", NULL);
@@ -56,9 +45,7 @@ START_TEST(dropped_by_name)
 	struct pooler *p = pooler_with("default_pool_size = 1");
 	struct wire *w = wire_to(p), *other = wire_to(p);
 
-	parse(other, "x", "SELECT 'kept'");
-	sync_it(other);
-	wire_expect(other, "1Z");
+	prepare(other, "x", "SELECT 'kept'");
 	for (int i = 0; i < 6; i++) {
 		const char *how = text(
 		    i < 4 ? "DEALLOCATE %s" : " deallocate PREPARE \"%s\" ; ",
@@ -75,18 +62,11 @@ START_TEST(dropped_by_name)
 			sync_it(w);
 			wire_expect(w, "112CZ");
 		}
-		run(w, "_a_1", NULL);
-		sync_it(w);
-		expect_error(w, "", "26000",
-		    "prepared statement \"_a_1\" does not exist");
-		wire_expect(w, "Z");
+		expect_unknown(
+		    w, "_a_1", "prepared statement \"_a_1\" does not exist");
 		wire_query(w, how);
-		expect_error(w, "", "26000", NULL);
-		wire_expect(w, "Z");
-		run(other, "x", NULL);
-		sync_it(other);
-		expect_value(other, "2", "kept");
-		wire_expect(other, "Z");
+		expect_refusal(w, "", "26000", NULL);
+		expect_run(other, "x", NULL, "kept");
 	}
 	/* in a failed transaction nothing is dropped */
 	parse(w, "b", "SELECT 'b'");
@@ -99,11 +79,10 @@ START_TEST(dropped_by_name)
 	wire_expect(w, "1ZCEZEZCZ");
 	expect_value(w, "2", "b");
 	wire_expect(w, "Z");
-	wire_query(w,
+	expect_answer(w,
 	    "SELECT count(*) FROM pg_prepared_statements "
-	    "WHERE name = 'pooler_nothing'");
-	expect_value(w, "T", "0");
-	wire_expect(w, "Z");
+	    "WHERE name = 'pooler_nothing'",
+	    "0");
 	wire_free(w);
 	wire_free(other);
 	pooler_stop(p);
@@ -123,15 +102,11 @@ START_TEST(dropped_behind_us)
 			sync_it(w);
 			wire_expect(w, "31Z");
 		}
-		wire_query(other, "DO $$ BEGIN DEALLOCATE ALL; END $$");
-		wire_expect(other, "CZ");
+		command(other, "DO $$ BEGIN DEALLOCATE ALL; END $$");
 		if (round == 0) {
 			/* what comes in pieces is told */
-			run(w, "a0", NULL);
-			sync_it(w);
-			expect_error(w, "", "26000",
+			expect_unknown(w, "a0",
 			    "prepared statement \"a0\" does not exist");
-			wire_expect(w, "Z");
 		} else {
 			/* what we ourselves had to send ahead is gone by then */
 			wire_query(w, "SELECT 1");
@@ -168,21 +143,14 @@ change_plan(bool in_transaction)
 	expect_value(w, "12", "1");
 	wire_expect(w, "Z");
 	hold(&t);
-	run(w, "a", NULL);
-	sync_it(w);
-	expect_value(w, "2", "1");
-	wire_expect(w, "Z");
+	expect_run(w, "a", NULL, "1");
 	let_go(&t);
-	wire_query(ddl, "ALTER TABLE prep_ddl ALTER a TYPE text USING 'x'");
-	wire_expect(ddl, "CZ");
+	command(ddl, "ALTER TABLE prep_ddl ALTER a TYPE text USING 'x'");
 	if (in_transaction) {
-		wire_query(w, "BEGIN");
-		wire_expect(w, "CZ");
+		command(w, "BEGIN");
 		run_at_once(w, "a");
-		expect_error(w, "", "0A000", NULL);
-		wire_expect(w, "Z");
-		wire_query(w, "ROLLBACK");
-		wire_expect(w, "CZ");
+		expect_refusal(w, "", "0A000", NULL);
+		command(w, "ROLLBACK");
 	}
 	for (int i = 0; i < 2; i++) {
 		run_at_once(w, "a");
@@ -193,8 +161,7 @@ change_plan(bool in_transaction)
 	}
 	let_go(&t);
 	/* what is sent behind it waits for it, and comes in order */
-	wire_query(ddl, "ALTER TABLE prep_ddl ALTER a TYPE int USING 7");
-	wire_expect(ddl, "CZ");
+	command(ddl, "ALTER TABLE prep_ddl ALTER a TYPE int USING 7");
 	run_at_once(w, "a");
 	nap();
 	wire_query(w, "SELECT 'behind'");
@@ -207,8 +174,7 @@ change_plan(bool in_transaction)
 	wire_expect(w, "Z");
 	expect_value(w, "12", "and more");
 	wire_expect(w, "Z");
-	wire_query(ddl, "DROP TABLE prep_ddl");
-	wire_expect(ddl, "CZ");
+	command(ddl, "DROP TABLE prep_ddl");
 	two_free(&t);
 }
 
@@ -232,22 +198,18 @@ START_TEST(plan_undescribed)
 	char m[256];
 	size_t n;
 
-	wire_query(w, "CREATE TABLE prep_ddl (a int)");
-	wire_expect(w, "CZ");
+	command(w, "CREATE TABLE prep_ddl (a int)");
 	parse(w, "a", "SELECT a FROM prep_ddl");
 	describe(w, "a");
 	sync_it(w);
 	wire_expect(w, "1tTZ");
-	wire_query(w, "ALTER TABLE prep_ddl ALTER a TYPE text");
-	wire_expect(w, "CZ");
+	command(w, "ALTER TABLE prep_ddl ALTER a TYPE text");
 	n = wire_make(m, sizeof(m), 'B', "sshhh", "", "a", 0, 0, 0);
 	n += wire_make(m + n, sizeof(m) - n, 'E', "si", "", 0);
 	n += wire_make(m + n, sizeof(m) - n, 'S', "");
 	wire_send(w, m, n);
-	expect_error(w, "", "0A000", NULL);
-	wire_expect(w, "Z");
-	wire_query(w, "DROP TABLE prep_ddl");
-	wire_expect(w, "CZ");
+	expect_refusal(w, "", "0A000", NULL);
+	command(w, "DROP TABLE prep_ddl");
 	wire_free(w);
 	pooler_stop(p);
 }
@@ -294,12 +256,8 @@ START_TEST(switched_off_and_on)
 	struct wire *w = wire_to(p), *other = wire_to(p);
 
 	/* as it is, on the one backend */
-	parse(w, "a", "SELECT 'a'");
-	sync_it(w);
-	wire_expect(w, "1Z");
-	wire_query(w, "SELECT name FROM pg_prepared_statements");
-	expect_value(w, "T", "a");
-	wire_expect(w, "Z");
+	prepare(w, "a", "SELECT 'a'");
+	expect_answer(w, "SELECT name FROM pg_prepared_statements", "a");
 	close_it(w, "a");
 	sync_it(w);
 	wire_expect(w, "3Z");
@@ -312,29 +270,21 @@ START_TEST(switched_off_and_on)
 		expect_value(other, "12", text("n%d", i));
 		wire_expect(other, "Z");
 	}
-	wire_query(w,
+	expect_answer(w,
 	    "SELECT count(*), max(name) ~ '^pooler_' "
-	    "FROM pg_prepared_statements");
-	expect_value(w, "T", "5");
-	wire_expect(w, "Z");
+	    "FROM pg_prepared_statements",
+	    "5");
 	pooler_set(p, "max_prepared_statements = 2");
 	pooler_reload(p);
 	for (int i = 0; i < 20; i++) {
-		run(other, text("n%d", i % 10), NULL);
-		sync_it(other);
-		expect_value(other, "2", text("n%d", i % 10));
-		wire_expect(other, "Z");
+		expect_run(
+		    other, text("n%d", i % 10), NULL, text("n%d", i % 10));
 	}
-	wire_query(w, "SELECT count(*) FROM pg_prepared_statements");
-	expect_value(w, "T", "2");
-	wire_expect(w, "Z");
+	expect_answer(w, "SELECT count(*) FROM pg_prepared_statements", "2");
 	/* who has some keeps them */
 	pooler_set(p, "max_prepared_statements = 0");
 	pooler_reload(p);
-	run(other, "n3", NULL);
-	sync_it(other);
-	expect_value(other, "2", "n3");
-	wire_expect(other, "Z");
+	expect_run(other, "n3", NULL, "n3");
 	wire_free(w);
 	wire_free(other);
 	pooler_stop(p);
@@ -363,16 +313,9 @@ START_TEST(statement_mode)
 				       "default_pool_size = 1");
 	struct wire *a = wire_to(p), *b = wire_to(p);
 
-	parse(a, "s", "SELECT 'a'");
-	sync_it(a);
-	wire_expect(a, "1Z");
-	parse(b, "s", "SELECT 'b'");
-	sync_it(b);
-	wire_expect(b, "1Z");
-	run(a, "s", NULL);
-	sync_it(a);
-	expect_value(a, "2", "a");
-	wire_expect(a, "Z");
+	prepare(a, "s", "SELECT 'a'");
+	prepare(b, "s", "SELECT 'b'");
+	expect_run(a, "s", NULL, "a");
 	wire_free(a);
 	wire_free(b);
 	pooler_stop(p);

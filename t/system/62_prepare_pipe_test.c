@@ -93,16 +93,10 @@ START_TEST(more_than_fit)
 	expect_value(w, "2", "0");
 	wire_expect(w, "Z");
 	for (int i = 0; i < n; i += 11) {
-		run(w, text("n%d", i), NULL);
-		sync_it(w);
-		expect_value(w, "2", text("%d", i));
-		wire_expect(w, "Z");
+		expect_run(w, text("n%d", i), NULL, text("%d", i));
 	}
 	for (int i = 0; i < 1000; i++) {
-		run(w, text("n%d", i % 3), NULL);
-		sync_it(w);
-		expect_value(w, "2", text("%d", i % 3));
-		wire_expect(w, "Z");
+		expect_run(w, text("n%d", i % 3), NULL, text("%d", i % 3));
 	}
 	/* it has shrunk again */
 	console = pooler_console(p, "admin");
@@ -112,9 +106,8 @@ START_TEST(more_than_fit)
 	ck_assert_int_eq(pooler_show(console, "CLIENTS", "database", "app",
 			     "prepared_statements"),
 	    n);
-	wire_query(w, "SELECT count(*) <= 2 FROM pg_prepared_statements");
-	expect_value(w, "T", "t");
-	wire_expect(w, "Z");
+	expect_answer(
+	    w, "SELECT count(*) <= 2 FROM pg_prepared_statements", "t");
 	PQfinish(console);
 	wire_free(w);
 	pooler_stop(p);

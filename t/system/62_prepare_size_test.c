@@ -33,9 +33,7 @@ START_TEST(torn_everywhere)
 		expect_value(w, "312", "z");
 		wire_expect(w, "Z");
 		/* the second time the backend has it */
-		parse(other, "", "SELECT 1");
-		sync_it(other);
-		wire_expect(other, "1Z");
+		prepare(other, "", "SELECT 1");
 	}
 	wire_free(w);
 	wire_free(other);
@@ -113,9 +111,7 @@ START_TEST(too_much)
 
 	memset(query, ' ', sizeof(query));
 	query[sizeof(query) - 1] = '\0';
-	parse(other, "a", "SELECT 1");
-	sync_it(other);
-	wire_expect(other, "1Z");
+	prepare(other, "a", "SELECT 1");
 	for (char type = 'Z'; type == 'Z'; n++) {
 		snprintf(query, 40, "SELECT %d --", n);
 		query[strlen(query)] = ' ';
@@ -131,9 +127,7 @@ START_TEST(too_much)
 	wire_end(w);
 	/* what it had is free again, and others go on */
 	for (int i = 0; i < 8; i++) {
-		parse(other, text("n%d", i), query);
-		sync_it(other);
-		wire_expect(other, "1Z");
+		prepare(other, text("n%d", i), query);
 	}
 	wire_free(w);
 	wire_free(other);

@@ -41,18 +41,13 @@ START_TEST(each_has_its_own_names)
 	struct wire *a = wire_to(p), *b = wire_to(p);
 	PGconn *console;
 
-	parse(a, "s", "SELECT 'of a ' || $1::text");
-	sync_it(a);
-	wire_expect(a, "1Z");
+	prepare(a, "s", "SELECT 'of a ' || $1::text");
 	parse(b, "s", "SELECT 'of b ' || $1::text");
 	parse(b, "t", "SELECT 'of a ' || $1::text");
 	sync_it(b);
 	wire_expect(b, "11Z");
 	for (int i = 0; i < 3; i++) {
-		run(a, "s", "x");
-		sync_it(a);
-		expect_value(a, "2", "of a x");
-		wire_expect(a, "Z");
+		expect_run(a, "s", "x", "of a x");
 		run(b, "s", "y");
 		run(b, "t", "z");
 		sync_it(b);
@@ -65,11 +60,10 @@ START_TEST(each_has_its_own_names)
 			     "prepared_statements"),
 	    2);
 	/* the server has them under names that tell nothing */
-	wire_query(a,
+	expect_answer(a,
 	    "SELECT count(*) FROM pg_prepared_statements "
-	    "WHERE name !~ '^pooler_[0-9a-f]{32}$'");
-	expect_value(a, "T", "0");
-	wire_expect(a, "Z");
+	    "WHERE name !~ '^pooler_[0-9a-f]{32}$'",
+	    "0");
 	PQfinish(console);
 	wire_free(a);
 	wire_free(b);
@@ -83,43 +77,30 @@ START_TEST(taken_name)
 	struct wire *w = wire_to(p);
 	static const char said[] = "prepared statement \"mine\" already exists";
 
-	parse(w, "mine", "SELECT $1::text");
-	sync_it(w);
-	wire_expect(w, "1Z");
+	prepare(w, "mine", "SELECT $1::text");
 	for (int i = 0; i < 2; i++) {
 		/* the same text, and another; the batch is skipped */
 		parse(w, "mine", i == 0 ? "SELECT $1::text" : "SELECT 2");
 		run(w, "mine", "x");
 		sync_it(w);
-		expect_error(w, "", "42P05", said);
-		wire_expect(w, "Z");
+		expect_refusal(w, "", "42P05", said);
 		ck_assert_int_eq(w->body[0], 'I');
-		run(w, "mine", "still");
-		sync_it(w);
-		expect_value(w, "2", "still");
-		wire_expect(w, "Z");
+		expect_run(w, "mine", "still", "still");
 	}
 	/* in one batch, in a transaction */
-	wire_query(w, "BEGIN");
-	wire_expect(w, "CZ");
+	command(w, "BEGIN");
 	parse(w, "new", "SELECT 1");
 	parse(w, "new", "SELECT 1");
 	sync_it(w);
-	expect_error(
+	expect_refusal(
 	    w, "1", "42P05", "prepared statement \"new\" already exists");
-	wire_expect(w, "Z");
 	ck_assert_int_eq(w->body[0], 'E');
-	wire_query(w, "ROLLBACK");
-	wire_expect(w, "CZ");
-	run(w, "new", NULL);
-	sync_it(w);
-	expect_value(w, "2", "1");
-	wire_expect(w, "Z");
+	command(w, "ROLLBACK");
+	expect_run(w, "new", NULL, "1");
 	/* a syntax error comes before the name, as in PostgreSQL */
 	parse(w, "mine", "SELEC");
 	sync_it(w);
-	expect_error(w, "", "42601", NULL);
-	wire_expect(w, "Z");
+	expect_refusal(w, "", "42601", NULL);
 	/* and once it is closed it is free */
 	close_it(w, "mine");
 	parse(w, "mine", "SELECT 'now this'");
@@ -139,14 +120,10 @@ START_TEST(unknown_name)
 	static const char said[] = "prepared statement \"none\" does not exist";
 
 	for (int i = 0; i < 2; i++) {
-		run(w, "none", NULL);
-		sync_it(w);
-		expect_error(w, "", "26000", said);
-		wire_expect(w, "Z");
+		expect_unknown(w, "none", said);
 		describe(w, "none");
 		sync_it(w);
-		expect_error(w, "", "26000", said);
-		wire_expect(w, "Z");
+		expect_refusal(w, "", "26000", said);
 		close_it(w, "none");
 		sync_it(w);
 		wire_expect(w, "3Z");
@@ -168,31 +145,18 @@ START_TEST(long_names)
 
 	memset(name, 'n', sizeof(name));
 	name[sizeof(name) - 1] = '\0';
-	parse(w, name, "SELECT 'long'");
-	sync_it(w);
-	wire_expect(w, "1Z");
+	prepare(w, name, "SELECT 'long'");
 	name[70] = '\0';
-	run(w, name, NULL);
-	sync_it(w);
-	expect_value(w, "2", "long");
-	wire_expect(w, "Z");
+	expect_run(w, name, NULL, "long");
 	name[62] = '\0';
-	run(w, name, NULL);
-	sync_it(w);
-	expect_error(w, "", "26000", NULL);
-	wire_expect(w, "Z");
+	expect_unknown(w, name, NULL);
 	/* nobody gets at a backend's own names */
-	parse(w, "q", "SELECT 1");
-	sync_it(w);
-	wire_expect(w, "1Z");
+	prepare(w, "q", "SELECT 1");
 	wire_query(w, "SELECT name FROM pg_prepared_statements LIMIT 1");
 	wire_expect(w, "TD");
 	snprintf(name, sizeof(name), "%s", wire_value(w));
 	wire_expect(w, "CZ");
-	run(w, name, NULL);
-	sync_it(w);
-	expect_error(w, "", "26000", NULL);
-	wire_expect(w, "Z");
+	expect_unknown(w, name, NULL);
 	close_it(w, name);
 	run(w, "q", NULL);
 	sync_it(w);
@@ -215,25 +179,19 @@ START_TEST(failed_parse)
 		run(w, "late", NULL);
 		close_it(w, "late");
 		sync_it(w);
-		expect_error(w, "", "42P01", NULL);
-		wire_expect(w, "Z");
-		run(w, "late", NULL);
-		sync_it(w);
-		expect_error(w, "", "26000", NULL);
-		wire_expect(w, "Z");
+		expect_refusal(w, "", "42P01", NULL);
+		expect_unknown(w, "late", NULL);
 		close_it(w, "late");
 		sync_it(w);
 		wire_expect(w, "3Z");
 	}
-	wire_query(other, "CREATE TABLE prep_late AS SELECT 5 AS i");
-	wire_expect(other, "CZ");
+	command(other, "CREATE TABLE prep_late AS SELECT 5 AS i");
 	parse(w, "late", "SELECT i::text FROM prep_late");
 	run(w, "late", NULL);
 	sync_it(w);
 	expect_value(w, "12", "5");
 	wire_expect(w, "Z");
-	wire_query(other, "DROP TABLE prep_late");
-	wire_expect(other, "CZ");
+	command(other, "DROP TABLE prep_late");
 	wire_free(w);
 	wire_free(other);
 	pooler_stop(p);
@@ -245,9 +203,7 @@ END_TEST
 static void
 put_theirs(struct wire *w)
 {
-	parse(w, "", "SELECT 'theirs'");
-	sync_it(w);
-	wire_expect(w, "1Z");
+	prepare(w, "", "SELECT 'theirs'");
 }
 
 START_TEST(without_a_name)
@@ -255,9 +211,7 @@ START_TEST(without_a_name)
 	struct pooler *p = pooler_with("default_pool_size = 1");
 	struct wire *w = wire_to(p), *other = wire_to(p);
 
-	parse(w, "", "SELECT 'mine ' || $1::text");
-	sync_it(w);
-	wire_expect(w, "1Z");
+	prepare(w, "", "SELECT 'mine ' || $1::text");
 	for (int i = 0; i < 3; i++) {
 		put_theirs(other);
 		describe(w, "");
@@ -271,10 +225,7 @@ START_TEST(without_a_name)
 	wire_query(w, "");
 	wire_expect(w, "IZ");
 	put_theirs(other);
-	run(w, "", NULL);
-	sync_it(w);
-	expect_error(w, "", "26000", NULL);
-	wire_expect(w, "Z");
+	expect_unknown(w, "", NULL);
 	/* nor in a batch behind one that was skipped */
 	put_theirs(other);
 	parse(w, "", "SELECT nothing_like_it");
@@ -283,8 +234,7 @@ START_TEST(without_a_name)
 	run(w, "", NULL);
 	sync_it(w);
 	wire_expect(w, "EZ");
-	expect_error(w, "", "26000", NULL);
-	wire_expect(w, "Z");
+	expect_refusal(w, "", "26000", NULL);
 	wire_free(w);
 	wire_free(other);
 	pooler_stop(p);

@@ -98,6 +98,61 @@ expect_error(struct wire *w, const char *types, const char *sqlstate,
 		ck_assert_str_eq(wire_field(w, 'M'), message);
 }
 
+/* The same, and the batch is over. */
+static inline void
+expect_refusal(struct wire *w, const char *types, const char *sqlstate,
+    const char *message)
+{
+	expect_error(w, types, sqlstate, message);
+	wire_expect(w, "Z");
+}
+
+/* --- a question and its whole answer ----------------------------------------- */
+
+static inline void
+prepare(struct wire *w, const char *name, const char *query)
+{
+	parse(w, name, query);
+	sync_it(w);
+	wire_expect(w, "1Z");
+}
+
+static inline void
+expect_run(
+    struct wire *w, const char *name, const char *param, const char *value)
+{
+	run(w, name, param);
+	sync_it(w);
+	expect_value(w, "2", value);
+	wire_expect(w, "Z");
+}
+
+/* There is no statement of this name; `message` may be NULL. */
+static inline void
+expect_unknown(struct wire *w, const char *name, const char *message)
+{
+	run(w, name, NULL);
+	sync_it(w);
+	expect_refusal(w, "", "26000", message);
+}
+
+/* A simple query that answers one value. */
+static inline void
+expect_answer(struct wire *w, const char *query, const char *value)
+{
+	wire_query(w, query);
+	expect_value(w, "T", value);
+	wire_expect(w, "Z");
+}
+
+/* A simple query that answers none. */
+static inline void
+command(struct wire *w, const char *query)
+{
+	wire_query(w, query);
+	wire_expect(w, "CZ");
+}
+
 /* --- a pool of two, and who holds one of them -------------------------------- */
 
 struct two {
@@ -136,22 +191,19 @@ hold(struct two *t)
 
 	ask_pid(t->w, t->pid);
 	for (int i = 0; i < 2; i++) {
-		wire_query(t->other[i], "BEGIN");
-		wire_expect(t->other[i], "CZ");
+		command(t->other[i], "BEGIN");
 		ask_pid(t->other[i], pids[i]);
 	}
 	k = strcmp(pids[0], t->pid) == 0 ? 0 : 1;
 	ck_assert_str_eq(pids[k], t->pid);
 	t->holder = t->other[k];
-	wire_query(t->other[1 - k], "COMMIT");
-	wire_expect(t->other[1 - k], "CZ");
+	command(t->other[1 - k], "COMMIT");
 }
 
 static inline void
 let_go(struct two *t)
 {
-	wire_query(t->holder, "COMMIT");
-	wire_expect(t->holder, "CZ");
+	command(t->holder, "COMMIT");
 }
 
 static inline void
