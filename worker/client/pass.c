@@ -328,8 +328,8 @@ walk_message(struct client *c, struct walk *w, const struct frame *f)
 
 	switch (judge(c, &m)) {
 	case PASS:
-		c->backend->up_remain = f->body;
-		pass(c, w, FRAME_HEAD);
+		c->backend->up_remain = f->body - (uint32_t)m.have;
+		pass(c, w, FRAME_HEAD + m.have);
 		return DONE;
 	case TOOK:
 		c->backend->up_remain = f->body - m.used;
