@@ -1,6 +1,6 @@
 /*
- * session_impl.h - what session.c (a lease begins, texts are read) and
- * session_end.c (what they have left is asked for) share.
+ * session_impl.h - what session.c (a lease begins), session_look.c (texts are
+ * read) and session_end.c (what they have left is asked for) share.
  */
 #ifndef WORKER_CLIENT_SESSION_IMPL_H
 #define WORKER_CLIENT_SESSION_IMPL_H
@@ -34,6 +34,13 @@ struct session {
 	bool is_read;        /* a text has told what it does, in this lease */
 	bool uses_sequences; /* currval(), lastval() */
 };
+
+/* The client's, made if it has none; NULL: no memory. */
+struct session *session_get(struct client *c);
+
+/* Ahead of what the client says next.  -1: it could not be sent. */
+struct fit;
+int session_send_fit(struct client *c, const struct fit *f);
 
 /* What the slot's backend has from now on; NULL, or more than fits: nobody
  * knows. */
