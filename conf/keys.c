@@ -33,8 +33,8 @@ static const struct value_choice keys_protocol[] = { { "3.0", PROTOCOL_3_0 },
 	{ "3.2", PROTOCOL_3_2 }, { NULL, 0 } };
 
 static const struct value_choice keys_session_state[] = {
-	{ "track", SESSION_STATE_TRACK }, { "off", SESSION_STATE_OFF },
-	{ NULL, 0 }
+	{ "track", SESSION_STATE_TRACK }, { "strict", SESSION_STATE_STRICT },
+	{ "off", SESSION_STATE_OFF }, { NULL, 0 }
 };
 
 #define ROW(k, field, t) \
@@ -130,11 +130,13 @@ const struct conf_key keys_global[] = {
 	{ CHOICE(session_state, keys_session_state, "track"),
 	    .doc = "In transaction and statement mode: track what clients "
 		   "set, so that it holds on any server and for nobody else; "
-		   "or off: it stays with the server." },
+		   "strict: also what functions and triggers set, for which "
+		   "the server is asked behind nearly every transaction; or "
+		   "off: it stays with the server." },
 	{ BOOL(session_pin, "1"),
 	    .doc = "A client that needs its session (temporary tables, "
 		   "advisory locks, ...) keeps its server. 0: it is refused. "
-		   "With session_state = track." },
+		   "Not with session_state = off." },
 	{ TIME(pin_timeout, "0"),
 	    .doc = "A client that keeps its server, and sends nothing for "
 		   "this long, is closed. 0: never." },

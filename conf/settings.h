@@ -48,7 +48,11 @@ enum negotiation { NEGOTIATION_POSTGRES, NEGOTIATION_DIRECT };
 enum server_protocol { PROTOCOL_3_0 = 0, PROTOCOL_3_2 = 2 };
 
 /* Does what a client sets follow it to other servers? */
-enum session_state { SESSION_STATE_OFF, SESSION_STATE_TRACK };
+enum session_state {
+	SESSION_STATE_OFF,
+	SESSION_STATE_TRACK,
+	SESSION_STATE_STRICT
+};
 
 enum load_balance { LOAD_ROUND_ROBIN, LOAD_DISABLE };
 

@@ -125,7 +125,7 @@ on_setting(struct client *c, const char *name, const char *value,
 	if (is_option &&
 	    conf_list_has(self.conf->ignore_startup_parameters, "options"))
 		return 0;
-	if (self.conf->session_state == SESSION_STATE_TRACK &&
+	if (self.conf->session_state != SESSION_STATE_OFF &&
 	    !c->greet->is_console)
 		return on_var(c->greet, name, value, e);
 	return startup_refuse(e, name, is_option);

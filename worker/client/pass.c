@@ -51,6 +51,22 @@ refuse(struct look_at *m, const char *sqlstate, const char *why)
 	return END;
 }
 
+/* May it do something to the session? */
+static bool
+is_for_session(uint8_t type)
+{
+	switch (type) {
+	case 'Q':
+	case 'P':
+	case 'F':
+		return true;
+	case 'B':
+		return self.conf->session_state == SESSION_STATE_STRICT;
+	default:
+		return false;
+	}
+}
+
 /* Those who care for this message, in transaction and statement mode. */
 static enum look
 show(struct client *c, struct look_at *m)
@@ -64,7 +80,7 @@ show(struct client *c, struct look_at *m)
 	if (c->prepare != NULL && sqlprep_is_gated(c->prepare))
 		return sqlprep_wait(c);
 	/* before the prepared statements: it may send something ahead */
-	if (m->f.type == 'Q' || m->f.type == 'P')
+	if (is_for_session(m->f.type))
 		seen = session_look(c, m);
 	if (seen == LOOK_PASS && c->prepare != NULL &&
 	    !session_is_tracking(c) && (m->f.type == 'Q' || m->f.type == 'P'))

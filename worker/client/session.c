@@ -55,7 +55,7 @@ session_free(struct client *c)
 bool
 session_is_tracking(const struct client *c)
 {
-	return self.conf->session_state == SESSION_STATE_TRACK &&
+	return self.conf->session_state != SESSION_STATE_OFF &&
 	    c->backend->mode != POOL_SESSION;
 }
 

@@ -49,7 +49,14 @@ int session_begin(struct client *c);
  */
 void session_try(struct client *c);
 
-/* Q, and P for the text in it; see look.h. */
+/*
+ * Q, and P for the text in it; F for its function; see look.h.
+ *
+ * session_state = track goes by the text alone.  What it calls may set things,
+ * too: functions, triggers, what views and policies are made of.  In strict
+ * whatever may call something may do anything (inert.h), and so does
+ * each Bind, B: which is shown in strict only.
+ */
 enum look session_look(struct client *c, struct look_at *m);
 
 /* A statement that was parsed before, by this text, is bound.  False: not yet,

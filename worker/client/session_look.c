@@ -13,6 +13,7 @@
 #include "worker/client/client.h"
 #include "worker/client/ear.h"
 #include "worker/client/fit.h"
+#include "worker/client/inert.h"
 #include "worker/client/prepare.h"
 #include "worker/client/session_impl.h"
 #include "worker/proto/sql.h"
@@ -56,6 +57,12 @@ is_rereading(const struct audit *a)
 }
 
 static bool
+is_strict(void)
+{
+	return self.conf->session_state == SESSION_STATE_STRICT;
+}
+
+static bool
 read_text(struct client *c, const char *sql, size_t len, unsigned *bits)
 {
 	struct session *s = session_get(c);
@@ -65,6 +72,9 @@ read_text(struct client *c, const char *sql, size_t len, unsigned *bits)
 	if (is_rereading(&s->audit))
 		s->audit.bits |= AUDIT_ANYTHING;
 	*bits = audit_sql(&s->audit, sql, len, session_text_flags(c));
+	if (is_strict() && !inert_text(sql, len, session_text_flags(c)))
+		*bits |= AUDIT_ANYTHING | AUDIT_SEQUENCE;
+	s->audit.bits |= (uint16_t)*bits;
 	s->is_read = true;
 	s->audit.bits &= (uint16_t)~AUDIT_SEQUENCE;
 	return true;
@@ -140,7 +150,7 @@ look_at_text(struct client *c, struct look_at *m, const char *sql, size_t len,
 		s->audit.bits |= AUDIT_TEMP;
 	before = s == NULL ? 0 : s->audit.bits;
 	m->is_plain = sql_is_plain(sql, len);
-	if (m->is_plain)
+	if (m->is_plain && !is_strict())
 		return LOOK_PASS;
 	if (!read_text(c, sql, len, bits))
 		return end(m, "53200", "out of memory");
@@ -151,7 +161,7 @@ look_at_text(struct client *c, struct look_at *m, const char *sql, size_t len,
 	return listen_first(c, m, sql, len, before);
 }
 
-/* Too long to be looked at: it may do anything. */
+/* Nothing tells what it does: it may do anything. */
 static enum look
 look_away(struct client *c, struct look_at *m)
 {
@@ -159,10 +169,22 @@ look_away(struct client *c, struct look_at *m)
 
 	if (s == NULL)
 		return end(m, "53200", "out of memory");
+	if (is_strict() && !forget_sequences(c))
+		return end(m, "08006", "session state could not be set");
 	s->audit.bits |= AUDIT_ANYTHING;
 	if (m->f.type == 'P')
 		s->unnamed = AUDIT_ANYTHING;
 	return LOOK_PASS;
+}
+
+/* The function's oid stands first. */
+static enum look
+look_at_call(struct client *c, struct look_at *m)
+{
+	if (m->have < 4)
+		return m->have < m->f.body ? LOOK_MORE : LOOK_PASS;
+	return inert_function(frame_get32(m->body)) ? LOOK_PASS
+						    : look_away(c, m);
 }
 
 enum look
@@ -175,6 +197,10 @@ session_look(struct client *c, struct look_at *m)
 
 	if (!session_is_tracking(c))
 		return LOOK_PASS;
+	if (m->f.type == 'F')
+		return look_at_call(c, m);
+	if (m->f.type == 'B')
+		return look_away(c, m);
 	if (m->f.body > LOOK_MORE_MAX)
 		return look_away(c, m);
 	if (m->have < m->f.body)
@@ -182,7 +208,7 @@ session_look(struct client *c, struct look_at *m)
 	if (m->f.type == 'Q')
 		return look_at_text(c, m, sql, m->have, &bits);
 	m->is_plain = prepare_is_plain_again(c, m);
-	if (m->is_plain && c->session == NULL)
+	if (m->is_plain && c->session == NULL && !is_strict())
 		return LOOK_PASS;
 	nul = memchr(sql, '\0', m->have);
 	if (nul == NULL)
