@@ -1,6 +1,6 @@
 /*
- * client_sh.h - what the tests of other people's drivers share: which drivers are
- * chosen, client.sh, and what is left behind.
+ * client_sh.h - what the tests of other people's drivers share: which drivers
+ * are chosen, client.sh, and what is left behind.
  *
  *   CLIENTS     the drivers to run, by client.sh's names
  *   CLIENT_SH   where client.sh is

@@ -7,8 +7,6 @@
 
 const assert = require('assert');
 const pg = require('pg');
-const Cursor = require('pg-cursor');
-const { to: copyTo, from: copyFrom } = require('pg-copy-streams');
 const { within, token, until, sleep } = require('./app_frame.js');
 
 const cases = [];
@@ -36,8 +34,6 @@ function poolOf(config = {}) {
 const once = (emitter, event) => within(5000,
 	new Promise((done) => emitter.once(event, done)), event);
 const rejects = (promise, code) => assert.rejects(promise, { code });
-
-require('./suite_pg_query.js').add(test, { client, once, rejects });
 
 /* --- a client's life ------------------------------------------------------------- */
 
@@ -69,6 +65,27 @@ test('connection_string', async () => {
 	const { rows } = await c.query('SHOW application_name');
 
 	assert.strictEqual(rows[0].application_name, 'by url');
+});
+
+/* its own, or one to fall back to, or the environment's, or none */
+test('application_name', async () => {
+	const own = "odd !@#$% it's 'one'", other = 'another $$ one';
+	const name = async (config) => {
+		const { rows } = await (await client(config)).query('SHOW application_name');
+
+		return rows[0].application_name;
+	};
+
+	assert.strictEqual(await name({}), '');
+	assert.strictEqual(await name({ application_name: own }), own);
+	assert.strictEqual(await name({ fallback_application_name: other }), other);
+	assert.strictEqual(await name({ application_name: own, fallback_application_name: other }), own);
+	process.env.PGAPPNAME = 'environment';
+	try {
+		assert.strictEqual(await name({}), 'environment');
+	} finally {
+		delete process.env.PGAPPNAME;
+	}
 });
 
 test('no_such_database', async () => {
@@ -113,6 +130,21 @@ test('end_after_a_query', async () => {
 
 	assert.strictEqual((await answer).rows[0].n, 1);
 	await ended;
+});
+
+/*
+ * Terminate comes with the end of its start, or ahead of it; the driver's
+ * promises may then stay open for good.
+ */
+test('end_at_once', async () => {
+	for (let i = 0; i < 10; i++) {
+		const c = new pg.Client();
+
+		c.on('error', () => {});
+		c.connect().catch(() => {});
+		c.end().catch(() => {});
+	}
+	await (await client()).query('SELECT 1');
 });
 
 test('drained', async () => {
@@ -299,198 +331,8 @@ test('cancel_nothing', async () => {
 	await c.query('SELECT 1');
 });
 
-/* --- Pool ----------------------------------------------------------------------------------- */
-
-test('pool_query', async () => {
-	const p = poolOf();
-
-	assert.deepStrictEqual((await p.query('SELECT $1::int AS n', [3])).rows, [{ n: 3 }]);
-	await rejects(p.query('SELECT 1 / 0'), '22012');
-	await new Promise((done, fail) => p.query('SELECT 1', (e) => (e ? fail(e) : done())));
-});
-
-test('pool_counts', async () => {
-	const p = poolOf({ max: 2 });
-	const [a, b] = [await p.connect(), await p.connect()];
-	const third = p.connect();
-
-	assert.deepStrictEqual([p.totalCount, p.idleCount, p.waitingCount], [2, 0, 1]);
-	a.release();
-	(await third).release();
-	b.release();
-	assert.deepStrictEqual([p.totalCount, p.idleCount, p.waitingCount], [2, 2, 0]);
-});
-
-test('pool_waits_for_a_place', async () => {
-	const p = poolOf({ max: 1, connectionTimeoutMillis: 100 });
-	const c = await p.connect();
-
-	await assert.rejects(p.connect(), /timeout/);
-	c.release();
-	(await p.connect()).release();
-});
-
-test('pool_idle_timeout', async () => {
-	const p = poolOf({ idleTimeoutMillis: 20 });
-
-	await p.query('SELECT 1');
-	await until(() => p.totalCount === 0, 'it is closed');
-	await p.query('SELECT 1');
-});
-
-test('pool_events', async () => {
-	const p = poolOf();
-	const seen = [];
-
-	for (const e of ['connect', 'acquire', 'release', 'remove'])
-		p.on(e, () => seen.push(e));
-	const c = await p.connect();
-
-	c.release(true);
-	await until(() => seen.includes('remove'), 'removed');
-	assert.deepStrictEqual(seen.slice(0, 2), ['connect', 'acquire']);
-});
-
-test('pool_max_uses', async () => {
-	const p = poolOf({ max: 1, maxUses: 2 });
-	let made = 0;
-
-	p.on('connect', () => made++);
-	for (let i = 0; i < 6; i++)
-		await p.query('SELECT 1');
-	assert.strictEqual(made, 3);
-});
-
-test('pool_survives_a_kill', async () => {
-	const p = poolOf({ max: 1 });
-	const other = await client();
-	const { rows: [{ pid }] } = await p.query('SELECT pg_backend_pid() AS pid');
-
-	await other.query('SELECT pg_terminate_backend($1) WHERE $1 <> pg_backend_pid()', [pid]);
-	await sleep(100);
-	await p.query('SELECT 1');
-});
-
-test('pool_under_load', async () => {
-	const p = poolOf({ max: 20 });
-	const tokens = Array.from({ length: 400 }, () => token('load'));
-	const got = await Promise.all(tokens.map((t) => p.query('SELECT $1::text AS t', [t])));
-
-	assert.deepStrictEqual(got.map((r) => r.rows[0].t), tokens);
-});
-
-test('pool_end', async () => {
-	const p = new pg.Pool();
-
-	await p.query('SELECT 1');
-	await p.end();
-	await assert.rejects(p.query('SELECT 1'), /after calling end/);
-});
-
-/* --- cursors and copies ------------------------------------------------------------------------- */
-
-test('cursor_reads_in_parts', async () => {
-	const c = await client();
-	const cursor = c.query(new Cursor('SELECT generate_series(0, 5) AS n'));
-	const parts = [];
-
-	for (const n of [2, 3, 10, 10])
-		parts.push((await cursor.read(n)).map((r) => r.n));
-	assert.deepStrictEqual(parts, [[0, 1], [2, 3, 4], [5], []]);
-	await cursor.close();
-});
-
-test('cursor_error', async () => {
-	const c = await client();
-	const cursor = c.query(new Cursor('SELECT 1 / (3 - i) FROM generate_series(1, 5) i'));
-
-	await cursor.read(2);
-	await rejects(cursor.read(2), '22012');
-	await c.query('SELECT 1');
-	await rejects(c.query(new Cursor('SELEC')).read(1), '42601');
-	await c.query('SELECT 1');
-});
-
-test('cursor_closed_early', async () => {
-	const c = await client();
-
-	for (let i = 0; i < 5; i++) {
-		const cursor = c.query(new Cursor('SELECT generate_series(1, 1000)'));
-
-		await cursor.read(1);
-		await cursor.close();
-	}
-	await c.query('SELECT 1');
-});
-
-test('cursors_in_a_transaction', async () => {
-	const c = await client();
-
-	await c.query('BEGIN');
-	await c.query('CREATE TEMP TABLE few ON COMMIT DROP AS SELECT generate_series(1, 9) AS n');
-	const cursor = c.query(new Cursor('SELECT n FROM few ORDER BY n'));
-
-	assert.strictEqual((await cursor.read(4)).length, 4);
-	assert.strictEqual((await cursor.read(9)).length, 5);
-	await cursor.close();
-	await c.query('COMMIT');
-});
-
-test('copy_out_of_nothing', async () => {
-	const c = await client();
-	let out = '';
-
-	for await (const chunk of c.query(copyTo('COPY (SELECT 1 WHERE false) TO STDOUT')))
-		out += chunk;
-	assert.strictEqual(out, '');
-});
-
-test('copy_out_left_halfway', async () => {
-	const c = await client();
-	const name = token('halfway');
-	const out = c.query(copyTo(`COPY (SELECT '${name}', repeat(md5(i::text), 20) ` +
-		'FROM generate_series(1, 100000) i) TO STDOUT'));
-
-	out.on('error', () => {});
-	await once(out, 'readable');
-	c.connection.stream.destroy();
-	const other = await client();
-
-	await until(async () => (await other.query('SELECT FROM pg_stat_activity WHERE ' +
-		"state = 'active' AND pid <> pg_backend_pid() AND query LIKE $1",
-	[`%${name}%`])).rowCount === 0, 'nobody copies any more');
-});
-
-test('copy_in_of_bad_rows', async () => {
-	const c = await client();
-
-	await c.query('CREATE TABLE IF NOT EXISTS numbers (n int)');
-	await assert.rejects(new Promise((done, fail) => {
-		const into = c.query(copyFrom('COPY numbers FROM STDIN'));
-
-		into.on('error', fail);
-		into.on('finish', done);
-		into.end('1\nnone\n');
-	}), { code: '22P02' });
-	assert.strictEqual((await c.query('SELECT FROM numbers')).rowCount, 0);
-	await c.query('DROP TABLE numbers');
-});
-
-test('copy_in_given_up', async () => {
-	const c = await client();
-	const name = token('given-up');
-
-	await assert.rejects(new Promise((done, fail) => {
-		const into = c.query(copyFrom('COPY kept FROM STDIN'));
-
-		into.on('error', fail);
-		into.on('finish', done);
-		into.write(`${name}\n`, () => into.destroy(new Error('enough')));
-	}));
-	const { rowCount } = await c.query('SELECT FROM kept WHERE token = $1', [name]);
-
-	assert.strictEqual(rowCount, 0);
-});
+for (const part of ['query', 'pool', 'stream'])
+	require(`./suite_pg_${part}.js`).add(test, { client, poolOf, once, rejects });
 
 /* --- one after another ----------------------------------------------------------------------------- */
 
