@@ -124,12 +124,21 @@ START_TEST(too_much)
 	ck_assert_int_lt(n, 50);
 	ck_assert_int_eq(w->type, 'E');
 	ck_assert_str_eq(wire_field(w, 'C'), "53200");
-	wire_end(w);
+	wire_expect(w, "Z");
+	/* it goes on with what it has, and has room for what it lets go */
+	run(w, "n0", NULL);
+	close_it(w, "n1");
+	sync_it(w);
+	expect_value(w, "2", "0");
+	wire_expect(w, "3Z");
+	parse(w, "n1", query);
+	sync_it(w);
+	wire_expect(w, "1Z");
+	wire_free(w);
 	/* what it had is free again, and others go on */
 	for (int i = 0; i < 8; i++) {
 		prepare(other, text("n%d", i), query);
 	}
-	wire_free(w);
 	wire_free(other);
 	pooler_stop(p);
 }

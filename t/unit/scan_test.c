@@ -217,6 +217,10 @@ static const struct own {
 	/* and ended, when nothing follows */
 	{ "3453458", "12DC12CZI", "", "", false },
 	{ "3458Q", "12CZICZI", "CZ", "", false },
+	/* in place of a message of the client's: any error is its own */
+	{ "BEaaES", "2C12EZI", "2CEZ", "", false },
+	{ "aaES", "EZI", "EZ", "", false },
+	{ "aaES", "1EZI", "EZ", "", false },
 	/* with a transaction around */
 	{ "Q6BES", "CZT2CZI", "CZ12CZ", "D", false },
 };

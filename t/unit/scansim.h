@@ -161,7 +161,7 @@ static struct lessee user = { .on_books = on_books };
  * What goes to the server, a letter each: the client's as they are, p is its
  * Parse for the books; 1 to 5 are ours: Parse, Close, Parse that changes no
  * books, Bind, Execute; 6 and 7 answers of ours: ParseComplete, CloseComplete;
- * 8 a Sync of ours.
+ * 8 a Sync of ours; a a step of ours in place of a message of the client's.
  */
 static void
 ask(const char *s)
@@ -179,6 +179,8 @@ ask(const char *s)
 			    track_own(t, (uint8_t) "PCpBE"[*s - '1']), 0);
 		else if (*s == '8')
 			ck_assert_int_eq(track_own(t, 'S'), 0);
+		else if (*s == 'a')
+			ck_assert_int_eq(track_own(t, 'a'), 0);
 		else if (*s >= '6' && *s <= '7')
 			ck_assert_int_eq(
 			    track_fake(t, *s == '6' ? '1' : '3'), 0);

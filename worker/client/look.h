@@ -14,6 +14,8 @@
  *          rest of it, if any, is passed as it is
  *   WAIT   not yet: the callee has stopped the client's being read, and will
  *          have this message shown again when the time has come
+ *   RAISE  the server refuses it in our name, and all follows from that
+ *          (raise.h): `sqlstate` and `why` are the error
  *   END    close the client: `sqlstate` and `why` are what it is told
  */
 #ifndef WORKER_CLIENT_LOOK_H
@@ -29,7 +31,15 @@ struct client;
 
 enum { LOOK_MORE_MAX = 48 * 1024 };
 
-enum look { LOOK_PASS, LOOK_MORE, LOOK_WHOLE, LOOK_TOOK, LOOK_WAIT, LOOK_END };
+enum look {
+	LOOK_PASS,
+	LOOK_MORE,
+	LOOK_WHOLE,
+	LOOK_TOOK,
+	LOOK_WAIT,
+	LOOK_RAISE,
+	LOOK_END
+};
 
 struct look_at {
 	struct frame f;
@@ -39,6 +49,7 @@ struct look_at {
 	bool is_plain;  /* its text is sql_is_plain(), as session.c has seen */
 	bool is_booked; /* at PASS: a Parse that changes the books */
 	const char *sqlstate, *why;
+	const char *routine; /* at RAISE, if drivers go by it; else NULL */
 };
 
 #endif

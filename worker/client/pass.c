@@ -18,6 +18,7 @@
 #include "worker/client/ear.h"
 #include "worker/client/look.h"
 #include "worker/client/prepare.h"
+#include "worker/client/raise.h"
 #include "worker/client/session.h"
 #include "worker/client/sqlprep.h"
 #include "worker/client/upstream.h"
@@ -113,6 +114,16 @@ show(struct client *c, struct look_at *m)
 	}
 }
 
+/* The server refuses it in our name; nobody gets the message itself. */
+static enum verdict
+raise_at(struct client *c, struct look_at *m)
+{
+	if (raise_send(c, m) == -1)
+		return END;
+	count_message(c, m->f.type);
+	return DROP;
+}
+
 static enum verdict
 judge(struct client *c, struct look_at *m)
 {
@@ -128,9 +139,11 @@ judge(struct client *c, struct look_at *m)
 	case LOOK_PASS:
 		break;
 	case LOOK_MORE:
-		return m->have < LOOK_MORE_MAX
-		    ? MORE
-		    : refuse(m, "54000", "message names something too long");
+		if (m->have < LOOK_MORE_MAX)
+			return MORE;
+		(void)raise_look(
+		    m, "54000", "message names something too long");
+		return raise_at(c, m);
 	case LOOK_WHOLE:
 		return WHOLE;
 	case LOOK_WAIT:
@@ -138,6 +151,8 @@ judge(struct client *c, struct look_at *m)
 	case LOOK_TOOK:
 		count_message(c, m->f.type);
 		return TOOK;
+	case LOOK_RAISE:
+		return raise_at(c, m);
 	case LOOK_END:
 		return END;
 	}

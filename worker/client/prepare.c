@@ -7,6 +7,7 @@
 
 #include "shm/count.h"
 #include "worker/client/prepare_impl.h"
+#include "worker/client/raise.h"
 #include "worker/client/session.h"
 #include "worker/client/sqlprep.h"
 #include "worker/client/upstream.h"
@@ -25,9 +26,8 @@ prepare_refuse(struct look_at *m, const char *sqlstate, const char *why)
 enum look
 prepare_refuse_memory(struct look_at *m)
 {
-	return prepare_refuse(m, "53200",
-	    "too much memory is used by prepared "
-	    "statements");
+	return raise_look(
+	    m, "53200", "too much memory is used by prepared statements");
 }
 
 /* There is no memory, or the backend's books are nonsense. */
@@ -440,6 +440,24 @@ prepare_turn(struct client *c, const struct look_at *m)
 	/* a simple query destroys the statement without a name */
 	prepare_forget_text(p);
 	p->is_behind_query |= may_drop_all(m);
+}
+
+void
+prepare_raised(struct client *c, const struct look_at *m)
+{
+	const struct look_at query = { .f.type = 'Q' };
+	bool is_unnamed = m->f.type == 'P' && m->have > 0 && *m->body == '\0';
+
+	if (c->prepare == NULL)
+		return;
+	forget_batch(c->prepare);
+	if (m->f.type == 'Q' || m->f.type == 'F')
+		prepare_turn(c, &query);
+	else
+		prepare_lose_unnamed(c);
+	/* a Parse that fails has dropped it */
+	if (is_unnamed)
+		prepare_forget_text(c->prepare);
 }
 
 bool

@@ -62,6 +62,9 @@ bool prepare_is_plain_again(const struct client *c, const struct look_at *m);
 /* A Query, Sync or FunctionCall is passed on: what was sent is a batch. */
 void prepare_turn(struct client *c, const struct look_at *m);
 
+/* In place of this one the server gets what it refuses (raise.h). */
+void prepare_raised(struct client *c, const struct look_at *m);
+
 /* A backend has been lent to it; it is about to be taken away. */
 void prepare_begin(struct client *c);
 void prepare_end(struct client *c);

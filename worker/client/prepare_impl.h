@@ -68,6 +68,7 @@ enum look prepare_rename(
 
 enum look
 prepare_refuse(struct look_at *m, const char *sqlstate, const char *why);
+/* There would be too much of them: the server says so. */
 enum look prepare_refuse_memory(struct look_at *m);
 /* There is no memory, or the backend's books are nonsense. */
 enum look prepare_refuse_failed(struct client *c, struct look_at *m);

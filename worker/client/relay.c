@@ -23,6 +23,7 @@
 #include "worker/backend/scan.h"
 #include "worker/client/ear.h"
 #include "worker/client/prepare.h"
+#include "worker/client/raise.h"
 #include "worker/client/session.h"
 #include "worker/client/sqlprep.h"
 #include "worker/io/outer.h"
@@ -279,7 +280,9 @@ static size_t
 on_error(
     struct lessee *l, const struct lessee_error *e, uint8_t *out, size_t room)
 {
-	return prepare_on_error(of_lessee(l), e, out, room);
+	size_t n = raise_on_error(e, out, room);
+
+	return n > 0 ? n : prepare_on_error(of_lessee(l), e, out, room);
 }
 
 static void

@@ -6,6 +6,7 @@
 
 #include "worker/backend/params.h"
 #include "worker/client/prepare_impl.h"
+#include "worker/client/raise.h"
 #include "worker/client/session.h"
 #include "worker/client/upstream.h"
 #include "worker/self.h"
@@ -153,7 +154,7 @@ refuse(struct client *c, struct look_at *m, enum sqlscript_is is)
 	case SQLSCRIPT_UNCERTAIN:
 		return prepare_stall(c);
 	case SQLSCRIPT_LONG:
-		return prepare_refuse(
+		return raise_look(
 		    m, "54000", "too many prepared statements in one query");
 	default:
 		return prepare_refuse_memory(m);
@@ -234,7 +235,8 @@ send_query(struct client *c, struct look_at *m)
 		if (r == FAIL)
 			return prepare_refuse_failed(c, m);
 		if (r == WAIT)
-			return refuse(c, m, SQLSCRIPT_LONG);
+			return prepare_refuse(m, "54000",
+			    "too many prepared statements in one query");
 	}
 	if (track_client(&c->backend->track, 'Q') == -1)
 		return prepare_refuse_failed(c, m);
@@ -321,7 +323,7 @@ sqlprep_unbind(struct prepare *p, const char *portal)
 static enum look
 refuse_portals(struct look_at *m)
 {
-	return prepare_refuse(
+	return raise_look(
 	    m, "54000", "too many portals of prepared statements");
 }
 

@@ -156,6 +156,7 @@ track_own(struct track *t, uint8_t type)
 	    : type == 'C'          ? OWN_CLOSE
 	    : type == 'E'          ? OWN_EXEC
 	    : type == 'S'          ? OWN_SYNC
+	    : type == 'a'          ? OWN_ASK
 				   : OWN_STEP;
 
 	if (!track_is_sure(t) || t->skip || t->dying)

@@ -25,11 +25,13 @@
  *   PARSE                the client's Parse, passed on: ParseComplete
  *   OWN_PARSE OWN_CLOSE  ours: ParseComplete, CloseComplete
  *   OWN_STEP OWN_EXEC    ours, as STEP and EXEC
+ *   OWN_ASK              ours, as STEP, in place of a message of the client's:
+ *                        an error to it is an error to that
  *   OWN_SYNC             ours: ReadyForQuery
  *   FAKE_PARSE, _CLOSE   nothing was sent
  *
- * All of these but OWN_STEP and OWN_EXEC change which statements are prepared:
- * `books_done` and `books_lost` tell, in the order of sending, how many have
+ * PARSE, OWN_PARSE, OWN_CLOSE and the FAKEs change which statements are
+ * prepared: `books_done` and `books_lost` tell, in the order of sending, how many have
  * been answered, or skipped by an error.
  *
  * An ErrorResponse to a STEP or an EXEC makes the server skip to the next
@@ -120,8 +122,8 @@ int track_parse(struct track *t);
 
 /*
  * A message of our own: 'P' or 'C', which change the books of statements, 'p'
- * (a Parse that does not), 'B' or 'E'; or 'S', where all since the last Sync
- * is ours.
+ * (a Parse that does not), 'B' or 'E'; 'a', a step in place of a message of
+ * the client's; or 'S', where all since the last Sync is ours.
  * -1 as above, and while the server would not run it surely and now: in COPY,
  * in doubt, skipping to a Sync.
  */

@@ -28,6 +28,7 @@ enum token {
 	OWN_STEP,
 	OWN_EXEC,
 	OWN_SYNC,
+	OWN_ASK,
 	FAKE_PARSE,
 	FAKE_CLOSE
 };
@@ -41,10 +42,10 @@ _Static_assert(FAKE_CLOSE <= TOKENS_TOP, "they fit");
 #define BOOKED    (SET_OF(PARSE) | SET_OF(OWN_PARSE) | SET_OF(OWN_CLOSE) | FAKES)
 #define OWN                                                         \
 	(SET_OF(OWN_PARSE) | SET_OF(OWN_CLOSE) | SET_OF(OWN_STEP) | \
-	    SET_OF(OWN_EXEC) | SET_OF(OWN_SYNC))
+	    SET_OF(OWN_EXEC) | SET_OF(OWN_SYNC) | SET_OF(OWN_ASK))
 #define STEPS                                               \
 	(SET_OF(STEP) | SET_OF(PARSE) | SET_OF(OWN_PARSE) | \
-	    SET_OF(OWN_CLOSE) | SET_OF(OWN_STEP))
+	    SET_OF(OWN_CLOSE) | SET_OF(OWN_STEP) | SET_OF(OWN_ASK))
 #define EXECS (SET_OF(EXEC) | SET_OF(OWN_EXEC))
 
 static inline bool
