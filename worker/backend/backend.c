@@ -237,17 +237,13 @@ static int
 absorb(struct backend *b, const char **why)
 {
 	struct scan sc;
-	uint8_t *p;
-	size_t len;
-	ssize_t n = backend_recv(b, &p, &len);
+	enum result r = scan_recv(b, &sc, why);
 
-	if (n == -1 && buf_is_later(errno))
+	if (r == WAIT)
 		return 0;
-	*why = "server closed the connection unexpectedly";
-	if (n <= 0)
-		return -1;
-	if (scan_run(b, p, len, &sc) == -1) {
-		*why = "server sent what nobody asked for";
+	if (r == FAIL) {
+		if (sc.received > 0)
+			*why = "server sent what nobody asked for";
 		return -1;
 	}
 	if (sc.has_error) {

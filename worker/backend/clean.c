@@ -5,8 +5,6 @@
  */
 #include "worker/backend/clean.h"
 
-#include <errno.h>
-
 #include "shm/crash.h"
 #include "shm/segment.h"
 #include "shm/stmts.h"
@@ -267,27 +265,20 @@ void
 clean_on_readable(struct backend *b)
 {
 	struct scan sc;
-	uint8_t *p;
-	size_t len;
-	ssize_t n = backend_recv(b, &p, &len);
+	const char *why;
+	enum result r = scan_recv(b, &sc, &why);
 
-	if (n == -1 && buf_is_later(errno))
+	if (r == FAIL)
+		give_up(b, why);
+	if (r != DONE)
 		return;
-	if (n <= 0) {
-		give_up(b, "server closed the connection");
-		return;
-	}
-	if (scan_run(b, p, len, &sc) == -1) {
-		give_up(b, "server broke the protocol");
-		return;
-	}
 	if (b->clean.phase == CLEAN_DISCARD && sc.has_error) {
 		give_up(b, "DISCARD ALL failed");
 		return;
 	}
 	/* until a cancel has arrived there is no telling how many are right */
 	if (b->cancels == 0)
-		b->clean.bytes += (uint32_t)n;
+		b->clean.bytes += (uint32_t)sc.received;
 	if (b->clean.bytes > CLEAN_BYTES && !is_answered(b)) {
 		escalate(b, "too many answers");
 		return;

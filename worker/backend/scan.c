@@ -1,5 +1,6 @@
 #include "worker/backend/scan.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "shm/stmts.h"
@@ -340,6 +341,29 @@ scan_run(struct backend *b, uint8_t *p, size_t len, struct scan *out)
 	out->from = e.from;
 	out->pass = (size_t)(e.at - e.from);
 	return 0;
+}
+
+enum result
+scan_recv(struct backend *b, struct scan *out, const char **why)
+{
+	uint8_t *p;
+	size_t len;
+	ssize_t n = backend_recv(b, &p, &len);
+	int rc;
+
+	if (n == -1 && buf_is_later(errno))
+		return WAIT;
+	if (n <= 0) {
+		out->received = 0;
+		*why = "server closed the connection unexpectedly";
+		return FAIL;
+	}
+	rc = scan_run(b, p, len, out);
+	out->received = (size_t)n;
+	if (rc == 0)
+		return DONE;
+	*why = "server broke the protocol";
+	return FAIL;
 }
 
 bool

@@ -1,5 +1,5 @@
 /*
- * scan.h - walk through what a server has sent.
+ * scan.h - receive what a server has sent, and walk through it.
  *
  * Follows message boundaries over any cut of the bytes, keeps the books that
  * every reader of a backend needs (track.h, reported parameters), and says
@@ -12,7 +12,8 @@
  * order: what may be passed on is still one piece, but it need not begin where
  * the server's bytes did.
  *
- * Pure but for the backend's own state, and its user's books.  Never blocks.
+ * The walk is pure but for the backend's own state, and its user's books.
+ * Never blocks.
  */
 #ifndef WORKER_BACKEND_SCAN_H
 #define WORKER_BACKEND_SCAN_H
@@ -50,6 +51,7 @@ enum {
 };
 
 struct scan {
+	size_t received;     /* bytes that scan_recv() got from the socket */
 	uint8_t *from;       /* what may be passed on */
 	size_t pass;         /* and how many bytes of it */
 	uint32_t tags;       /* enum scan_tag, not of our own messages */
@@ -61,6 +63,13 @@ struct scan {
 	bool has_own_failed; /* a message of ours was refused: close it */
 	struct report error; /* valid if has_error */
 };
+
+/*
+ * Receive what is there and walk over it.  WAIT: nothing is there.  FAIL: the
+ * connection is of no use any more, `*why` says it: close it; `received` is 0
+ * if it has ended.
+ */
+enum result scan_recv(struct backend *b, struct scan *out, const char **why);
 
 /*
  * Walk over [p, p + len), and change it; SCAN_ROOM bytes in front of it may be

@@ -231,16 +231,17 @@ static const char *
 receive(struct listener *l)
 {
 	struct scan sc;
-	uint8_t *p;
-	size_t len;
-	ssize_t n = backend_recv(l->backend, &p, &len);
+	const char *why;
 
-	if (n == -1 && buf_is_later(errno))
+	switch (scan_recv(l->backend, &sc, &why)) {
+	case WAIT:
 		return NULL;
-	if (n <= 0)
-		return "server closed the connection unexpectedly";
-	if (scan_run(l->backend, p, len, &sc) == -1 ||
-	    buf_put(&l->in, sc.from, sc.pass) == -1 || !read_messages(l))
+	case FAIL:
+		return why;
+	case DONE:
+		break;
+	}
+	if (buf_put(&l->in, sc.from, sc.pass) == -1 || !read_messages(l))
 		return "server broke the protocol";
 	return NULL;
 }

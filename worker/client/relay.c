@@ -16,8 +16,6 @@
  */
 #include "worker/client/client.h"
 
-#include <errno.h>
-
 #include "shm/count.h"
 #include "shm/crash.h"
 #include "worker/backend/scan.h"
@@ -227,21 +225,13 @@ on_readable(struct lessee *l, struct backend *b)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		struct scan sc;
-		uint8_t *p;
-		size_t len;
-		ssize_t n = backend_recv(b, &p, &len);
+		const char *why;
+		enum result r = scan_recv(b, &sc, &why);
 
-		if (n == -1 && buf_is_later(errno))
+		if (r == FAIL)
+			backend_close(b, "%s", why);
+		if (r != DONE)
 			return;
-		if (n <= 0) {
-			backend_close(
-			    b, "server closed the connection unexpectedly");
-			return;
-		}
-		if (scan_run(b, p, len, &sc) == -1) {
-			backend_close(b, "server broke the protocol");
-			return;
-		}
 		if (c->state == CLIENT_AUDIT) {
 			session_on_answer(c, b, &sc);
 			return;
@@ -251,7 +241,7 @@ on_readable(struct lessee *l, struct backend *b)
 		   buffer: then there is surely more */
 		if (c->state != CLIENT_LENT || c->backend != b ||
 		    buf_len(&c->out) > 0 ||
-		    (size_t)n < SELF_SCRATCH - SELF_HOLD)
+		    sc.received < SELF_SCRATCH - SELF_HOLD)
 			return;
 	}
 }
