@@ -4,6 +4,7 @@
 # client.sh list            the drivers that there are
 # client.sh talkers         those of them that have a conversation
 # client.sh probe DRIVER    is it installed?  (exit code)
+# client.sh ready DRIVER    and all that its application needs beside it?
 # client.sh tool NAME       is java or javac there?
 # client.sh fetch DRIVER    get it from its language's registry, where the
 #                           system has no package that can be installed
@@ -12,12 +13,11 @@
 # client.sh async DRIVER    another one, in the driver's asynchronous way
 # client.sh suite DRIVER    what the driver's own tests look for
 #
-# What it builds or fetches is in $OUT/clients (build/clients).  PYTHON, NODE,
-# JAVA and JAVAC name other programs than the first that is found.
+# What it builds or fetches is in $DRIVERS (build/clients).  PYTHON, NODE, JAVA
+# and JAVAC name other programs than the first that is found.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-OUT=${OUT:-$here/../../build}
-made=$OUT/clients
+made=${DRIVERS:-$here/../../build/clients}
 talkers="psql psycopg2 psycopg asyncpg node-postgres jdbc"
 drivers="$talkers libpq postgres.js php ruby perl"
 
@@ -117,6 +117,17 @@ probe() { # driver
 	esac
 }
 
+# Drivers of another release than we fetch may lack what we use of them.
+ready() { # driver
+	case $1 in
+	psycopg) probe psycopg_pool && probe psycopg ;;
+	node-postgres | postgres.js)
+		[ -d "$made/node_modules" ] && probe node-modules && probe "$1" ;;
+	jdbc) probe hikari ;;
+	*) probe "$1" ;;
+	esac
+}
+
 # package-lock.json says which releases, and nothing of where they come from.
 fetch() { # driver
 	case $1 in
@@ -205,8 +216,8 @@ case ${1:-}:${2:-} in
 list:) echo "$drivers" ;;
 talkers:) echo "$talkers" ;;
 tool:?*) jdk_tool "$2" ;;
-probe:?*) probe "$2" || exit 1 ;;
+probe:?* | ready:?*) "$1" "$2" || exit 1 ;;
 fetch:?* | talk:?* | app:?* | async:psycopg | suite:node-postgres) "$1" "$2" ;;
-*) echo "usage: client.sh list | talkers | probe|fetch|talk|app|async|suite" \
-    "DRIVER | tool NAME" >&2; exit 2 ;;
+*) echo "usage: client.sh list | talkers |" \
+    "probe|ready|fetch|talk|app|async|suite DRIVER | tool NAME" >&2; exit 2 ;;
 esac

@@ -1,20 +1,26 @@
 #!/bin/sh
 # run.sh - run the drivers that there are, name those that there are not.
 #
-# CLIENTS says which to run; without it all of them have to be installed.
+# CLIENTS says which to run; without it all of them have to be installed, and
+# if it is "installed", one that is not is left out.
 # WHAT is "talk" (the conversations), "app" (the applications) or both.
-# From make: OUT, POOLER_BIN, and the programs made of talk_test.c, app_test.c
-# and app_libpq.c: TALK_BIN, APP_BIN, APP_LIBPQ.
+# From make: DRIVERS, POOLER_BIN, and the programs made of talk_test.c,
+# app_test.c and app_libpq.c: TALK_BIN, APP_BIN, APP_LIBPQ.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 CLIENT_SH=$here/client.sh
 wanted=${CLIENTS:-$(sh "$CLIENT_SH" list)}
+how=probe
+[ "$wanted" != installed ] || {
+	how=ready
+	wanted=$(sh "$CLIENT_SH" list)
+}
 talkers=$(sh "$CLIENT_SH" talkers)
 there=
 missing=
 
 for d in $wanted; do
-	sh "$CLIENT_SH" probe "$d"
+	sh "$CLIENT_SH" "$how" "$d"
 	case $? in
 	0) there="$there${there:+ }$d" ;;
 	1) missing="$missing $d" ;;
@@ -41,6 +47,11 @@ for what in ${WHAT:-talk app}; do
 	esac
 	[ -z "$CLIENTS" ] || "$bin" || rc=1
 done
+if [ "$how" = ready ]; then
+	[ -z "$missing" ] ||
+		echo "not installed, left out:$missing (\`make deps-clients\`)"
+	exit $rc
+fi
 for d in $missing; do
 	printf '%-13s  missing\n' "$d"
 	rc=1
