@@ -13,7 +13,7 @@
 #include "worker/io/loop.h"
 #include "worker/self.h"
 
-enum { N = 3, LIMIT_MS = 8000 };
+enum { N = 3, LIMIT_MS = 8000, NOBODY_MS = 250 };
 
 static struct chan theirs;
 static struct askpass asks[N];
@@ -232,11 +232,63 @@ START_TEST(nobody_there_yet)
 	for (int i = 0; i < 5; i++) {
 		ck_assert_uint_eq(sent(), MSG_PROVE);
 		answer(last.id, MSG_PROVED_NOBODY);
+		/* soon, but not in a circle */
+		pass_ms(NOBODY_MS - 1);
 		ck_assert_uint_eq(sent(), MSG_NONE);
-		pass_ms(250);
+		pass_ms(1);
 	}
 	ck_assert_uint_eq(sent(), MSG_PROVE);
 	answer(last.id, MSG_PROVED_RIGHT);
+	ck_assert_int_eq(got[0], MSG_PROVED_RIGHT);
+}
+END_TEST
+
+/* It has never been there at all: no is the answer, in time. */
+START_TEST(nobody_ever)
+{
+	int times = 0;
+
+	set_up();
+	ask(0, "joe", "hush");
+	for (int ms = 0; calls[0] == 0; ms += 50) {
+		ck_assert_int_le(ms, LIMIT_MS + 500);
+		while (sent() == MSG_PROVE) {
+			times++;
+			answer(last.id, MSG_PROVED_NOBODY);
+		}
+		pass_ms(50);
+	}
+	ck_assert_int_eq(times, 1 + (LIMIT_MS + 499) / NOBODY_MS);
+	ck_assert_int_eq(calls[0], 1);
+	ck_assert_int_eq(got[0], MSG_PROVED_WRONG);
+	ck_assert_uint_eq(deadline_next(), 0);
+}
+END_TEST
+
+/* The channel is full for a while: no cost to the question. */
+START_TEST(not_sent)
+{
+	struct msg m = { .type = MSG_LOG_REOPEN };
+	uint16_t type;
+
+	set_up();
+	while (chan_send(&self.chan, &m, -1) == 0)
+		;
+	ask(0, "joe", "hush");
+	while ((type = sent()) != MSG_NONE || chan_is_waiting(&self.chan)) {
+		ck_assert_uint_ne(type, MSG_PROVE);
+		(void)chan_flush(&self.chan);
+	}
+	pass_ms(NOBODY_MS);
+	ck_assert_uint_eq(sent(), MSG_PROVE);
+	/* and with it in there, the resolver has it until it dies */
+	pass_ms(NOBODY_MS);
+	ck_assert_uint_eq(sent(), MSG_NONE);
+	restart();
+	pass_ms(1000);
+	ck_assert_uint_eq(sent(), MSG_PROVE);
+	answer(last.id, MSG_PROVED_RIGHT);
+	ck_assert_int_eq(calls[0], 1);
 	ck_assert_int_eq(got[0], MSG_PROVED_RIGHT);
 }
 END_TEST
@@ -269,8 +321,8 @@ main(void)
 		TEST(each_its_own), TEST(numbers_are_whole), TEST(taken_back),
 		TEST(no_answer_is_no),
 		TEST(a_dead_resolver_is_asked_again_once),
-		TEST(nobody_there_yet), TEST(no_more_than_fits),
-		NO_MORE_TESTS };
+		TEST(nobody_there_yet), TEST(nobody_ever), TEST(not_sent),
+		TEST(no_more_than_fits), NO_MORE_TESTS };
 
 	return run_tests("askpass", tests, 10);
 }

@@ -13,7 +13,7 @@
 #include "worker/io/loop.h"
 #include "worker/self.h"
 
-enum { N = 4 };
+enum { N = 4, NOBODY_MS = 250 };
 
 static struct chan theirs;
 static struct asksecret asks[N];
@@ -230,10 +230,12 @@ START_TEST(asked_again)
 	pass_ms(200);
 	ck_assert(asked());
 	ck_assert_uint_eq(question.id, id);
-	/* it reached nobody: at once, nearly */
+	/* it reached nobody: soon, but not in a circle */
 	answer(id, MSG_SECRET_NOBODY, "", 0);
 	ck_assert_int_eq(calls[0], 0);
-	pass_ms(300);
+	pass_ms(NOBODY_MS - 1);
+	ck_assert(!asked());
+	pass_ms(1);
 	ck_assert(asked());
 	answer(id, MSG_SECRET_FOUND, "hush", 4);
 	ck_assert_int_eq(calls[0], 1);
@@ -251,6 +253,26 @@ START_TEST(given_up)
 	ck_assert_int_eq(got[0].status, ASK_FAILED);
 	ck_assert_str_eq(got[0].err.sqlstate, "08006");
 	ck_assert_uint_eq(asksecret_pending(), 0);
+}
+END_TEST
+
+/* It reaches nobody, ever: a failure in time, and not an end that moves. */
+START_TEST(nobody_ever)
+{
+	int times = 0;
+
+	ask(0, "db", "joe");
+	for (int ms = 0; ms < ASK_LIMIT_MS; ms += 50) {
+		ck_assert_int_eq(calls[0], 0);
+		while (asked()) {
+			times++;
+			answer(question.id, MSG_SECRET_NOBODY, "", 0);
+		}
+		pass_ms(50);
+	}
+	ck_assert_int_eq(times, ASK_LIMIT_MS / NOBODY_MS);
+	ck_assert_int_eq(calls[0], 1);
+	ck_assert_int_eq(got[0].status, ASK_FAILED);
 }
 END_TEST
 
@@ -292,6 +314,7 @@ main(void)
 	tcase_add_test(t, cancelled);
 	tcase_add_test(t, asked_again);
 	tcase_add_test(t, given_up);
+	tcase_add_test(t, nobody_ever);
 	tcase_add_test(t, not_sent);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
