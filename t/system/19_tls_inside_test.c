@@ -5,6 +5,7 @@
  * PostgreSQL is asked the same: it takes a second request for a startup packet
  * of a protocol that it does not know.
  */
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,8 +65,9 @@ struct inside {
 	size_t len;
 };
 
+/* `most` is the highest version that it wants; 0: any. */
 static struct inside
-enter(int port, bool is_direct)
+enter(int port, bool is_direct, int most)
 {
 	static const unsigned char alpn[] = "\x0apostgresql";
 	struct inside i = { .w = wire_open("127.0.0.1", port) };
@@ -81,6 +83,7 @@ enter(int port, bool is_direct)
 		ck_assert_int_eq(recv(i.w->fd, &answer, 1, 0), 1);
 		ck_assert_int_eq(answer, 'S');
 	}
+	SSL_CTX_set_max_proto_version(ctx, most);
 	i.ssl = SSL_new(ctx);
 	SSL_CTX_free(ctx);
 	if (is_direct)
@@ -165,7 +168,8 @@ START_TEST(encryption)
 	if (_i % WAYS == WITH_A_STARTUP)
 		n += startup(bytes + n, sizeof(bytes) - n);
 	for (int at = 0; at < 3; at++) {
-		struct inside i = enter(at == 0 ? pg->port : p->port, at == 2);
+		struct inside i =
+		    enter(at == 0 ? pg->port : p->port, at == 2, 0);
 
 		if (_i % WAYS != IN_BYTES)
 			say(&i, bytes, n);
@@ -185,10 +189,39 @@ START_TEST(hello)
 
 	set_up();
 	for (int is_direct = 0; is_direct < 2; is_direct++) {
-		struct inside i = enter(p->port, is_direct);
+		struct inside i = enter(p->port, is_direct, 0);
 
 		say(&i, bytes, sizeof(bytes) - 1);
 		is_refused(&i, "C08P01");
+	}
+	tear_down();
+}
+END_TEST
+
+/*
+ * TLS 1.2 can begin anew in the middle, with a record that begins as direct
+ * TLS does: before the startup packet, and behind it.
+ */
+START_TEST(anew)
+{
+	char bytes[512];
+	size_t n = startup(bytes, sizeof(bytes));
+
+	set_up();
+	for (int how = 0; how < 4; how++) {
+		struct inside i = enter(p->port, how & 1, TLS1_2_VERSION);
+
+		if (how & 2) {
+			say(&i, bytes, n);
+			while (hear(&i) != 'Z')
+				ck_assert_int_ne(i.in[0], 'E');
+		}
+		ERR_clear_error();
+		ck_assert_int_eq(SSL_renegotiate(i.ssl), 1);
+		ck_assert_int_ne(SSL_do_handshake(i.ssl), 1);
+		ck_assert_int_eq(
+		    ERR_GET_REASON(ERR_peek_error()), SSL_R_NO_RENEGOTIATION);
+		leave(&i);
 	}
 	tear_down();
 }
@@ -203,7 +236,7 @@ START_TEST(in_a_session)
 	set_up();
 	serve();
 	for (int at = 0; at < 2; at++) {
-		struct inside i = enter(at == 0 ? pg->port : p->port, false);
+		struct inside i = enter(at == 0 ? pg->port : p->port, false, 0);
 
 		say(&i, bytes, n);
 		while (hear(&i) != 'Z')
@@ -226,7 +259,7 @@ START_TEST(cancel)
 	SSL *ssl;
 
 	set_up();
-	i = enter(p->port, false);
+	i = enter(p->port, false, 0);
 	n = startup(i.in, sizeof(i.in));
 	say(&i, i.in, n);
 	while (hear(&i) != 'K')
@@ -241,7 +274,7 @@ START_TEST(cancel)
 	i.len = wire_make(i.in, sizeof(i.in), 'Q', "s", "SELECT pg_sleep(20)");
 	say(&i, i.in, i.len);
 	UNTIL(5000, pg_backends(pg, "query LIKE 'SELECT pg_sleep%'") == 1);
-	i = enter(p->port, false);
+	i = enter(p->port, false, 0);
 	say(&i, bytes, n);
 	ck_assert_int_eq(hear(&i), 0);
 	leave(&i);
@@ -268,6 +301,7 @@ main(void)
 		return EXIT_SUCCESS;
 	tcase_add_loop_test(tc, encryption, 0, 2 * WAYS);
 	tcase_add_test(tc, hello);
+	tcase_add_test(tc, anew);
 	tcase_add_test(tc, in_a_session);
 	tcase_add_test(tc, cancel);
 	return suite_run(s, SUITE_PG);

@@ -314,6 +314,24 @@ START_TEST(many_files)
 }
 END_TEST
 
+/* So many lines and no more, whatever stands in them. */
+START_TEST(many_lines)
+{
+	char *empty = malloc(HBALEX_MAX + 1);
+
+	memset(empty, '\n', HBALEX_MAX + 1);
+	for (int more = 0; more < 2; more++) {
+		conf_files_free(&files);
+		add("h", empty, (size_t)HBALEX_MAX + more);
+		run();
+		ck_assert_uint_eq(faults.faults, more);
+	}
+	free(empty);
+	ck_assert_str_eq(
+	    faults.v[0].text, "too many lines and names, repeats counted");
+}
+END_TEST
+
 /* Every file of the table, cut at every byte: nothing breaks. */
 START_TEST(torn)
 {
@@ -358,6 +376,7 @@ main(void)
 	tcase_add_test(tc, loops);
 	tcase_add_test(tc, depth);
 	tcase_add_test(tc, many_files);
+	tcase_add_test(tc, many_lines);
 	tcase_add_loop_test(tc, torn, 0, n);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
