@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "t/lib/pg.h"
 #include "t/lib/spawn.h"
 
 /* One key for all of one kind would do; making them costs a moment each. */
@@ -67,4 +69,23 @@ const char *
 cert(const char *file)
 {
 	return text("%s/%s", certs_dir(), file);
+}
+
+void
+certs_serve(struct pg *server, const char *name)
+{
+	static const char *const files[][2] = { { "cert", ".crt" },
+		{ "key", ".key" } };
+
+	for (int i = 0; name && i < 2; i++)
+		pg_ask(server, "ALTER SYSTEM SET ssl_%s_file = '%s'",
+		    files[i][0], cert(text("%s%s", name, files[i][1])));
+	if (name)
+		pg_ask(server, "ALTER SYSTEM SET ssl_ca_file = '%s'",
+		    cert("ca.crt"));
+	pg_ask(server, "ALTER SYSTEM SET ssl = %s", name ? "on" : "off");
+	pg_ask(server, "SELECT pg_reload_conf()");
+	UNTIL(5000,
+	    !strcmp(pg_ask(server, "SHOW ssl"), name ? "on" : "off") &&
+		(!name || strstr(pg_ask(server, "SHOW ssl_cert_file"), name)));
 }

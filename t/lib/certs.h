@@ -20,4 +20,8 @@ const char *cert(const char *file);
 /* One more: NAME.crt, NAME.key, of ca, of the client `name`. */
 void certs_client(const char *name);
 
+struct pg;
+/* This server shows NAME.crt from now on; NULL: it has no TLS. */
+void certs_serve(struct pg *server, const char *name);
+
 #endif

@@ -74,6 +74,8 @@ live(struct guest *g)
 		}
 		deed_begin(g);
 		g->seen->lives++;
+		g->seen->by_tls += g->tls != NULL;
+		g->seen->to_tls += strcmp(g->db, "app_tls") == 0;
 		for (unsigned i = 5 + guest_draw(g, 200);
 		     i > 0 && !g->seen->is_over; i--)
 			deed_run(g);
@@ -129,11 +131,11 @@ crowd_line(const struct crowd *c, int64_t from_ms)
 	const struct crowd_seen *s = c->seen;
 
 	return text("%lld s: %ld deeds, %ld wrong, %ld notifications, %ld "
-		    "logins, %ld refused, %ld dropped, %ld vanished, %ld "
-		    "cancels",
+		    "logins (%ld by TLS, %ld to TLS), %ld refused, "
+		    "%ld dropped, %ld vanished, %ld cancels",
 	    (long long)(now_ms() - from_ms) / 1000, crowd_good(c), s->wrong,
-	    s->notified, s->lives, s->refused, s->dropped, s->vanished,
-	    s->cancelled);
+	    s->notified, s->lives, s->by_tls, s->to_tls, s->refused, s->dropped,
+	    s->vanished, s->cancelled);
 }
 
 void
@@ -154,10 +156,18 @@ crowd_stop(struct crowd *c, int ms)
 }
 
 void
-crowd_check(const struct crowd *c)
+crowd_is_right(const struct crowd *c)
 {
 	ck_assert_msg(c->seen->wrong == 0, "seed %llu: %s",
 	    (unsigned long long)c->seed, c->seen->what);
+}
+
+void
+crowd_check(const struct crowd *c)
+{
+	crowd_is_right(c);
+	ck_assert(!deed_is_on("tls") || c->seen->by_tls > 0);
+	ck_assert(!deed_is_on("servertls") || c->seen->to_tls > 0);
 	for (int i = 0; deeds[i].kind; i++)
 		ck_assert_msg(!deed_is_due(i) || c->seen->good[i] > 0,
 		    "seed %llu: never a %s", (unsigned long long)c->seed,

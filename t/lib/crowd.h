@@ -12,8 +12,8 @@
  *   SOAK_ONLY   kinds of deeds to be done, and no others; also those that
  *               the test leaves out
  *   SOAK_CLIENTS  how many guests
- * The kinds stand in deed.c's table; `vanish` and `kill` (of workers) can be
- * switched off as well.
+ * The kinds stand in deed.c's table, and with them what else can be switched off:
+ * vanishing, TLS, and what ops.h does.
  */
 #ifndef T_LIB_CROWD_H
 #define T_LIB_CROWD_H
@@ -24,17 +24,18 @@
 
 #include "t/lib/guest.h"
 
-#define CROWD_KINDS 40
+#define CROWD_KINDS 48
 
 /* Shared by all guests and the test. */
 struct crowd_seen {
 	_Atomic bool is_over;     /* begin nothing new */
-	_Atomic bool may_lose;    /* workers are killed: connections end */
+	_Atomic bool may_lose;    /* connections end: who killed, knows */
 	_Atomic bool resets_told; /* RESET takes away what the login told */
 	_Atomic long good[CROWD_KINDS], wrong;
-	_Atomic long dropped, refused, vanished, cancelled, lives;
-	_Atomic long notified;      /* notifications that came */
-	_Atomic uint32_t guests_in; /* logged in at the moment */
+	_Atomic long dropped, refused, vanished, cancelled, lives, sent_away;
+	_Atomic long notified;       /* notifications that came */
+	_Atomic long by_tls, to_tls; /* lives over TLS, and at app_tls */
+	_Atomic uint32_t guests_in;  /* logged in at the moment */
 	/* the last that a guest began to say, and has said, on a channel:
 	 * life << 32 | number */
 	_Atomic uint64_t begun[GUEST_CHANNELS][GUESTS_MAX];
@@ -61,7 +62,9 @@ const char *crowd_line(const struct crowd *c, int64_t from_ms);
 long crowd_good(const struct crowd *c);
 /* All leave; a guest that hangs, or has died, fails the test. */
 void crowd_stop(struct crowd *c, int ms);
-/* No answer was wrong, and each kind was done that is switched on. */
+/* No answer was wrong. */
+void crowd_is_right(const struct crowd *c);
+/* ... and each kind was done that is switched on. */
 void crowd_check(const struct crowd *c);
 void crowd_free(struct crowd *c);
 

@@ -114,13 +114,26 @@ cancelled(struct guest *g)
 	if (guest_draw(g, 2))
 		poll(NULL, 0, (int)guest_draw(g, 25));
 	cancel(g);
-	g->is_cancelling = true;
+	/* who waits for a backend is sent away */
+	g->end = "57014";
 	guest_answers(g, 1);
-	g->is_cancelling = false;
+	g->end = NULL;
 	if (*g->a.code)
 		guest_fails(g, "57014");
 	else
 		guest_is(g, t);
+}
+
+/* Statement mode has no transactions over several queries. */
+static void
+refused_block(struct guest *g)
+{
+	g->end = "08P01";
+	if (guest_draw(g, 2))
+		guest_query(g, "BEGIN");
+	else
+		guest_extended(g, "START TRANSACTION");
+	guest_wrong(g, "%s, and a state of %c", g->a.tag, g->tx);
 }
 
 const struct deed deeds[] = {
@@ -154,11 +167,19 @@ const struct deed deeds[] = {
 	{ "copyin", deed_copy_in, 2, DEED_BLOCK },
 	{ "copyout", deed_copy_out, 2, DEED_BLOCK },
 	{ "copyfails", deed_copy_fails, 1, 0 },
+	{ "noblock", refused_block, 1, 0 },
 	{ "endagain", NULL, 0, DEED_NOTHING },  /* UNLISTEN, prepared */
 	{ "resettold", NULL, 0, DEED_NOTHING }, /* RESET of what a login told */
+	{ "tx", NULL, 0, DEED_NOTHING }, /* transactions of several queries */
 	{ "startup", NULL, 0, DEED_NOTHING },
 	{ "vanish", NULL, 0, DEED_NOTHING },
-	{ "kill", NULL, 0, DEED_NOTHING },
+	{ "tls", NULL, 0, DEED_NOTHING },       /* of clients */
+	{ "servertls", NULL, 0, DEED_NOTHING }, /* of servers: app_tls */
+	{ "kill", NULL, 0, DEED_NOTHING },      /* the rest: ops.h */
+	{ "terminate", NULL, 0, DEED_NOTHING },
+	{ "restart", NULL, 0, DEED_NOTHING },
+	{ "change", NULL, 0, DEED_NOTHING },
+	{ "shutdown", NULL, 0, DEED_NOTHING },
 	{ NULL, NULL, 0, 0 },
 };
 
@@ -238,6 +259,7 @@ deed_run(struct guest *g)
 			break;
 		at -= w;
 	}
+	g->doing = i;
 	deeds[i].run(g);
 	g->seen->good[i]++;
 }
@@ -245,7 +267,7 @@ deed_run(struct guest *g)
 void
 deed_begin(struct guest *g)
 {
-	g->in_block = g->is_holding = g->is_cancelling = false;
+	g->in_block = g->is_holding = false;
 	memset(g->said, 0, sizeof(g->said));
 	deed_forget_stmts(g);
 	deed_forget_channels(g);

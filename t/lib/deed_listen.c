@@ -74,6 +74,18 @@ listen_of(int c)
 	return text("LISTEN soak%d", c);
 }
 
+static void
+in_a_block(struct guest *g, const char *sql)
+{
+	if (!deed_is_on("tx")) {
+		guest_do(g, "BEGIN; %s; COMMIT", sql);
+		return;
+	}
+	guest_query(g, "BEGIN");
+	guest_query(g, "%s", sql);
+	guest_do(g, "COMMIT");
+}
+
 /*
  * It listens from somewhere within the query on; what is under way may come
  * or not, what is begun afterwards must.
@@ -94,9 +106,7 @@ listen(struct guest *g, int c)
 		guest_extended(g, "%s", sql);
 		break;
 	case 1:
-		guest_query(g, "BEGIN");
-		guest_query(g, "%s", sql);
-		guest_do(g, "COMMIT");
+		in_a_block(g, sql);
 		break;
 	case 2:
 		guest_do(g, "BEGIN; %s; COMMIT", sql);
@@ -116,7 +126,7 @@ unlisten(struct guest *g, int c)
 {
 	bool all = guest_draw(g, 4) == 0;
 
-	if (guest_draw(g, 5) == 0) {
+	if (guest_draw(g, 5) == 0 && deed_is_on("tx")) {
 		guest_query(g, "BEGIN");
 		guest_query(g, "UNLISTEN *");
 		guest_do(g, "ROLLBACK");
@@ -186,9 +196,7 @@ deed_notify(struct guest *g)
 		guest_extended(g, "%s", sql);
 		break;
 	case 1:
-		guest_query(g, "BEGIN");
-		guest_query(g, "%s", sql);
-		guest_do(g, "COMMIT");
+		in_a_block(g, sql);
 		break;
 	default:
 		guest_do(g, "%s", sql);

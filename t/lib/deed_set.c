@@ -428,11 +428,11 @@ deed_startup(struct guest *g, char *out, size_t room)
 	tell(g, NAME, text("guest %d", g->id));
 	if (!more || i == NAME || j == NAME || i == j)
 		return wire_startup(out, room, 196608, "user", "app",
-		    "database", "app", "application_name", g->told[NAME], NULL);
+		    "database", g->db, "application_name", g->told[NAME], NULL);
 	tell(g, i, value(g, i));
 	tell(g, j, value(g, j));
 	return wire_startup(out, room, 196608, "user", "app", names[i],
-	    g->told[i], "database", "app", "options",
+	    g->told[i], "database", g->db, "options",
 	    text("-c %s=%s", names[j], escaped(g->told[j])), "application_name",
 	    g->told[NAME], NULL);
 }

@@ -176,7 +176,7 @@ deed_sql(struct guest *g)
 		at_once(g, i);
 	else if (g->sql[i].is_there)
 		present(g, i);
-	else if (!g->in_block && guest_draw(g, 4) == 0)
+	else if (!g->in_block && guest_draw(g, 4) == 0 && deed_is_on("tx"))
 		rolled_back(g, i);
 	else
 		prepare(g, i);

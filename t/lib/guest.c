@@ -4,9 +4,6 @@
 #include "t/lib/guest.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -62,8 +59,7 @@ guest_token_to(struct guest *g, char t[GUEST_TOKEN])
 static void
 hang_up(struct guest *g)
 {
-	close(g->fd);
-	g->fd = -1;
+	guest_hang_up(g);
 	atomic_fetch_sub(&g->seen->guests_in, 1);
 }
 
@@ -121,16 +117,22 @@ void
 guest_vanish(struct guest *g)
 {
 	struct linger hard = { 1, 0 };
+	const char *why;
 
 	g->seen->vanished++;
-	switch (guest_draw(g, 4)) {
+	switch (guest_draw(g, 5)) {
 	case 0: /* by a reset */
 		setsockopt(g->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 		break;
 	case 1: /* by a Terminate, wherever it falls */
-		send(g->fd, "X\0\0\0\4", 5, MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)guest_write(g, "X\0\0\0\4", 5, &why);
 		break;
-	case 2: /* half first */
+	case 2: /* by bytes that are no record of TLS */
+		if (g->tls)
+			send(g->fd, "Q\0\0\0\15SELECT 1", 14,
+			    MSG_NOSIGNAL | MSG_DONTWAIT);
+		break;
+	case 3: /* half first */
 		shutdown(g->fd, SHUT_WR);
 		poll(NULL, 0, (int)guest_draw(g, 3));
 		break;
@@ -140,24 +142,12 @@ guest_vanish(struct guest *g)
 	leave(g);
 }
 
-static bool
-dial(struct guest *g)
+void
+guest_depart(struct guest *g)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	int on = 1;
-
-	a.sin_port = htons((uint16_t)g->port);
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	g->fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (g->fd == -1 ||
-	    connect(g->fd, (struct sockaddr *)&a, sizeof(a)) == -1) {
-		if (g->fd != -1)
-			close(g->fd);
-		g->fd = -1;
-		return false;
-	}
-	setsockopt(g->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return true;
+	g->seen->good[g->doing]++;
+	g->seen->sent_away++;
+	leave(g);
 }
 
 bool
@@ -168,13 +158,18 @@ guest_connect(struct guest *g)
 
 	g->have = g->used = g->out_len = 0;
 	g->doom = -1;
-	if (!dial(g)) {
+	g->end = NULL;
+	if (!guest_dial(g)) {
 		g->seen->refused++;
 		return false;
 	}
 	atomic_fetch_add(&g->seen->guests_in, 1);
+	if (!guest_shake(g))
+		guest_lose(g, "TLS handshake");
+	g->db = deed_is_on("servertls") && guest_draw(g, 3) == 0 ? "app_tls"
+								 : "app";
 	n = deed_startup(g, hello, sizeof(hello));
-	guest_note("--- life %u", g->life);
+	guest_note("--- life %u, %s%s", g->life, g->db, g->tls ? ", TLS" : "");
 	memcpy(g->out, hello, n);
 	g->out_len = n;
 	guest_until(g, 'Z');
@@ -192,10 +187,11 @@ guest_put(struct guest *g, char type, const char *form, ...)
 	va_end(ap);
 }
 
-/* More bytes, if there are any; waits when there is nothing else to do. */
+/* More bytes, if there are any. */
 static void
 take(struct guest *g)
 {
+	const char *why = "";
 	ssize_t n;
 
 	if (g->used > 0) {
@@ -209,11 +205,9 @@ take(struct guest *g)
 		if (!g->in)
 			abort();
 	}
-	n = recv(g->fd, g->in + g->have, g->room - g->have, 0);
-	if (n == -1 && errno == EINTR)
-		return;
-	if (n <= 0)
-		guest_lose(g, n == 0 ? "end of file" : strerror(errno));
+	n = guest_read(g, g->in + g->have, g->room - g->have, &why);
+	if (n == -1)
+		guest_lose(g, why);
 	g->have += (size_t)n;
 }
 
@@ -222,20 +216,19 @@ static void
 push(struct guest *g, const char *at, size_t len)
 {
 	while (len > 0) {
-		struct pollfd p = { .fd = g->fd, .events = POLLIN | POLLOUT };
+		short is = guest_await(g, POLLIN | POLLOUT);
+		const char *why = "";
 		ssize_t n;
 
-		if (poll(&p, 1, GUEST_WAIT_MS) == 0)
+		if (is == 0)
 			guest_wrong(g, "%zu bytes are not taken", len);
-		if (p.revents & POLLIN)
+		if (is & POLLIN)
 			take(g);
-		n = send(g->fd, at, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n == -1 && errno != EAGAIN && errno != EINTR)
-			guest_lose(g, strerror(errno));
-		if (n > 0) {
-			at += n;
-			len -= (size_t)n;
-		}
+		n = guest_write(g, at, len, &why);
+		if (n == -1)
+			guest_lose(g, why);
+		at += n;
+		len -= (size_t)n;
 	}
 }
 
@@ -313,9 +306,7 @@ static void
 receive(struct guest *g)
 {
 	while (!next(g)) {
-		struct pollfd p = { .fd = g->fd, .events = POLLIN };
-
-		if (poll(&p, 1, GUEST_WAIT_MS) == 0)
+		if (guest_await(g, POLLIN) == 0)
 			guest_wrong(g, "no answer");
 		take(g);
 	}

@@ -8,6 +8,10 @@
  * in crowd.c) and its books are empty.  An answer that is not what PostgreSQL
  * itself would say is `wrong`: it is noted with the last that the guest said,
  * and ends the crowd.
+ *
+ * Its bytes go over TLS in some of its lives, if the other side has that, and
+ * in some it comes to another database of the pooler's, `app_tls`, which is the
+ * same one at the server.
  */
 #ifndef T_LIB_GUEST_H
 #define T_LIB_GUEST_H
@@ -16,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define GUEST_WAIT_MS 60000 /* longer than any answer may take */
 
@@ -30,6 +35,7 @@ enum {
 };
 
 struct crowd_seen;
+struct ssl_st;
 
 /* A prepared statement: how its answer follows from its parameter. */
 struct guest_stmt {
@@ -52,16 +58,19 @@ struct guest_answer {
 
 struct guest {
 	int id, fd;
+	struct ssl_st *tls; /* NULL: plain */
 	int port;
+	const char *db;
+	int doing; /* its deed's number */
 	uint64_t seed;
-	uint32_t life;      /* how often it has connected */
-	uint64_t serial;    /* of tokens */
-	long doom;          /* bytes that it still sends; -1: no end is set */
-	char tx;            /* of the last ReadyForQuery */
-	bool in_block;      /* in a transaction that may not fail */
-	bool is_holding;    /* in a deed that holds its backend */
-	bool is_cancelling; /* who waits for a backend is sent away */
-	jmp_buf lost;       /* where it goes when its connection is gone */
+	uint32_t life;   /* how often it has connected */
+	uint64_t serial; /* of tokens */
+	long doom;       /* bytes that it still sends; -1: no end is set */
+	char tx;         /* of the last ReadyForQuery */
+	bool in_block;   /* in a transaction that may not fail */
+	bool is_holding; /* in a deed that holds its backend */
+	const char *end; /* SQLSTATE with which it may be sent away; NULL */
+	jmp_buf lost;    /* where it goes when its connection is gone */
 	struct crowd_seen *seen;
 	uint32_t key[2];
 
@@ -98,6 +107,8 @@ void guest_token_to(struct guest *g, char t[GUEST_TOKEN]);
 bool guest_connect(struct guest *g);
 /* The end of a connection, in one of several ways; does not return. */
 _Noreturn void guest_vanish(struct guest *g);
+/* It was sent away, as it had to be; does not return. */
+_Noreturn void guest_depart(struct guest *g);
 /* A polite end; returns. */
 void guest_leave(struct guest *g);
 /* A wrong answer; does not return. */
@@ -108,6 +119,20 @@ _Noreturn void guest_wrong(struct guest *g, const char *fmt, ...)
 _Noreturn void guest_lose(struct guest *g, const char *how);
 /* A line for who wants to know how it came to that. */
 void guest_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * guest_io.c.  A new socket; TLS over it, if both want it: false if it is lost
+ * meanwhile.  None of them waits but with guest_await(), which gives what of
+ * poll's `events` is there, 0 for nothing in GUEST_WAIT_MS.  guest_read() and
+ * guest_write(): bytes, 0 for none now, -1 when it is gone, as `why` says.
+ */
+bool guest_dial(struct guest *g);
+bool guest_shake(struct guest *g);
+short guest_await(struct guest *g, short events);
+ssize_t guest_read(struct guest *g, void *to, size_t room, const char **why);
+ssize_t
+guest_write(struct guest *g, const void *from, size_t len, const char **why);
+void guest_hang_up(struct guest *g);
 
 /* Queue a message, as wire_make(); it goes with guest_send(). */
 void guest_put(struct guest *g, char type, const char *form, ...);

@@ -59,10 +59,8 @@ on_error(struct guest *g)
 		at += n + 1;
 	}
 	guest_note("< %s %s %s", severity, code, said);
-	if (!strcmp(severity, "FATAL") && g->is_cancelling &&
-	    !strcmp(code, "57014")) {
-		guest_vanish(g);
-	}
+	if (!strcmp(severity, "FATAL") && g->end && !strcmp(code, g->end))
+		guest_depart(g);
 	if (!strcmp(severity, "FATAL"))
 		guest_lose(g, said);
 	if (!*g->a.code) {

@@ -22,23 +22,10 @@ reload_pg(void)
 	pg_ask(pg, "SELECT pg_reload_conf()");
 }
 
-/* The server shows this certificate from now on; NULL: it has no TLS. */
 static void
 serve(const char *name)
 {
-	if (name) {
-		pg_ask(pg, "ALTER SYSTEM SET ssl_cert_file = '%s'",
-		    cert(text("%s.crt", name)));
-		pg_ask(pg, "ALTER SYSTEM SET ssl_key_file = '%s'",
-		    cert(text("%s.key", name)));
-		pg_ask(
-		    pg, "ALTER SYSTEM SET ssl_ca_file = '%s'", cert("ca.crt"));
-	}
-	pg_ask(pg, "ALTER SYSTEM SET ssl = %s", name ? "on" : "off");
-	reload_pg();
-	UNTIL(5000,
-	    !strcmp(pg_ask(pg, "SHOW ssl"), name ? "on" : "off") &&
-		(!name || strstr(pg_ask(pg, "SHOW ssl_cert_file"), name)));
+	certs_serve(pg, name);
 }
 
 /* Not started; the server by name, for its certificate. */

@@ -1,12 +1,16 @@
 /*
  * 67_soak_test.c - a crowd that does all that a session can be used for, on
  * few servers and several workers: everybody has what is its own, and nothing
- * of anybody else's, while clients vanish and workers are killed.
+ * of anybody else's, while clients vanish, workers are killed, backends ended,
+ * the server restarted, settings changed, and at last the pooler shut down.
  *
  * The same crowd has to be content with PostgreSQL itself, first of all.  `make
  * soak` runs the last of the tests for as long as SOAK_SECONDS says, with a
- * line each minute, in SOAK_MODE (transaction, or session).  More from the
- * environment: t/lib/crowd.h.
+ * line each minute, in SOAK_MODE (transaction, statement, or session).  More
+ * from the environment: t/lib/crowd.h.
+ *
+ * Two pools lead to the same database: `app` by a Unix socket, so that any
+ * worker may use its backends, and `app_tls`, whose backends are their worker's.
  */
 #include <dirent.h>
 #include <signal.h>
@@ -14,29 +18,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/lib/certs.h"
 #include "t/lib/crowd.h"
 #include "t/lib/deed.h"
+#include "t/lib/ops.h"
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
 #include "t/lib/sql.h"
 #include "t/lib/suite.h"
-#include "t/lib/watch.h"
 
-enum { GUESTS = 40, LIMIT = 12, WORKERS = 4, KILL_EVERY_MS = 700 };
+enum { GUESTS = 40, LIMIT = 12, TLS_LIMIT = 8, WORKERS = 4 };
+
+#define OURS "datname = 'app'"
 
 /* What one run has to look after. */
 struct soak {
 	struct pooler *p;
 	struct crowd *c;
-	struct watch w;
-	int64_t from_ms, kill_ms, say_ms;
-	int minutes, kills;
-	long theirs; /* clients that killed workers had */
+	struct ops ops;
+	int64_t from_ms, say_ms;
 	long rss_kb; /* when it was warm */
 };
 
-/* What is left out of transaction mode; SOAK_ONLY can ask for it. */
-static const char *const off_transaction = "resettold";
+/* What is left out of each mode; SOAK_ONLY can ask for it. */
+static const struct soak_mode {
+	const char *name, *off;
+} modes[] = {
+	{ "transaction", "resettold noblock" },
+	{ "statement", "resettold tx block local undone piped" },
+	{ "session", "noblock" },
+};
+
+enum { TRANSACTION, STATEMENT, SESSION };
 
 static long
 asked_seconds(void)
@@ -80,26 +93,13 @@ most_fds(const struct pooler *p)
 	return most;
 }
 
-/* One worker dies, and whose clients it had is counted. */
-static void
-kill_one(struct soak *s)
-{
-	struct pooler_worker w[POOLER_KIDS];
-	PGconn *console = pooler_console(s->p, "admin");
-	int n = pooler_look(console, w, POOLER_KIDS);
-	int i = s->kills++ % n;
-
-	s->theirs += w[i].clients;
-	kill(w[i].pid, SIGKILL);
-	PQfinish(console);
-}
-
 static void
 say(struct soak *s)
 {
-	printf("soak: %s, %d kills, %d backends at most, %ld MB\n",
-	    crowd_line(s->c, s->from_ms), s->kills, s->w.seen->most,
-	    pooler_rss_kb(s->p) / 1024);
+	printf("soak: %s, %s, %d backends at most, %ld MB\n",
+	    crowd_line(s->c, s->from_ms), ops_line(&s->ops),
+	    s->ops.w.seen->most, pooler_rss_kb(s->p) / 1024);
+	fflush(stdout);
 }
 
 static void
@@ -109,10 +109,7 @@ watch_over(struct soak *s, long ms)
 
 	while (now_ms() < end && !s->c->seen->is_over) {
 		nap();
-		if (s->c->seen->may_lose && now_ms() >= s->kill_ms) {
-			kill_one(s);
-			s->kill_ms = now_ms() + KILL_EVERY_MS;
-		}
+		ops_run(&s->ops);
 		if (s->rss_kb == 0 && now_ms() > end - ms * 2 / 3)
 			s->rss_kb = pooler_rss_kb(s->p);
 		if (now_ms() < s->say_ms)
@@ -125,75 +122,138 @@ watch_over(struct soak *s, long ms)
 
 /* As many as may be can still be had, all at once. */
 static void
-no_place_is_lost(const struct pooler *p)
+no_place_is_lost(const struct pooler *p, const char *db, int n)
 {
 	PGconn *c[LIMIT];
 
-	for (int i = 0; i < LIMIT; i++) {
-		c[i] = pooler_conn(p, "");
-		sql_send(c[i], "BEGIN; SELECT pg_backend_pid()");
+	for (int i = 0; i < n; i++) {
+		c[i] = pooler_conn(p, text("dbname=%s", db));
+		/* all in one message: for each mode */
+		sql_send(c[i],
+		    "SELECT pg_advisory_xact_lock_shared(4100);"
+		    "SELECT pg_sleep(2)");
 	}
-	for (int i = 0; i < LIMIT; i++) {
-		ck_assert_msg(sql_is_ready(c[i], 20000),
-		    "%d of %d places are left", i, LIMIT);
-		sql_get(c[i]);
-	}
-	for (int i = 0; i < LIMIT; i++)
+	UNTIL(20000,
+	    pg_num(pg,
+		"SELECT count(*) FROM pg_locks"
+		" WHERE locktype = 'advisory' AND objid = 4100") == n);
+	for (int i = 0; i < n; i++)
 		PQfinish(c[i]);
+	UNTIL(20000, pg_backends(pg, OURS " AND state <> 'idle'") == 0);
 }
 
 /* Nobody is there: all that was taken is given back. */
 static void
 all_is_back(struct soak *s, int fds)
 {
+	static const char *const pools[] = { "app", "app_tls" };
 	PGconn *console = pooler_console(s->p, "admin");
 	int most;
 
-	UNTIL(20000,
-	    pooler_show(console, "POOLS", "database", "app", "cl_active") <= 0);
-	UNTIL(20000,
-	    pooler_show(console, "POOLS", "database", "app", "sv_active") <= 0);
-	UNTIL(
-	    20000, pg_backends(pg, "datname = 'app' AND state <> 'idle'") == 0);
+	sql_do(console, "SET default_pool_size = %d", LIMIT);
+	for (int i = 0; i < 2; i++) {
+		UNTIL(20000,
+		    pooler_show(console, "POOLS", "database", pools[i],
+			"cl_active") <= 0);
+		UNTIL(20000,
+		    pooler_show(console, "POOLS", "database", pools[i],
+			"sv_active") <= 0);
+	}
+	UNTIL(20000, pg_backends(pg, OURS " AND state <> 'idle'") == 0);
 	UNTIL(20000,
 	    pg_num(pg,
 		"SELECT count(*) FROM pg_locks"
 		" WHERE locktype = 'advisory'") == 0);
-	UNTIL(20000, most_fds(s->p) <= fds + LIMIT + 3);
+	UNTIL(20000, most_fds(s->p) <= fds + LIMIT + TLS_LIMIT + 3);
 	PQfinish(console);
-	no_place_is_lost(s->p);
-	most = watch_stop(&s->w);
-	ck_assert_msg(most <= LIMIT, "seed %llu: %d backends of %d",
-	    (unsigned long long)s->c->seed, most, LIMIT);
+	no_place_is_lost(s->p, "app", LIMIT);
+	no_place_is_lost(s->p, "app_tls", TLS_LIMIT);
+	most = ops_end(&s->ops);
+	ck_assert_msg(most <= LIMIT + TLS_LIMIT, "seed %llu: %d backends of %d",
+	    (unsigned long long)s->c->seed, most, LIMIT + TLS_LIMIT);
 	/* freed memory stays with the process, and a run has its peaks */
 	if (!is_sanitized() && s->rss_kb > 0)
 		ck_assert_int_le(
 		    pooler_rss_kb(s->p), s->rss_kb * 3 / 2 + 16384);
-	ck_assert_int_le(s->c->seen->dropped, s->theirs + 3 * s->kills);
+	ck_assert_int_le(s->c->seen->dropped, ops_loss(&s->ops));
+	if (!s->c->seen->may_lose)
+		ck_assert_int_eq(s->c->seen->refused, 0);
+}
+
+static struct pooler *
+start(const struct soak_mode *mode)
+{
+	struct pooler *p = pooler_new();
+
+	certs_serve(pg, "server");
+	make_table();
+	pooler_workers(p, WORKERS);
+	pooler_db(p, "app = host=%s port=%d", pg->sock, pg->port);
+	pooler_db(p, "app_tls = host=127.0.0.1 port=%d dbname=app pool_size=%d",
+	    pg->port, TLS_LIMIT);
+	pooler_set(p, "pool_mode = %s\nmax_client_conn = 400", mode->name);
+	pooler_set(p, "default_pool_size = %d", LIMIT);
+	pooler_set(p, "max_prepared_statements = 20\nserver_lifetime = 3");
+	pooler_set(p, "server_login_retry = 0.1");
+	pooler_set(p, "client_tls_sslmode = prefer");
+	pooler_set(p, "client_tls_cert_file = %s", cert("server.crt"));
+	pooler_set(p, "client_tls_key_file = %s", cert("server.key"));
+	pooler_set(p, "server_tls_sslmode = prefer");
+	pooler_start(p);
+	return p;
+}
+
+/*
+ * The pooler is told to end while they all are at it, whatever they hold: it
+ * ends, and nothing of it is left.
+ */
+static void
+shut_down(struct pooler *p, const struct soak_mode *mode)
+{
+	static const char *const how[] = { "WAIT_FOR_CLIENTS",
+		"WAIT_FOR_SERVERS", "" };
+	struct crowd *c = crowd_new(GUESTS, mode->off);
+	PGconn *console = pooler_console(p, "admin");
+	int64_t end;
+
+	c->seen->may_lose = true;
+	c->seen->resets_told = mode == &modes[SESSION];
+	crowd_start(c, p->port);
+	for (end = now_ms() + 1500; now_ms() < end && !c->seen->is_over;)
+		nap();
+	PQclear(PQexec(console, text("SHUTDOWN %s", how[c->seed % 3])));
+	for (end = now_ms() + 500; now_ms() < end && !c->seen->is_over;)
+		nap();
+	PQfinish(console);
+	crowd_stop(c, GUEST_WAIT_MS + 10000);
+	crowd_is_right(c);
+	pooler_gone(p, 0);
+	UNTIL(20000, pg_backends(pg, OURS) == 0);
+	crowd_free(c);
 }
 
 static void
-soak(const char *mode, const char *off, long ms, bool with_kills)
+soak(int which, long ms, bool with_kills)
 {
-	struct soak s = { .p = pooler_new() };
+	const struct soak_mode *mode = &modes[which];
+	struct soak s = { 0 };
 	int fds;
 
-	make_table();
-	pooler_workers(s.p, WORKERS);
-	pooler_set(s.p, "pool_mode = %s\nmax_client_conn = 400", mode);
-	pooler_set(s.p, "default_pool_size = %d", LIMIT);
-	pooler_set(s.p, "max_prepared_statements = 20\nserver_lifetime = 3");
-	pooler_start(s.p);
+	/* it is restarted, and others need the common one */
+	if (with_kills)
+		pg = pg_new(0);
+	s.p = start(mode);
 	fds = most_fds(s.p);
-	s.c = crowd_new(GUESTS, off);
-	s.c->seen->may_lose = with_kills && deed_is_on("kill");
-	s.c->seen->resets_told = !strcmp(mode, "session");
-	s.w = watch_start(pg, "datname = 'app'");
+	s.c = crowd_new(GUESTS, mode->off);
+	/* what is lost with a server is a line in the log */
+	s.p->errors_ok = s.c->seen->may_lose = with_kills;
+	s.c->seen->resets_told = which == SESSION;
 	s.from_ms = now_ms();
-	s.kill_ms = s.from_ms + KILL_EVERY_MS;
 	s.say_ms = s.from_ms + 60000;
-	printf(
-	    "soak: %s mode, seed %llu\n", mode, (unsigned long long)s.c->seed);
+	printf("soak: %s mode, seed %llu\n", mode->name,
+	    (unsigned long long)s.c->seed);
+	fflush(stdout);
+	s.ops = ops_begin(s.p, s.c, OURS, LIMIT);
 	crowd_start(s.c, s.p->port);
 	watch_over(&s, ms);
 	crowd_stop(s.c, GUEST_WAIT_MS + 10000);
@@ -201,14 +261,20 @@ soak(const char *mode, const char *off, long ms, bool with_kills)
 	crowd_check(s.c);
 	all_is_back(&s, fds);
 	crowd_free(s.c);
-	pooler_stop(s.p);
+	if (deed_is_on("shutdown"))
+		shut_down(s.p, mode);
+	else
+		pooler_stop(s.p);
+	if (with_kills)
+		pg_free(pg);
 }
 
 START_TEST(direct)
 {
-	struct crowd *c = crowd_new(GUESTS, "kill");
+	struct crowd *c = crowd_new(GUESTS, "servertls noblock");
 	int64_t from = now_ms();
 
+	certs_serve(pg, "server");
 	make_table();
 	crowd_start(c, pg->port);
 	while (now_ms() < from + 4000 && !c->seen->is_over)
@@ -223,29 +289,36 @@ END_TEST
 
 START_TEST(session)
 {
-	soak("session", "", 8000, true);
+	soak(SESSION, 8000, true);
+}
+END_TEST
+
+START_TEST(statement)
+{
+	soak(STATEMENT, 8000, true);
 }
 END_TEST
 
 START_TEST(transaction)
 {
-	soak("transaction", off_transaction, 12000, false);
+	soak(TRANSACTION, 12000, false);
 }
 END_TEST
 
 START_TEST(with_kills)
 {
-	soak("transaction", off_transaction, 20000, true);
+	soak(TRANSACTION, 20000, true);
 }
 END_TEST
 
 START_TEST(as_long_as_asked)
 {
-	const char *mode = getenv("SOAK_MODE");
-	bool is_session = mode && !strcmp(mode, "session");
+	const char *name = getenv("SOAK_MODE");
+	int i = SESSION;
 
-	soak(is_session ? "session" : "transaction",
-	    is_session ? "" : off_transaction, asked_seconds() * 1000, true);
+	while (i > 0 && (!name || strcmp(name, modes[i].name) != 0))
+		i--;
+	soak(i, asked_seconds() * 1000, true);
 }
 END_TEST
 
@@ -262,6 +335,7 @@ main(void)
 	}
 	tcase_add_test(tc, direct);
 	tcase_add_test(tc, session);
+	tcase_add_test(tc, statement);
 	tcase_add_test(tc, transaction);
 	tcase_add_test(tc, with_kills);
 	return suite_run(suite, SUITE_PG);
