@@ -31,6 +31,8 @@ kill_one(struct ops *o)
 	o->clients += w[i].clients;
 	kill(w[i].pid, SIGKILL);
 	PQfinish(console);
+	/* until then it may take one more connection: our next console's */
+	UNTIL(10000, !is_alive(w[i].pid));
 }
 
 /* A listening backend takes all of its worker's listeners along. */
