@@ -51,7 +51,11 @@ enum slot_flags {
 	SLOT_LOGICAL = 32, /* of one client until its end: it replicates */
 	SLOT_PHYSICAL = 64,
 	SLOT_DEDICATED = SLOT_LOGICAL | SLOT_PHYSICAL,
-	SLOT_KEPT = 128, /* its client needs the session and keeps it */
+	SLOT_KEPT = 128,     /* its client needs the session and keeps it */
+	SLOT_UNTENDED = 256, /* what clients did to its session nobody has
+	                        looked after ... */
+	SLOT_LOOSE = 512,    /* ... or not strictly: it is not for those who
+	                        count on it (session_state) */
 };
 
 struct slot {

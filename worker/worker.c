@@ -34,6 +34,7 @@
 #include "worker/client/gate.h"
 #include "worker/client/interrupt.h"
 #include "worker/client/listener.h"
+#include "worker/client/session.h"
 #include "worker/derive.h"
 #include "worker/io/accept.h"
 #include "worker/self.h"
@@ -82,6 +83,7 @@ on_conf(const struct msg *m, int fd)
 	struct conf_files files;
 	struct conf_faults faults;
 	struct conf *c = NULL;
+	int was = self.conf->session_state;
 	struct err e;
 
 	conf_files_init(&files);
@@ -102,6 +104,8 @@ on_conf(const struct msg *m, int fd)
 	tunnel_conf();
 	servertls_conf();
 	drop_removed();
+	if (c->session_state != was)
+		session_on_conf();
 	conf_free(own_conf);
 	own_conf = c;
 	atomic_store(&proc_at(self.me)->conf_number, m->arg);

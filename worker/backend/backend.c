@@ -274,9 +274,11 @@ on_idle(struct backend *b)
 static void
 on_reset(struct backend *b)
 {
-	if (strcasecmp(self.conf->server_reset_query, "DISCARD ALL") == 0)
+	if (strcasecmp(self.conf->server_reset_query, "DISCARD ALL") == 0) {
 		backend_vars(b, 0);
-	else if (backend_info(b)->vars_len != 0)
+		atomic_fetch_and(&slot_at(b->slot)->flags,
+		    ~(uint32_t)(SLOT_UNTENDED | SLOT_LOOSE));
+	} else if (backend_info(b)->vars_len != 0)
 		backend_vars(b, SLOT_VARS_UNKNOWN);
 }
 

@@ -46,6 +46,8 @@ overdue(const struct backend *b, uint64_t word)
 		return NULL;
 	if (atomic_load(&s->flags) & SLOT_DIRTY)
 		return "what it holds is in doubt";
+	if (lend_is_untended(b->lend, s))
+		return "its session was not looked after";
 	if (atomic_load(&s->epoch) != atomic_load(&p->epoch))
 		return "obsolete connection";
 	if (lend_is_above(b->lend))

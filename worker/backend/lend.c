@@ -288,7 +288,10 @@ serve_ready(struct lend *l)
 
 	while ((b = l->first_ready) != NULL) {
 		lend_unready(l, b);
-		if (!lend_serve(l, b))
+		/* the settings have changed since it was released */
+		if (lend_is_untended(l, slot_at(b->slot)))
+			backend_close(b, "its session was not looked after");
+		else if (!lend_serve(l, b))
 			lend_release(b);
 	}
 }

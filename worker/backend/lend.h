@@ -115,6 +115,9 @@ bool lend_greeting(struct lend *l, struct waiter *w, struct err *err);
  * out aside. */
 bool lend_is_above(const struct lend *l);
 
+/* Has it what its books do not tell, in a pool where clients count on them? */
+bool lend_is_untended(const struct lend *l, const struct slot *s);
+
 /* Out of the queue (harmless if not in it). */
 void lend_forget(struct waiter *w);
 

@@ -255,11 +255,26 @@ is_old(const struct lend *l, const struct slot *s)
 	return loop_now_us >= atomic_load(&s->born_us) + lifetime * 1000;
 }
 
+bool
+lend_is_untended(const struct lend *l, const struct slot *s)
+{
+	int state = self.conf->session_state;
+	uint32_t bad = state == SESSION_STATE_STRICT
+	    ? SLOT_UNTENDED | SLOT_LOOSE
+	    : SLOT_UNTENDED;
+
+	return (atomic_load_explicit(&s->flags, memory_order_acquire) & bad) !=
+	    0 &&
+	    state != SESSION_STATE_OFF && l->set.pool_mode != POOL_SESSION;
+}
+
 const char *
 lend_unfit(const struct lend *l, const struct slot *s)
 {
 	if (atomic_load(&s->flags) & SLOT_DIRTY)
 		return "what it holds is in doubt";
+	if (lend_is_untended(l, s))
+		return "its session was not looked after";
 	if (atomic_load(&s->epoch) != atomic_load(&l->row->epoch))
 		return "obsolete connection";
 	if (atomic_load(&s->pool_gen) != l->gen)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shm/crash.h"
+#include "shm/segment.h"
 #include "worker/backend/intern.h"
 #include "worker/backend/params.h"
 #include "worker/client/client.h"
@@ -178,10 +179,39 @@ fit_session(struct client *c, const struct slot_info *info)
 	return -1;
 }
 
+/* How well is looked after what will be done to it? */
+static void
+note_care(const struct backend *b)
+{
+	struct slot *s = slot_at(b->slot);
+	uint32_t less = SLOT_UNTENDED | SLOT_LOOSE;
+
+	if (b->mode != POOL_SESSION &&
+	    self.conf->session_state != SESSION_STATE_OFF)
+		less = self.conf->session_state == SESSION_STATE_STRICT
+		    ? 0
+		    : SLOT_LOOSE;
+	if ((atomic_load_explicit(&s->flags, memory_order_relaxed) & less) !=
+	    less)
+		atomic_fetch_or(&s->flags, less);
+}
+
 int
 session_begin(struct client *c)
 {
 	const struct slot_info *info = backend_info(c->backend);
 
+	note_care(c->backend);
+
 	return is_at_home(c, info) ? 0 : fit_session(c, info);
+}
+
+void
+session_on_conf(void)
+{
+	struct backend *b;
+
+	for (uint32_t i = 0; i < seg->nslots; i++)
+		if ((b = backend_at(i)) != NULL && b->state == BACKEND_LENT)
+			note_care(b);
 }

@@ -98,6 +98,9 @@ enum session_left {
 };
 enum session_left session_part(struct client *c);
 
+/* session_state has changed: what is lent is looked after as it says now. */
+void session_on_conf(void);
+
 /* In LENT, CLIENT_AUDIT: its deadline has passed. */
 void session_on_deadline(struct client *c);
 
