@@ -1,6 +1,6 @@
 /*
  * AppJdbc.java - pgjdbc behind HikariCP, both with the settings that they have
- * by themselves: as many threads as there are members over three pools of ten.
+ * by themselves: a thread a member, and a pool of ten for each eight of them.
  */
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
@@ -30,7 +30,7 @@ import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyManager;
 
 public final class AppJdbc extends JdbcFrame {
-	static final int CROWD = number("APP_CROWD", 24);
+	static final int CROWD = number("APP_CROWD", 24), POOL_FOR = 8;
 	static final int ROUNDS = number("APP_ROUNDS", 8);
 	static final int STEP_MS = number("APP_STEP_MS", 40000);
 
@@ -391,7 +391,7 @@ public final class AppJdbc extends JdbcFrame {
 		if (only != null && !only.isEmpty())
 			steps.keySet().retainAll(List.of(only.split(" ")));
 		System.out.println("plan " + (steps.size() + 1));
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < CROWD; i += POOL_FOR)
 			pools.add(open());
 		System.out.println("ok connect");
 		for (Map.Entry<String, Step> e : steps.entrySet()) {
@@ -401,7 +401,7 @@ public final class AppJdbc extends JdbcFrame {
 				int n = i;
 
 				crowd.add(threads.submit(() ->
-				    one(e.getValue(), pools.get(n % 3), n)));
+				    one(e.getValue(), pools.get(n / POOL_FOR), n)));
 			}
 			tell(e.getKey(), crowd);
 		}

@@ -41,13 +41,13 @@ final class AppJdbcSession extends JdbcFrame {
 
 		c.setClientInfo("ApplicationName", mine);
 		c.setSchema("s" + n % 4);
-		run(c, "SET work_mem = '" + (1000 + n) + "kB'");
+		run(c, "SET work_mem = '" + (1100 + n) + "kB'");
 		for (int i = 0; i < AppJdbc.ROUNDS; i++) {
 			equal(ask(c, "SHOW application_name"), mine);
 			equal(ask(c, "SELECT name FROM s" + n % 4 + ".place"),
 			    "s" + n % 4);
 			equal(ask(c, "SELECT current_schema()::text"), "s" + n % 4);
-			equal(ask(c, "SHOW work_mem"), (1000 + n) + "kB");
+			equal(ask(c, "SHOW work_mem"), (1100 + n) + "kB");
 		}
 		c.setSchema("public");
 		run(c, "RESET work_mem");
@@ -58,10 +58,10 @@ final class AppJdbcSession extends JdbcFrame {
 	static void startup(Connection unused, int n) throws SQLException {
 		try (Connection c = connect("ApplicationName", "start " + n,
 			 "currentSchema", "s" + n % 4, "options",
-			 "-c work_mem=" + (1000 + n) + "kB")) {
+			 "-c work_mem=" + (1100 + n) + "kB")) {
 			for (int i = 0; i < AppJdbc.ROUNDS; i++) {
 				equal(ask(c, "SHOW application_name"), "start " + n);
-				equal(ask(c, "SHOW work_mem"), (1000 + n) + "kB");
+				equal(ask(c, "SHOW work_mem"), (1100 + n) + "kB");
 				equal(ask(c, "SHOW search_path"), "s" + n % 4);
 			}
 		}

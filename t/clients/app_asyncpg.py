@@ -199,11 +199,11 @@ async def settings(c, n):
 
 async def startup(_, n):
     own = {"application_name": "start %d" % n, "search_path": "s%d" % (n % 4)}
-    c = await connect(server_settings={**own, "work_mem": "%dkB" % (1000 + n)})
+    c = await connect(server_settings={**own, "work_mem": "%dkB" % (1100 + n)})
     try:
         for _ in range(app.ROUNDS):
             await same(c, "SHOW application_name", "start %d" % n)
-            await same(c, "SHOW work_mem", "%dkB" % (1000 + n))
+            await same(c, "SHOW work_mem", "%dkB" % (1100 + n))
             await same(c, "SELECT name FROM place", "s%d" % (n % 4))
     finally:
         await c.close()

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CROWD_MAX = 64 };
+enum { CROWD_MAX = 500 };
 
 static struct member crowd[CROWD_MAX];
 static int crowd_size = 24;
@@ -204,8 +204,12 @@ main(void)
 	const char *size = getenv("APP_CROWD");
 	int plan = 1;
 
-	if (size && atoi(size) > 0 && atoi(size) <= CROWD_MAX)
+	if (size)
 		crowd_size = atoi(size);
+	if (crowd_size < 1 || crowd_size > CROWD_MAX) {
+		printf("APP_CROWD: 1 to %d\n", CROWD_MAX);
+		return EXIT_FAILURE;
+	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (int i = 0; i < STEPS; i++)
 		plan += is_chosen(steps[i].name);

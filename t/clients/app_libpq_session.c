@@ -73,7 +73,7 @@ const char *
 startup(struct member *m)
 {
 	struct words name = words("start %d", m->n);
-	struct words mem = words("%dkB", 1000 + m->n);
+	struct words mem = words("%dkB", 1100 + m->n);
 	PGconn *old = m->c;
 	const char *why = NULL;
 

@@ -256,10 +256,10 @@ my @steps = (
 
 	startup => sub {
 		my (undef, $n) = @_;
-		my $c = dial(";application_name=start$n;options='-c work_mem=" . (1000 + $n) . "kB'");
+		my $c = dial(";application_name=start$n;options='-c work_mem=" . (1100 + $n) . "kB'");
 		for (1 .. $rounds) {
 			same($c, 'SHOW application_name', "start$n");
-			same($c, 'SHOW work_mem', (1000 + $n) . 'kB');
+			same($c, 'SHOW work_mem', (1100 + $n) . 'kB');
 		}
 		$c->disconnect;
 	},

@@ -299,13 +299,13 @@ const steps = {
 
 	async startup(_, n) {
 		const c = await open({ application_name: `start ${n}`,
-			options: `-c work_mem=${1000 + n}kB -c app.you=o${n}`,
+			options: `-c work_mem=${1100 + n}kB -c app.you=o${n}`,
 			statement_timeout: 20000 + n, lock_timeout: 10000 + n });
 
 		try {
 			for (let i = 0; i < ROUNDS; i++) {
 				await same(c, 'SHOW application_name', `start ${n}`);
-				await same(c, 'SHOW work_mem', `${1000 + n}kB`);
+				await same(c, 'SHOW work_mem', `${1100 + n}kB`);
 				await same(c, 'SHOW app.you', `o${n}`);
 				await same(c, 'SHOW statement_timeout', n ? `${20000 + n}ms` : '20s');
 				await same(c, 'SHOW lock_timeout', n ? `${10000 + n}ms` : '10s');

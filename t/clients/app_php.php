@@ -223,11 +223,11 @@ $steps['set'] = function (PDO $c, int $n) use ($rounds) {
 };
 
 $steps['startup'] = function (PDO $unused, int $n) use ($rounds) {
-	$c = connect([], ";application_name=start$n;options='-c work_mem=" . (1000 + $n) . "kB'");
+	$c = connect([], ";application_name=start$n;options='-c work_mem=" . (1100 + $n) . "kB'");
 
 	for ($i = 0; $i < $rounds; $i++) {
 		same($c, 'SHOW application_name', "start$n");
-		same($c, 'SHOW work_mem', (1000 + $n) . 'kB');
+		same($c, 'SHOW work_mem', (1100 + $n) . 'kB');
 	}
 };
 
@@ -265,8 +265,8 @@ $steps['persistent'] = function (PDO $unused, int $n) use ($rounds) {
 		$mine = token('persistent');
 		same($c, "SELECT ?::text || ' $n.$i'", "$mine $n.$i", [$mine]);
 		if ($i > 0)
-			same($c, 'SHOW work_mem', (1000 + $n) . 'kB');
-		$c->exec("SET work_mem = '" . (1000 + $n) . "kB'");
+			same($c, 'SHOW work_mem', (1100 + $n) . 'kB');
+		$c->exec("SET work_mem = '" . (1100 + $n) . "kB'");
 		$c = null;
 	}
 };

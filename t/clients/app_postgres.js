@@ -206,11 +206,11 @@ const steps = {
 
 	async startup(_, n) {
 		const sql = await open({ connection: { application_name: `start ${n}`,
-			search_path: `s${n % 4}`, work_mem: `${1000 + n}kB` } });
+			search_path: `s${n % 4}`, work_mem: `${1100 + n}kB` } });
 
 		for (let i = 0; i < ROUNDS; i++) {
 			await same(sql`SHOW application_name`, `start ${n}`);
-			await same(sql`SHOW work_mem`, `${1000 + n}kB`);
+			await same(sql`SHOW work_mem`, `${1100 + n}kB`);
 			await same(sql`SELECT name FROM place`, `s${n % 4}`);
 		}
 		await sql.end();

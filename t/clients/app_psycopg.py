@@ -244,11 +244,11 @@ def settings(c, n):
 
 
 def startup(_, n):
-    options = "-c work_mem=%dkB -c search_path=s%d" % (1000 + n, n % 4)
+    options = "-c work_mem=%dkB -c search_path=s%d" % (1100 + n, n % 4)
     with connect(options=options, application_name="start %d" % n) as c:
         for _ in range(app.ROUNDS):
             same(c, "SHOW application_name", "start %d" % n)
-            same(c, "SHOW work_mem", "%dkB" % (1000 + n))
+            same(c, "SHOW work_mem", "%dkB" % (1100 + n))
             same(c, "SELECT name FROM s%d.place" % (n % 4), "s%d" % (n % 4))
             same(c, "SHOW search_path", "s%d" % (n % 4))
 

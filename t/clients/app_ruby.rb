@@ -234,13 +234,13 @@ STEPS = {
   end,
 
   startup: lambda do |_c, n|
-    c = connect(application_name: "start #{n}", options: "-c work_mem=#{1000 + n}kB")
+    c = connect(application_name: "start #{n}", options: "-c work_mem=#{1100 + n}kB")
     ROUNDS.times do
       same(c, 'SHOW application_name', "start #{n}")
-      same(c, 'SHOW work_mem', "#{1000 + n}kB")
+      same(c, 'SHOW work_mem', "#{1100 + n}kB")
     end
     c.reset # a new connection, of the same kind
-    same(c, 'SHOW work_mem', "#{1000 + n}kB")
+    same(c, 'SHOW work_mem', "#{1100 + n}kB")
     c.close
   end,
 

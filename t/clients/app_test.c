@@ -49,6 +49,9 @@ static const struct app {
 
 static const char *const places[] = { "direct", "session", "transaction" };
 
+/* Elsewhere each member has a backend. */
+static const char *const crowds[] = { "24", "24", "48" };
+
 enum { DIRECT, SESSION, TRANSACTION, PLACES };
 
 enum { APPS = sizeof(apps) / sizeof(*apps) };
@@ -98,6 +101,7 @@ start(int place)
 	pooler_workers(p, WORKERS);
 	pooler_set(p, "pool_mode = %s\ndefault_pool_size = %d", places[place],
 	    place == SESSION ? ROOM : BACKENDS);
+	pooler_set(p, "max_client_conn = 1000");
 	/* fewer than the crowd has: some are always closed and made again */
 	pooler_set(p, "max_prepared_statements = 100");
 	/* what waits for ever is told by name */
@@ -157,10 +161,12 @@ listen_to(char *out)
 static int
 run_app(const struct app *a, int place, int port, const char *out)
 {
+	const char *crowd = getenv("APP_CROWD");
 	const char *env[] = { "PGHOST=127.0.0.1", text("PGPORT=%d", port),
 		"PGUSER=app", "PGPASSWORD=none", "PGDATABASE=app",
 		"PGSSLMODE=disable", text("APP_PLACE=%s", places[place]),
-		text("HOME=%s", spawn_dir()), NULL };
+		text("HOME=%s", spawn_dir()),
+		text("APP_CROWD=%s", crowd ? crowd : crowds[place]), NULL };
 
 	return client_sh_run(a->program, a->driver, env, out, APP_MS);
 }

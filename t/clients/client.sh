@@ -165,11 +165,12 @@ talk() { # driver
 	esac
 }
 
-# Where there are no threads, a process is one member of the crowd.
+# Where there are no threads, a process is one member of the crowd, which has
+# half as many then.
 crowd() { # command...
 	n=0
 	pids=
-	while [ "$n" -lt "${APP_CROWD:-16}" ]; do
+	while [ "$((n * 2))" -lt "${APP_CROWD:-24}" ]; do
 		APP_MEMBER=$n "$@" &
 		pids="$pids $!"
 		n=$((n + 1))
