@@ -365,7 +365,7 @@ static int
 look_once(PGconn *console, struct pooler_worker *w, int max)
 {
 	PGresult *r = PQexec(console, "SHOW WORKERS");
-	int n = 0, kind = PQfnumber(r, "kind");
+	int n = 0, kind = PQfnumber(r, "kind"), state = PQfnumber(r, "state");
 	bool all_run = true;
 
 	ck_assert_msg(kind >= 0, "SHOW WORKERS: %s", PQresultErrorMessage(r));
@@ -375,7 +375,8 @@ look_once(PGconn *console, struct pooler_worker *w, int max)
 		w[n].pid = (pid_t)cell(r, i, "pid");
 		w[n].clients = cell(r, i, "clients");
 		w[n].restarts = cell(r, i, "restarts");
-		all_run &= w[n++].pid > 1;
+		all_run &= w[n++].pid > 1 &&
+		    strcmp(PQgetvalue(r, i, state), "running") == 0;
 	}
 	PQclear(r);
 	return all_run ? n : 0;

@@ -39,6 +39,15 @@ now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+int64_t
+patience(int ms)
+{
+	const char *times = getenv("CK_TIMEOUT_MULTIPLIER");
+	long n = times != NULL ? strtol(times, NULL, 10) : 1;
+
+	return n > 1 ? (int64_t)ms * n : ms;
+}
+
 void
 nap(void)
 {
@@ -245,7 +254,7 @@ spawn(const struct spawn *s, const char *const *argv)
 int
 spawn_wait(pid_t pid, int ms)
 {
-	int64_t end = now_ms() + ms;
+	int64_t end = now_ms() + patience(ms);
 	int status;
 	pid_t got;
 

@@ -28,12 +28,16 @@ struct spawn {
 };
 
 int64_t now_ms(void);
+
+/* How long to wait for what takes `ms` at most: as many times longer as Check
+ * is told to be patient (CK_TIMEOUT_MULTIPLIER), under sanitizers, say. */
+int64_t patience(int ms);
 void nap(void);
 
-/* Wait for `cond`, but not longer than `ms`. */
+/* Wait for `cond`, but not longer than `ms`, with patience(). */
 #define UNTIL(ms, cond)                                                    \
 	do {                                                               \
-		int64_t end_ = now_ms() + (ms);                            \
+		int64_t end_ = now_ms() + patience(ms);                    \
 		while (!(cond)) {                                          \
 			ck_assert_msg(now_ms() < end_, "not in %d ms: %s", \
 			    (int)(ms), #cond);                             \

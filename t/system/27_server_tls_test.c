@@ -2,9 +2,12 @@
  * 27_server_tls_test.c - TLS between the pooler and its servers, and pools
  * whose backends only one worker can use.
  */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "t/lib/certs.h"
 #include "t/lib/pooler.h"
@@ -13,6 +16,7 @@
 #include "t/lib/suite.h"
 #include "t/lib/swarm.h"
 #include "t/lib/watch.h"
+#include "t/lib/wire.h"
 
 #define BY_TLS "pid IN (SELECT pid FROM pg_stat_ssl WHERE ssl)"
 
@@ -295,6 +299,8 @@ START_TEST(idle_places_move)
 	pooler_workers(p, 2);
 	pooler_set(p, "default_pool_size = 1");
 	pooler_start(p);
+	admin = pooler_console(p, "admin");
+	ck_assert_int_eq(pooler_look(admin, w, 2), 2);
 	for (int i = 0; i < 16; i++)
 		c[i] = pooler_conn(p, "");
 	/* whoever they belong to, each is served, one after the other and all
@@ -312,7 +318,6 @@ START_TEST(idle_places_move)
 		ck_assert_int_lt(now_ms() - begin, 30000);
 	}
 	ck_assert_int_le(pg_backends(pg, "datname = 'app'"), 1);
-	admin = pooler_console(p, "admin");
 	ck_assert_int_eq(pooler_look(admin, w, 2), 2);
 	ck_assert_int_gt(w[0].clients, 0);
 	ck_assert_int_gt(w[1].clients, 0);
@@ -368,6 +373,75 @@ START_TEST(worker_killed)
 }
 END_TEST
 
+/* --- TLS in the kernel ------------------------------------------------------ */
+
+/* Does the system do it for a connection (Linux: tls(4) as an "upper layer
+ * protocol" of TCP)?  Its module may have to be loaded. */
+static bool
+has_kernel_tls(void)
+{
+#ifdef TCP_ULP
+	struct wire *w = wire_open("127.0.0.1", pg->port);
+	bool has = setsockopt(w->fd, IPPROTO_TCP, TCP_ULP, "tls", 3) == 0;
+
+	wire_free(w);
+	return has;
+#else
+	return false;
+#endif
+}
+
+/*
+ * With TLS 1.2, which OpenSSL gives to the kernel in both directions, a
+ * backend is shared by all workers; without, it is one worker's.
+ */
+START_TEST(kernel_shares)
+{
+	struct pooler *p = with("require");
+	bool is_shared = has_kernel_tls();
+	struct pooler_worker w[2];
+	int moves = 0, pid, was = 0;
+	PGconn *admin, *c[16];
+	struct swarm *s;
+
+	printf("TLS in the kernel: %s\n", is_shared ? "yes" : "no");
+	serve("server");
+	pooler_workers(p, 2);
+	pooler_set(p, "default_pool_size = 1");
+	pooler_set(p, "server_tls_protocols = tlsv1.2");
+	pooler_start(p);
+	admin = pooler_console(p, "admin");
+	ck_assert_int_eq(pooler_look(admin, w, 2), 2);
+	for (int i = 0; i < 16; i++)
+		c[i] = pooler_conn(p, "");
+	for (int i = 0; i < 32; i++) {
+		pid = sql_backend(c[i % 16]);
+		moves += i > 0 && pid != was;
+		was = pid;
+	}
+	ck_assert_int_eq(pooler_look(admin, w, 2), 2);
+	ck_assert_int_gt(w[0].clients, 0);
+	ck_assert_int_gt(w[1].clients, 0);
+	if (is_shared)
+		ck_assert_int_eq(moves, 0);
+	else
+		ck_assert_int_gt(moves, 0);
+	ck_assert_int_eq(pg_backends(pg, "datname = 'app' AND NOT " BY_TLS), 0);
+	/* and every answer is its asker's */
+	s = swarm_new(pooler_at(p, ""), 20, SWARM_BRIEF);
+	swarm_run(s, 1500);
+	swarm_settle(s, 12000);
+	swarm_check(s);
+	ck_assert_int_gt(s->done, 0);
+	ck_assert_int_eq(s->dropped, 0);
+	swarm_free(s);
+	PQfinish(admin);
+	for (int i = 0; i < 16; i++)
+		PQfinish(c[i]);
+	pooler_stop(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -387,5 +461,7 @@ main(void)
 	tcase_add_test(tc, nobody_starves);
 	tcase_add_test(tc, idle_places_move);
 	tcase_add_test(tc, worker_killed);
+	tc = suite_case(s, "kernel tls", 60);
+	tcase_add_test(tc, kernel_shares);
 	return suite_run(s, SUITE_PG);
 }
