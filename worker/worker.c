@@ -86,6 +86,9 @@ on_conf(const struct msg *m, int fd)
 	int was = self.conf->session_state;
 	struct err e;
 
+	/* who is late is told again: the views know it by its number */
+	if (m->arg <= self.conf_number)
+		return;
 	conf_files_init(&files);
 	conf_faults_init(&faults);
 	if (fd == -1 || conf_files_restore(&files, fd, &e) == -1)

@@ -263,6 +263,49 @@ START_TEST(slow_exit)
 END_TEST
 #endif
 
+/*
+ * A worker that is late with a new configuration is sent it again.  Then it has
+ * it twice, and goes by what it has not freed.
+ */
+START_TEST(told_twice)
+{
+	static const char *env[] = { "MALLOC_PERTURB_=165", NULL };
+	struct pooler *p = pooler_new();
+	PGconn *console, *c;
+	pid_t worker;
+
+	p->env = env;
+	pooler_workers(p, 1);
+	pooler_set(p, "worker_stuck_timeout = 60");
+	pooler_start(p);
+	console = pooler_console(p, "admin");
+	ck_assert_int_eq(pooler_pids(console, &worker, 1), 1);
+	c = pooler_conn(p, "");
+	sql_do(c, "SELECT 1");
+	kill(worker, SIGSTOP);
+	kill(p->pid, SIGHUP);
+	UNTIL(5000, file_has(p->log, "reload done"));
+	sql_send(c, "SELECT 7");
+	/* it is told again each second */
+	ck_assert(!sql_is_ready(c, 2500));
+	kill(worker, SIGCONT);
+	ck_assert_str_eq(sql_get(c), "7");
+	/* a server by its entry's host and port */
+	for (int i = 0; i < 5; i++) {
+		ck_assert_int_eq(pg_terminate(pg, "datname = 'app'"), 1);
+		UNTIL(5000, pg_backends(pg, "datname = 'app'") == 0);
+		UNTIL(5000,
+		    pooler_show(
+			console, "POOLS", "database", "app", "sv_idle") == 0);
+		ck_assert_int_eq(sql_num(c, "SELECT %d", i), i);
+	}
+	ck_assert(!file_has(p->log, "died"));
+	PQfinish(c);
+	PQfinish(console);
+	pooler_stop(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -274,6 +317,7 @@ main(void)
 		tcase_add_test(tc, under_load);
 		tcase_add_test(tc, connecting);
 		tcase_add_test(tc, stuck_is_killed);
+		tcase_add_test(tc, told_twice);
 #ifdef __linux__
 		tcase_add_test(tc, slow_exit);
 #endif
