@@ -284,6 +284,18 @@ async def pooled(_, n):
             await same(c, "SELECT current_setting('application_name')", "")
 
 
+async def pool_cached(_, n):
+    """Each of the pool's connections has a cache, and their names are alike."""
+    for i in range(60):
+        mine = app.token("cached")
+        query = "SELECT $1::text || ' %d'" % (i % 13)
+        app.equal(await pool.fetchval(query, mine), "%s %d" % (mine, i % 13))
+    mine = app.token("many")
+    await pool.executemany("INSERT INTO kept VALUES ($1)", [(mine,)] * 20)
+    count = "SELECT count(*) FROM kept WHERE token = $1"
+    app.equal(await pool.fetchval(count, mine), 20)
+
+
 async def after(c, n):
     mine = app.token("after")
     await same(c, "SELECT $1::text", mine, mine)
@@ -291,7 +303,7 @@ async def after(c, n):
 
 STEPS = [simple, cached, prepared, many_texts, types, introspected, transaction]
 STEPS += [error, many_rows, cursor, copy, listen, settings, startup, temporary]
-STEPS += [advisory, sql_prepare, cancel, pooled, after]
+STEPS += [advisory, sql_prepare, cancel, pooled, pool_cached, after]
 
 
 async def drop(c):
