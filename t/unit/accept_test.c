@@ -25,6 +25,7 @@
 #include "shm/chan.h"
 #include "shm/proc.h"
 #include "shm/segment.h"
+#include "t/unit/run.h"
 #include "worker/io/deadline.h"
 #include "worker/io/loop.h"
 
@@ -472,8 +473,6 @@ main(void)
 {
 	Suite *s = suite_create("accept");
 	TCase *t = tcase_create("accept");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, set_up, tear_down);
@@ -487,9 +486,5 @@ main(void)
 	tcase_add_test(t, rests_without_descriptors);
 	tcase_add_test(t, may_be_closed_by_its_own_callback);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -15,6 +15,7 @@
 
 #include "conf/clock.h"
 #include "conf/settings.h"
+#include "t/unit/run.h"
 #include "worker/io/deadline.h"
 #include "worker/io/loop.h"
 
@@ -466,8 +467,6 @@ main(void)
 {
 	Suite *s = suite_create("ask");
 	TCase *t = tcase_create("ask");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, figures_are_no_question);
@@ -487,9 +486,5 @@ main(void)
 	tcase_add_test(t, closing_tells_who_waits);
 	tcase_add_test(t, the_table_is_bounded);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

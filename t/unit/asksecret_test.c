@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "conf/clock.h"
+#include "t/unit/run.h"
 #include "worker/io/deadline.h"
 #include "worker/io/loop.h"
 #include "worker/self.h"
@@ -303,8 +304,6 @@ main(void)
 {
 	Suite *s = suite_create("asksecret");
 	TCase *t = tcase_create("asksecret");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, a_secret);
@@ -317,9 +316,5 @@ main(void)
 	tcase_add_test(t, nobody_ever);
 	tcase_add_test(t, not_sent);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -17,6 +17,7 @@
 #include "conf/conf.h"
 #include "conf/log.h"
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 enum { ME = 7 };
 
@@ -307,8 +308,6 @@ main(void)
 {
 	Suite *s = suite_create("authquery");
 	TCase *t = tcase_create("authquery");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, no_question);
@@ -318,9 +317,5 @@ main(void)
 	tcase_add_test(t, other_settings);
 	tcase_add_test(t, the_end);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "t/unit/run.h"
+
 static uint32_t
 die_after(struct backoff *b, uint64_t *now_ms, uint64_t life_ms)
 {
@@ -59,15 +61,10 @@ main(void)
 {
 	Suite *s = suite_create("backoff");
 	TCase *tc = tcase_create("backoff");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, grows_to_a_limit);
 	tcase_add_test(tc, long_life_forgives_all);
 	tcase_add_test(tc, one_death_a_second_never_adds_up);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "conf/compat.h"
+#include "t/unit/run.h"
 
 static int near_fd, far_fd;
 static struct buf buf;
@@ -192,8 +193,6 @@ main(void)
 {
 	Suite *s = suite_create("buf");
 	TCase *t = tcase_create("buf");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, empty_owns_nothing);
@@ -204,9 +203,5 @@ main(void)
 	tcase_add_test(t, a_gone_peer_is_an_error_and_no_signal);
 	tcase_add_test(t, too_much_is_refused_whole);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

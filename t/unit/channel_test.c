@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "t/unit/run.h"
+
 START_TEST(by_name)
 {
 	struct channel *first = NULL, *a, *b;
@@ -86,16 +88,11 @@ main(void)
 {
 	Suite *s = suite_create("channel");
 	TCase *tc = tcase_create("channel");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, by_name);
 	tcase_add_test(tc, kept);
 	tcase_add_test(tc, to_ask);
 	tcase_add_test(tc, quoted);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

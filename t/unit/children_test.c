@@ -18,6 +18,7 @@
 #include "master/signal.h"
 #include "shm/segment.h"
 #include "shm/slot.h"
+#include "t/unit/run.h"
 
 enum { WORKERS = 2, SLOTS = 8, LIMIT_MS = 10000, SEEN = 64 };
 
@@ -442,8 +443,6 @@ main(void)
 {
 	Suite *s = suite_create("children");
 	TCase *tc = tcase_create("children");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -462,8 +461,5 @@ main(void)
 	tcase_add_test(tc, signals_to_the_group_pass_by);
 	tcase_add_test(tc, stopping_forks_no_more);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "t/unit/run.h"
+
 START_TEST(monotonic)
 {
 	uint64_t a = clock_now_us(), b = a;
@@ -54,15 +56,10 @@ main(void)
 {
 	Suite *s = suite_create("clock");
 	TCase *tc = tcase_create("clock");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, monotonic);
 	tcase_add_test(tc, wall);
 	tcase_add_test(tc, text);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static struct command cmd;
 
 static enum command_kind
@@ -219,8 +221,6 @@ main(void)
 {
 	Suite *s = suite_create("command");
 	TCase *t = tcase_create("command");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, t);
 	tcase_add_test(t, test_show);
@@ -232,8 +232,5 @@ main(void)
 	tcase_add_test(t, test_long);
 	tcase_add_test(t, test_long_value);
 	tcase_add_test(t, test_noise);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "t/unit/run.h"
+
 extern char **environ;
 
 static char **start_argv;
@@ -232,8 +234,6 @@ main(int argc, char **argv)
 {
 	Suite *s = suite_create("compat");
 	TCase *tc = tcase_create("compat");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	(void)argc;
 	start_argv = argv;
@@ -249,8 +249,5 @@ main(int argc, char **argv)
 #ifdef __linux__
 	tcase_add_test(tc, title);
 #endif
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

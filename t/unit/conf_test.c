@@ -11,6 +11,7 @@
 #include "conf/users.h"
 #include "conf/version.h"
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static struct conf_files files;
 static struct conf_faults faults;
@@ -656,8 +657,6 @@ main(void)
 {
 	Suite *s = suite_create("conf");
 	TCase *tc = tcase_create("conf");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -686,8 +685,5 @@ main(void)
 	tcase_add_test(tc, reload_of_auth_file);
 	tcase_add_test(tc, many_entries);
 	tcase_add_test(tc, hostile);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

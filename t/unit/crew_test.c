@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "conf/clock.h"
+#include "t/unit/run.h"
 
 enum { LIMIT_MS = 300 };
 
@@ -163,17 +164,11 @@ main(void)
 {
 	Suite *s = suite_create("crew");
 	TCase *tc = tcase_create("crew");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, NULL);
 	tcase_add_test(tc, cancelled_in_any_state);
 	tcase_add_test(tc, late_in_the_queue_or_in_its_thread);
 	tcase_add_test(tc, no_more_than_so_many);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return run_suite(s);
 }

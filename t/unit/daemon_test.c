@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "t/unit/run.h"
+
 static struct err e;
 
 START_TEST(users)
@@ -132,8 +134,6 @@ main(void)
 {
 	Suite *s = suite_create("daemon");
 	TCase *tc = tcase_create("daemon");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, users);
 	tcase_add_test(tc, rights_are_dropped_for_good);
@@ -141,8 +141,5 @@ main(void)
 	tcase_add_test(tc, starter_is_let_go);
 	tcase_add_test(tc, bad_start_is_told);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

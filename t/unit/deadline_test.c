@@ -7,6 +7,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "t/unit/run.h"
+
 enum { MANY = 500 };
 
 struct timer {
@@ -171,8 +173,6 @@ main(void)
 {
 	Suite *s = suite_create("deadline");
 	TCase *t = tcase_create("deadline");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, none_is_set);
@@ -182,9 +182,5 @@ main(void)
 	tcase_add_test(t, a_callback_clears_the_rest);
 	tcase_add_test(t, one_that_is_always_due_does_not_hang);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

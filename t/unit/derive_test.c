@@ -11,6 +11,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "t/unit/run.h"
+
 enum { WAITERS = 8 };
 
 static struct derive who[WAITERS];
@@ -244,10 +246,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("derive");
+	Suite *s = suite_create("derive");
 	TCase *tc = tcase_create("derive");
-	SRunner *runner = srunner_create(suite);
-	int n_failed;
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup, NULL);
@@ -258,9 +258,6 @@ main(void)
 	tcase_add_test(tc, test_slices);
 	tcase_add_test(tc, test_full);
 	tcase_add_test(tc, test_bounds);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	suite_add_tcase(s, tc);
+	return run_suite(s);
 }

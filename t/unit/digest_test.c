@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static const uint8_t salt[4] = { 0x93, 0x00, 0xff, 0x7a };
 
 /* md5 of "secretjoe", and of that and the salt: by md5sum(1) */
@@ -167,8 +169,6 @@ main(void)
 {
 	Suite *s = suite_create("digest");
 	TCase *tc = tcase_create("digest");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, test_md5);
 	tcase_add_test(tc, test_is_md5);
@@ -179,8 +179,5 @@ main(void)
 	tcase_add_test(tc, test_not_base64);
 	tcase_add_test(tc, test_round);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "conf/clock.h"
+#include "t/unit/run.h"
 
 enum { LIMIT_MS = 400 };
 
@@ -223,8 +224,6 @@ main(void)
 {
 	Suite *s = suite_create("dns");
 	TCase *t = tcase_create("dns");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, set_up, NULL);
@@ -237,9 +236,5 @@ main(void)
 	tcase_add_test(t, too_many_are_refused);
 	tcase_add_test(t, the_real_one_knows_this_machine);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static struct conf conf;
 static struct conf_faults faults;
@@ -92,16 +93,11 @@ main(void)
 {
 	Suite *s = suite_create("entries");
 	TCase *tc = tcase_create("entries");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, nothing);
 	tcase_add_test(tc, last_of_a_name);
 	tcase_add_test(tc, bad_ones_are_not_added);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static struct arena arena;
 static struct conf_faults faults;
@@ -315,8 +316,6 @@ main(void)
 {
 	Suite *s = suite_create("entry");
 	TCase *tc = tcase_create("entry");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -330,8 +329,5 @@ main(void)
 	tcase_add_test(tc, users);
 	tcase_add_test(tc, peers);
 	tcase_add_test(tc, hostile);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

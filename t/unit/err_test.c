@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 START_TEST(fills)
 {
 	struct err e;
@@ -53,15 +55,10 @@ main(void)
 {
 	Suite *s = suite_create("err");
 	TCase *tc = tcase_create("err");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, fills);
 	tcase_add_test(tc, no_line_no_reader);
 	tcase_add_test(tc, cuts);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

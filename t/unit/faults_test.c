@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 START_TEST(kept_in_order)
 {
@@ -72,15 +73,10 @@ main(void)
 {
 	Suite *s = suite_create("faults");
 	TCase *tc = tcase_create("faults");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, kept_in_order);
 	tcase_add_test(tc, bounded);
 	tcase_add_test(tc, logged);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

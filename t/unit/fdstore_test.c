@@ -15,6 +15,7 @@
 #include "shm/proc.h"
 #include "shm/segment.h"
 #include "shm/slot.h"
+#include "t/unit/run.h"
 
 enum { WORKERS = 3, SLOTS = 200, NOTES = 1000 };
 
@@ -361,8 +362,6 @@ main(void)
 {
 	Suite *s = suite_create("fdstore");
 	TCase *tc = tcase_create("fdstore");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, kept_by_generation);
@@ -378,8 +377,5 @@ main(void)
 	tcase_add_test(tc, stale_heir_is_not_told);
 	tcase_add_test(tc, heir_that_has_it_is_told_once);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static const uint8_t body[] = "\7\xff\xfe\x80\0\0\1name\0\0abc";
 #define BODY_LEN (sizeof(body) - 1)
 
@@ -128,8 +130,6 @@ main(void)
 {
 	Suite *s = suite_create("field");
 	TCase *tc = tcase_create("field");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, test_whole);
 	tcase_add_test(tc, test_truncated);
@@ -137,8 +137,5 @@ main(void)
 	tcase_add_test(tc, test_empty);
 	tcase_add_test(tc, test_noise);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

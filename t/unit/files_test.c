@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "t/unit/run.h"
+
 static char dir[] = "/tmp/files_test.XXXXXX";
 static struct conf_files files;
 static struct err e;
@@ -435,8 +437,6 @@ main(void)
 {
 	Suite *s = suite_create("files");
 	TCase *tc = tcase_create("files");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -454,8 +454,5 @@ main(void)
 	tcase_add_test(tc, set_reads_what_it_must);
 	tcase_add_test(tc, set_names_another_file);
 	tcase_add_test(tc, set_keeps_when_refused);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static const struct {
 	uint8_t p[5];
 	size_t avail;
@@ -145,8 +147,6 @@ main(void)
 {
 	Suite *s = suite_create("frame");
 	TCase *tc = tcase_create("frame");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, test_head, 0, sizeof(head) / sizeof(*head));
 	tcase_add_test(tc, test_wire);
@@ -155,8 +155,5 @@ main(void)
 	tcase_add_test(tc, test_requests);
 	tcase_add_test(tc, test_integers);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include "worker/client/greet.h"
 
 #include "t/unit/clientsim.h"
+#include "t/unit/run.h"
 
 #define REFUSED "received unencrypted data after encryption request"
 
@@ -83,16 +84,10 @@ main(void)
 {
 	Suite *suite = suite_create("greet");
 	TCase *tc = tcase_create("greet");
-	SRunner *r;
-	int failed;
 
 	tcase_add_loop_test(tc, each_once, 0, 2);
 	tcase_add_loop_test(tc, not_twice, 0, 2);
 	tcase_add_loop_test(tc, nothing_ahead, 0, 2);
 	suite_add_tcase(suite, tc);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

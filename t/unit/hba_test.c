@@ -4,6 +4,7 @@
 #include "conf/hba.h"
 
 #include "t/unit/hbasim.h"
+#include "t/unit/run.h"
 
 /* `line` of the rule that fits; 0: none. */
 static const struct {
@@ -240,8 +241,7 @@ main(void)
 {
 	Suite *s = suite_create("hba");
 	TCase *tc = tcase_create("hba");
-	SRunner *sr = srunner_create(s);
-	int n = sizeof(cases) / sizeof(*cases), failed;
+	int n = sizeof(cases) / sizeof(*cases);
 
 	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 60);
@@ -251,8 +251,5 @@ main(void)
 	tcase_add_test(tc, copies);
 	tcase_add_test(tc, many);
 	tcase_add_loop_test(tc, torn, 0, n);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static struct conf_files files;
 static struct conf_faults faults;
@@ -365,8 +366,7 @@ main(void)
 {
 	Suite *s = suite_create("hbalex");
 	TCase *tc = tcase_create("hbalex");
-	SRunner *sr = srunner_create(s);
-	int n = sizeof(cases) / sizeof(*cases), failed;
+	int n = sizeof(cases) / sizeof(*cases);
 
 	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 60);
@@ -378,8 +378,5 @@ main(void)
 	tcase_add_test(tc, many_files);
 	tcase_add_test(tc, many_lines);
 	tcase_add_loop_test(tc, torn, 0, n);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

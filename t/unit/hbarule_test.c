@@ -5,6 +5,7 @@
 #include "conf/hbarule.h"
 
 #include "t/unit/hbasim.h"
+#include "t/unit/run.h"
 
 #define SHORT(what) "hba:1: the line ends before its \"" what "\"\n"
 #define LDAP        "host all all all ldap "
@@ -369,8 +370,7 @@ main(void)
 {
 	Suite *s = suite_create("hbarule");
 	TCase *tc = tcase_create("hbarule");
-	SRunner *sr = srunner_create(s);
-	int n = sizeof(refused) / sizeof(*refused), failed;
+	int n = sizeof(refused) / sizeof(*refused);
 
 	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 60);
@@ -380,8 +380,5 @@ main(void)
 	tcase_add_test(tc, options);
 	tcase_add_test(tc, gssenc_is_told);
 	tcase_add_loop_test(tc, torn_worse, 0, n);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static struct conf_files files;
 static struct conf_faults faults;
@@ -198,8 +199,7 @@ main(void)
 {
 	Suite *s = suite_create("ident");
 	TCase *tc = tcase_create("ident");
-	SRunner *sr = srunner_create(s);
-	int n = sizeof(cases) / sizeof(*cases), failed;
+	int n = sizeof(cases) / sizeof(*cases);
 
 	suite_add_tcase(s, tc);
 	tcase_add_loop_test(tc, allows, 0, n);
@@ -207,8 +207,5 @@ main(void)
 	tcase_add_test(tc, quoted_plus);
 	tcase_add_test(tc, names);
 	tcase_add_loop_test(tc, torn, 0, n);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

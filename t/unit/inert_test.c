@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static const char *const inert[] = {
 	"",
 	" ; ",
@@ -84,15 +86,9 @@ main(void)
 {
 	Suite *s = suite_create("inert");
 	TCase *tc = tcase_create("inert");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, texts);
 	tcase_add_test(tc, functions);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

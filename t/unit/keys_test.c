@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "conf/settings.h"
+#include "t/unit/run.h"
 
 static const size_t struct_size[KEY_SCOPES] = {
 	[KEY_GLOBAL] = sizeof(struct conf),
@@ -378,8 +379,6 @@ main(void)
 {
 	Suite *s = suite_create("keys");
 	TCase *tc = tcase_create("keys");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, rows_are_sound);
@@ -390,8 +389,5 @@ main(void)
 	tcase_add_test(tc, changed);
 	tcase_add_test(tc, values);
 	tcase_add_test(tc, shown_empty);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "conf/hba.h"
+#include "t/unit/run.h"
 
 static struct ldapconf l;
 static char why[LDAPCONF_WHY], out[256];
@@ -216,8 +217,6 @@ main(void)
 {
 	Suite *s = suite_create("ldapconf");
 	TCase *t = tcase_create("ldapconf");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, a_url_says_most_of_it);
 	tcase_add_test(t, a_url_that_is_none);
@@ -226,9 +225,5 @@ main(void)
 	tcase_add_test(t, a_name_stays_a_value_in_a_filter);
 	tcase_add_test(t, a_name_stays_a_value_in_a_dn);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 /* The files that %include finds. */
 static const struct lex_text shelf[] = {
 	{ "a.ini", "x = 1\n[two]\ny = 2\n", 18 },
@@ -287,8 +289,6 @@ main(void)
 {
 	Suite *s = suite_create("lex");
 	TCase *tc = tcase_create("lex");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 60);
@@ -302,8 +302,5 @@ main(void)
 	tcase_add_test(tc, hostile);
 	tcase_add_test(tc, cut);
 	tcase_add_test(tc, entry_pairs);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "t/unit/run.h"
+
 static char dir[] = "/tmp/listen_test.XXXXXX";
 static char path[96];
 static struct err e;
@@ -320,8 +322,6 @@ main(void)
 {
 	Suite *s = suite_create("listen");
 	TCase *tc = tcase_create("listen");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, lists);
@@ -340,8 +340,5 @@ main(void)
 	tcase_add_test(tc, star_and_one_of_it);
 	tcase_add_test(tc, a_fault_closes_all);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

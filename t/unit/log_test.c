@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include "conf/keys.h"
 #include "conf/settings.h"
+#include "t/unit/run.h"
 
 static char dir[] = "/tmp/log_test.XXXXXX";
 static char path[64];
@@ -420,8 +421,6 @@ main(void)
 {
 	Suite *s = suite_create("log");
 	TCase *tc = tcase_create("log");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -441,8 +440,5 @@ main(void)
 	tcase_add_test(tc, facilities);
 	tcase_add_test(tc, fatal_ends);
 	tcase_add_test(tc, many_writers);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "conf/log.h"
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static struct conf *
 load(const char *text)
@@ -332,8 +333,6 @@ main(void)
 {
 	Suite *s = suite_create("lookup");
 	TCase *tc = tcase_create("lookup");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, find);
@@ -343,8 +342,5 @@ main(void)
 	tcase_add_test(tc, precedence);
 	tcase_add_test(tc, show);
 	tcase_add_test(tc, warn_later);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -19,6 +19,7 @@
 
 #include "conf/clock.h"
 #include "conf/compat.h"
+#include "t/unit/run.h"
 #include "worker/io/deadline.h"
 
 enum { MAX = 600 };
@@ -495,8 +496,6 @@ main(void)
 {
 	Suite *s = suite_create("loop");
 	TCase *t = tcase_create("loop");
-	SRunner *r;
-	int failed;
 
 	printf("mechanism: %s\n", loop_name());
 	tcase_add_checked_fixture(t, set_up, tear_down);
@@ -515,9 +514,5 @@ main(void)
 	tcase_add_test(t, after_wait_comes_before_the_events);
 	tcase_add_test(t, many_are_all_served);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static const struct {
 	const char *range, *addr;
 	int has; /* -1: no range */
@@ -151,17 +153,11 @@ main(void)
 {
 	Suite *s = suite_create("netaddr");
 	TCase *tc = tcase_create("netaddr");
-	SRunner *r;
-	int failed;
 
 	tcase_add_loop_test(tc, ranges, 0, sizeof(cases) / sizeof(*cases));
 	tcase_add_loop_test(tc, masked, 0, sizeof(masks) / sizeof(*masks));
 	tcase_add_test(tc, hosts);
 	tcase_add_test(tc, endless);
 	suite_add_tcase(s, tc);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static const struct {
 	const char *pattern, *name;
 	bool fits;
@@ -264,17 +266,11 @@ main(void)
 {
 	Suite *s = suite_create("pattern");
 	TCase *tc = tcase_create("pattern");
-	SRunner *r;
-	int failed;
 
 	tcase_add_loop_test(tc, fits, 0, sizeof(cases) / sizeof(*cases));
 	tcase_add_loop_test(tc, refuses, 0, sizeof(refused) / sizeof(*refused));
 	tcase_add_test(tc, length);
 	tcase_add_test(tc, groups);
 	suite_add_tcase(s, tc);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "t/unit/run.h"
+
 static char dir[] = "/tmp/pidfile_test.XXXXXX";
 static char path[64];
 static struct err e;
@@ -147,8 +149,6 @@ main(void)
 {
 	Suite *s = suite_create("pidfile");
 	TCase *tc = tcase_create("pidfile");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, none_is_free);
@@ -159,8 +159,5 @@ main(void)
 	tcase_add_test(tc, links_are_not_followed);
 	tcase_add_test(tc, bad_directory_is_said);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

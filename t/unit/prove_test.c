@@ -17,6 +17,7 @@
 
 #include "conf/clock.h"
 #include "conf/log.h"
+#include "t/unit/run.h"
 
 static struct msg got;
 static int answers;
@@ -201,8 +202,6 @@ main(void)
 {
 	Suite *s = suite_create("prove");
 	TCase *tc = tcase_create("prove");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(tc, 20);
 	tcase_add_checked_fixture(tc, set_up, NULL);
@@ -213,9 +212,5 @@ main(void)
 	tcase_add_test(tc, taken_back);
 	tcase_add_test(tc, too_many);
 	suite_add_tcase(s, tc);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -17,6 +17,7 @@
 #include "master/children.h"
 #include "shm/poolconf.h"
 #include "shm/segment.h"
+#include "t/unit/run.h"
 
 static char dir[] = "/tmp/reload_test.XXXXXX";
 static char path[64];
@@ -355,8 +356,6 @@ main(void)
 {
 	Suite *s = suite_create("reload");
 	TCase *tc = tcase_create("reload");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, first_is_published);
@@ -372,8 +371,5 @@ main(void)
 	tcase_add_test(tc, set_adds_to_what_waits);
 	tcase_add_test(tc, set_conffile);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

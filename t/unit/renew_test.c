@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "t/unit/certs.h"
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static char dir[] = "/tmp/renew_test.XXXXXX";
 static struct conf_files files;
@@ -253,8 +254,6 @@ main(void)
 {
 	Suite *s = suite_create("renew");
 	TCase *tc = tcase_create("renew");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -264,8 +263,5 @@ main(void)
 	tcase_add_test(tc, halves_of_a_pair);
 	tcase_add_test(tc, files_are_read_anew);
 	tcase_add_test(tc, reload_drops);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

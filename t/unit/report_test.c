@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static const struct {
 	const char *body;
 	size_t len;
@@ -231,8 +233,6 @@ main(void)
 {
 	Suite *s = suite_create("report");
 	TCase *tc = tcase_create("report");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, test_parse, 0, sizeof(error) / sizeof(*error));
 	tcase_add_test(tc, test_long_message);
@@ -242,8 +242,5 @@ main(void)
 	tcase_add_test(tc, test_no_room);
 	tcase_add_test(tc, test_table);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

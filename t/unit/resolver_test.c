@@ -21,6 +21,7 @@
 #include "shm/proc.h"
 #include "shm/segment.h"
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static struct chan mine;
 static struct child_start start;
@@ -263,8 +264,6 @@ main(void)
 {
 	Suite *s = suite_create("resolver");
 	TCase *t = tcase_create("resolver");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, set_up, tear_down);
@@ -275,9 +274,5 @@ main(void)
 	tcase_add_test(t, it_ends_with_the_supervisor);
 	tcase_add_test(t, it_ends_when_told);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

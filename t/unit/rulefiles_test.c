@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "conf/hba.h"
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static char dir[] = "/tmp/rulefiles_test.XXXXXX";
 static struct conf_files files;
@@ -225,8 +226,6 @@ main(void)
 {
 	Suite *s = suite_create("rulefiles");
 	TCase *tc = tcase_create("rulefiles");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -239,8 +238,5 @@ main(void)
 	tcase_add_test(tc, interfaces);
 	tcase_add_test(tc, interfaces_unwanted);
 	tcase_add_test(tc, snapshot);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

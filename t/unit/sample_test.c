@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "conf/keys.h"
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static char *
 made(size_t *len)
@@ -144,22 +145,16 @@ main(int argc, char **argv)
 {
 	Suite *s;
 	TCase *tc;
-	SRunner *sr;
-	int failed;
 
 	if (argc == 2 && strcmp(argv[1], "--write") == 0)
 		return sample_write(stdout) == 0 ? 0 : 1;
 	s = suite_create("sample");
 	tc = tcase_create("sample");
-	sr = srunner_create(s);
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, in_repository);
 	tcase_add_test(tc, loads);
 	tcase_add_test(tc, uncommented);
 	tcase_add_test(tc, every_key_and_no_long_line);
 	tcase_add_test(tc, full_disk);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

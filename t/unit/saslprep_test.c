@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static const struct {
 	const char *in, *out; /* out NULL: taken as it is */
 } vector[] = {
@@ -142,19 +144,14 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("saslprep");
+	Suite *s = suite_create("saslprep");
 	TCase *tc = tcase_create("saslprep");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_loop_test(
 	    tc, test_vector, 0, sizeof(vector) / sizeof(*vector));
 	tcase_add_test(tc, test_twice);
 	tcase_add_test(tc, test_long);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	suite_add_tcase(s, tc);
+	return run_suite(s);
 }

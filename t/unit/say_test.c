@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "t/unit/run.h"
+
 static void
 both(struct wire *w)
 {
@@ -56,14 +58,9 @@ main(void)
 {
 	Suite *s = suite_create("say");
 	TCase *tc = tcase_create("say");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, bytes);
 	tcase_add_test(tc, no_room);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static const uint8_t salt[SCRAM_SALT] = "sixteen bytes...";
 
 START_TEST(test_verifier)
@@ -177,10 +179,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("scram_keys");
+	Suite *s = suite_create("scram_keys");
 	TCase *tc = tcase_create("scram_keys");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_test(tc, test_verifier);
 	tcase_add_test(tc, test_derive);
@@ -188,9 +188,6 @@ main(void)
 	tcase_add_test(tc, test_iterations);
 	tcase_add_test(tc, test_fit);
 	tcase_add_test(tc, test_mock);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	suite_add_tcase(s, tc);
+	return run_suite(s);
 }

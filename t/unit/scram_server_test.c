@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static const uint8_t sr[SCRAM_NONCE] = "server-nonce-bytes";
 static const uint8_t cr[SCRAM_NONCE] = "client-nonce-bytes";
 static const struct scram_binding no_tls;
@@ -83,14 +85,9 @@ main(void)
 {
 	Suite *suite = suite_create("scram_server");
 	TCase *tc = tcase_create("scram_server");
-	SRunner *runner = srunner_create(suite);
-	int n_failed;
 
 	tcase_add_test(tc, test_nul);
 	tcase_add_test(tc, test_long_binding);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
 #include "worker/proto/digest.h"
 
 #define CNONCE "rOprNGfwEbeRWgbNEkqO"
@@ -714,8 +715,6 @@ main(void)
 {
 	Suite *suite = suite_create("scram");
 	TCase *tc = tcase_create("scram");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_rfc_client);
@@ -739,8 +738,5 @@ main(void)
 	tcase_add_test(tc, test_bits);
 	tcase_add_test(tc, test_wait_for_keys);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -7,11 +7,11 @@
 #define T_UNIT_SHMTEST_H
 
 #include <check.h>
-#include <stdlib.h>
 
 #include "shm/pool.h"
 #include "shm/proc.h"
 #include "shm/segment.h"
+#include "t/unit/run.h"
 
 /* Workers are all there, as the supervisor would have said. */
 static inline void
@@ -48,37 +48,5 @@ join(uint32_t me, const char *db, const char *user, uint32_t size)
 	ck_assert_uint_ne(i, POOL_NONE);
 	return i;
 }
-
-struct test_of {
-	const TTest *const *test; /* NULL ends the list */
-};
-
-static inline int
-run_tests(const char *name, const struct test_of *t, double timeout_s)
-{
-	Suite *s = suite_create(name);
-	TCase *tc = tcase_create(name);
-	SRunner *r;
-	int failed;
-
-	tcase_set_timeout(tc, timeout_s);
-	for (; t->test != NULL; t++)
-		tcase_add_test(tc, *t->test);
-	suite_add_tcase(s, tc);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-#define TEST(name)    \
-	{             \
-		&name \
-	}
-#define NO_MORE_TESTS \
-	{             \
-		NULL  \
-	}
 
 #endif

@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "t/unit/run.h"
+
 static struct conf_db dbs[3];
 static struct conf conf;
 
@@ -102,8 +104,6 @@ main(void)
 {
 	Suite *s = suite_create("sizes");
 	TCase *tc = tcase_create("sizes");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, generous_where_it_fits);
@@ -111,8 +111,5 @@ main(void)
 	tcase_add_test(tc, limits_and_reserve_count);
 	tcase_add_test(tc, never_beyond_the_tables);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
 #include "t/unit/sql_rows.h"
 #include "t/unit/sqlgen.h"
 
@@ -332,8 +333,6 @@ main(void)
 {
 	Suite *s = suite_create("sql");
 	TCase *tc = tcase_create("sql");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(tc, 20);
 	tcase_add_loop_test(tc, test_told, 0, COUNT(told));
@@ -345,9 +344,5 @@ main(void)
 	tcase_add_test(tc, test_plain_is_sound);
 	tcase_add_test(tc, test_large);
 	suite_add_tcase(s, tc);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

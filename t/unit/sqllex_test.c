@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 static const char letters[] = {
 	[SQLLEX_BAD] = '!',
 	[SQLLEX_IDENT] = 'i',
@@ -262,8 +264,6 @@ main(void)
 {
 	Suite *s = suite_create("sqllex");
 	TCase *tc = tcase_create("sqllex");
-	SRunner *r;
-	int failed;
 
 	tcase_add_loop_test(tc, test_tokens, 0, COUNT(lexed));
 	tcase_add_test(tc, test_ends_at_nul);
@@ -272,9 +272,5 @@ main(void)
 	tcase_add_loop_test(tc, test_name, 0, COUNT(names));
 	tcase_add_loop_test(tc, test_value, 0, COUNT(values));
 	suite_add_tcase(s, tc);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 #define V3 "\0\3\0\0"
 
 static uint8_t packet[STARTUP_MAX + 64];
@@ -531,8 +533,6 @@ main(void)
 {
 	Suite *s = suite_create("startup");
 	TCase *tc = tcase_create("startup");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, test_session);
 	tcase_add_test(tc, test_default_database);
@@ -555,8 +555,5 @@ main(void)
 	tcase_add_test(tc, test_build_own);
 	tcase_add_test(tc, test_noise);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

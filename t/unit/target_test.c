@@ -1,4 +1,4 @@
-/* target_test.c - host lists, addresses, and how they are called. */
+/* target_test.c - addresses, and how they are called. */
 #include "worker/backend/target.h"
 
 #include <arpa/inet.h>
@@ -7,38 +7,6 @@
 #include <sys/un.h>
 
 #include "t/unit/shmtest.h"
-
-START_TEST(entries)
-{
-	char long_list[2 * TARGET_HOST + 8];
-	char out[TARGET_HOST];
-
-	ck_assert_uint_eq(target_count(""), 1);
-	ck_assert_uint_eq(target_count("a"), 1);
-	ck_assert_uint_eq(target_count("a,b,,"), 4);
-	ck_assert(target_entry("", 0, out));
-	ck_assert_str_eq(out, "");
-	ck_assert(target_entry("a, b\t,,/tmp/x ", 0, out));
-	ck_assert_str_eq(out, "a");
-	ck_assert(target_entry("a, b\t,,/tmp/x ", 1, out));
-	ck_assert_str_eq(out, "b");
-	ck_assert(target_entry("a, b\t,,/tmp/x ", 2, out));
-	ck_assert_str_eq(out, "");
-	ck_assert(target_entry("a, b\t,,/tmp/x ", 3, out));
-	ck_assert_str_eq(out, "/tmp/x");
-	/* beyond the last there is nothing */
-	ck_assert(target_entry("a,b", 7, out));
-	ck_assert_str_eq(out, "");
-	/* one byte too long, and the longest */
-	memset(long_list, 'h', TARGET_HOST);
-	strcpy(long_list + TARGET_HOST, ",next");
-	ck_assert(!target_entry(long_list, 0, out));
-	ck_assert(target_entry(long_list, 1, out));
-	ck_assert_str_eq(out, "next");
-	ck_assert(target_entry(long_list + 1, 0, out));
-	ck_assert_uint_eq(strlen(out), TARGET_HOST - 1);
-}
-END_TEST
 
 static const struct sockaddr_un *
 un_of(const struct slot_addr *a)
@@ -156,7 +124,6 @@ int
 main(void)
 {
 	static const struct test_of tests[] = {
-		TEST(entries),
 		TEST(unix_paths),
 		TEST(inet),
 		TEST(text_of_anything),

@@ -5,6 +5,7 @@
 
 #include <openssl/err.h>
 
+#include "t/unit/run.h"
 #include "t/unit/tlssim.h"
 #include "worker/io/loop.h"
 
@@ -471,8 +472,6 @@ main(void)
 {
 	Suite *s = suite_create("tls");
 	TCase *tc = tcase_create("tls");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, sim_setup, teardown);
@@ -492,8 +491,5 @@ main(void)
 	tcase_add_test(tc, spoilt_hello);
 	tcase_add_loop_test(tc, spoilt_record, 0, 2);
 	tcase_add_loop_test(tc, gone_in_the_middle, 0, 2);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "t/unit/certs.h"
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static struct conf_files files;
 static struct conf_faults faults;
@@ -473,8 +474,6 @@ main(void)
 {
 	Suite *s = suite_create("tlsconf");
 	TCase *tc = tcase_create("tlsconf");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -491,8 +490,5 @@ main(void)
 	tcase_add_test(tc, reload);
 	tcase_add_test(tc, reload_without_root);
 	tcase_add_test(tc, hostile_files);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 
 #include <poll.h>
 
+#include "t/unit/run.h"
 #include "t/unit/tlssim.h"
 
 static struct tls *near, *far; /* accepted, connected */
@@ -471,8 +472,6 @@ main(void)
 {
 	Suite *s = suite_create("tlsctx");
 	TCase *tc = tcase_create("tlsctx");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, sim_setup, teardown);
@@ -493,8 +492,5 @@ main(void)
 	tcase_add_test(tc, renegotiation);
 	tcase_add_loop_test(tc, resumption, 0, 2);
 	tcase_add_test(tc, renewal);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

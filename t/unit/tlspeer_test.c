@@ -3,6 +3,7 @@
  */
 #include "worker/io/tls.h"
 
+#include "t/unit/run.h"
 #include "t/unit/tlssim.h"
 #include "worker/io/tls_impl.h"
 
@@ -149,8 +150,6 @@ main(void)
 {
 	Suite *s = suite_create("tlspeer");
 	TCase *tc = tcase_create("tlspeer");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, sim_setup, teardown);
@@ -160,8 +159,5 @@ main(void)
 	tcase_add_test(tc, clients_unasked);
 	tcase_add_loop_test(tc, server_end_point, 0, 5);
 	tcase_add_test(tc, one_handshake);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 #define PLAIN  4096
 #define NOT(k) ((uint16_t) ~(1u << (k)))
 
@@ -101,16 +103,11 @@ main(void)
 {
 	Suite *s = suite_create("tokens");
 	TCase *tc = tcase_create("tokens");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_beside_plain);
 	tcase_add_test(tc, test_size);
 	tcase_add_test(tc, test_count);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

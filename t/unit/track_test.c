@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "t/unit/pgsim.h"
+#include "t/unit/run.h"
 
 #define ERR_BODY   "SERROR\0VERROR\0C42601\0Moops\0"
 #define FATAL_BODY "SFATAL\0VFATAL\0C57P01\0Mbye\0"
@@ -463,8 +464,6 @@ main(void)
 {
 	Suite *s = suite_create("track");
 	TCase *tc = tcase_create("track");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, test_conversation, 0,
@@ -477,8 +476,5 @@ main(void)
 	tcase_add_test(tc, test_simulated_wild);
 	tcase_add_test(tc, test_noise);
 	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 /* A verifier with a 16 byte salt of 0..15, and keys of 'A'.. and 'a'.. */
 #define SALT   "AAECAwQFBgcICQoLDA0ODw=="
@@ -292,8 +293,6 @@ main(void)
 {
 	Suite *s = suite_create("users");
 	TCase *tc = tcase_create("users");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 30);
@@ -307,8 +306,5 @@ main(void)
 	tcase_add_test(tc, long_secrets);
 	tcase_add_test(tc, many);
 	tcase_add_test(tc, hostile);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

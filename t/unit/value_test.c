@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
+
 START_TEST(ints)
 {
 	static const struct {
@@ -158,8 +160,6 @@ main(void)
 {
 	Suite *s = suite_create("value");
 	TCase *tc = tcase_create("value");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, ints);
@@ -168,8 +168,5 @@ main(void)
 	tcase_add_test(tc, times_round_trip);
 	tcase_add_test(tc, choices);
 	tcase_add_test(tc, words);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return run_suite(s);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "conf/compat.h"
+#include "conf/hostlist.h"
 #include "shm/crash.h"
 #include "worker/backend/lend.h"
 #include "worker/backend/servertls.h"
@@ -31,7 +32,7 @@ struct cancel {
 	enum cancel_state state;
 	bool has_tls;
 	struct tls *tls; /* from SHAKE on */
-	char host[TARGET_HOST];
+	char host[HOSTLIST_HOST];
 	struct watch watch;
 	struct deadline deadline;
 	struct cancel *next, *prev; /* of all in flight */

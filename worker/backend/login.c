@@ -129,7 +129,7 @@ next_address(struct login *l)
 	l->address++;
 	if (l->ask.status == ASK_WELL && l->address < l->ask.addrs.n)
 		return try_connect(l);
-	if (l->tried >= target_count(lend->db->host))
+	if (l->tried >= hostlist_count(lend->db->host))
 		return FAIL;
 	l->b->lend->next_host++;
 	return try_entry(l);
@@ -252,13 +252,13 @@ try_entry(struct login *l)
 {
 	struct lend *lend = l->b->lend;
 	const struct conf_db *db = lend->db;
-	uint32_t n = target_count(db->host);
+	uint32_t n = hostlist_count(db->host);
 
 	l->tried++;
 	l->address = 0;
 	l->ask.status = ASK_NONE;
 	l->state = LOGIN_HOST;
-	if (!target_entry(db->host, lend->next_host % n, l->host)) {
+	if (!hostlist_entry(db->host, lend->next_host % n, l->host)) {
 		err_set(&l->err, "08006", "server is not reachable",
 		    "name of the server is too long");
 		return next_address(l);

@@ -8,11 +8,11 @@
 #define WORKER_BACKEND_LOGIN_IMPL_H
 
 #include "conf/err.h"
+#include "conf/hostlist.h"
 #include "shm/pool.h"
 #include "worker/ask.h"
 #include "worker/backend/backend.h"
 #include "worker/backend/params.h"
-#include "worker/backend/target.h"
 #include "worker/derive.h"
 #include "worker/proto/scram.h"
 
@@ -36,10 +36,10 @@ struct login {
 	struct ask ask;
 	uint32_t tried;   /* entries of the host list, this one included */
 	uint32_t address; /* of this entry's, the one being tried */
-	char host[TARGET_HOST]; /* of this entry: what a certificate is for */
-	enum pool_told told;    /* why it failed, */
-	uint32_t mark;          /* and with which keys; 0: none */
-	char *secret;           /* wiped at the end; NULL: not asked for yet */
+	char host[HOSTLIST_HOST]; /* of this entry: what a certificate is for */
+	enum pool_told told;      /* why it failed, */
+	uint32_t mark;            /* and with which keys; 0: none */
+	char *secret; /* wiped at the end; NULL: not asked for yet */
 	bool has_scram;
 	struct derive derive; /* in SASL: keys of the secret */
 	struct scram_client scram;

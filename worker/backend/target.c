@@ -7,36 +7,6 @@
 #include <string.h>
 #include <sys/un.h>
 
-uint32_t
-target_count(const char *hosts)
-{
-	uint32_t n = 1;
-
-	for (; *hosts != '\0'; hosts++)
-		n += *hosts == ',';
-	return n;
-}
-
-bool
-target_entry(const char *hosts, uint32_t i, char out[TARGET_HOST])
-{
-	size_t len;
-
-	for (; i > 0; i--) {
-		hosts += strcspn(hosts, ",");
-		hosts += *hosts == ',';
-	}
-	hosts += strspn(hosts, " \t");
-	len = strcspn(hosts, ",");
-	while (len > 0 && (hosts[len - 1] == ' ' || hosts[len - 1] == '\t'))
-		len--;
-	if (len >= TARGET_HOST)
-		return false;
-	memcpy(out, hosts, len);
-	out[len] = '\0';
-	return true;
-}
-
 bool
 target_unix(
     const char *host, int port, const char *default_dir, struct slot_addr *addr)

@@ -17,13 +17,7 @@
 #include "shm/msg.h"
 #include "shm/slot.h"
 
-enum { TARGET_TEXT = 160, TARGET_HOST = 256 };
-
-/* How many entries a host list has: at least 1. */
-uint32_t target_count(const char *hosts);
-
-/* Entry `i`; "" when the list is empty.  false: it is too long. */
-bool target_entry(const char *hosts, uint32_t i, char out[TARGET_HOST]);
+enum { TARGET_TEXT = 160 };
 
 /* Is it a Unix socket?  Then *addr is filled; with len 0: the path is too
  * long for a socket. */

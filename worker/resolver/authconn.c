@@ -8,9 +8,10 @@
 #include <string.h>
 
 #include "conf/compat.h"
+#include "conf/hostlist.h"
 
 enum {
-	HOST_LIST = MSG_ADDRS * (DNS_HOST + 1),
+	HOST_LIST = MSG_ADDRS * (HOSTLIST_HOST + 1),
 	ADDR_LIST = MSG_ADDRS * (INET6_ADDRSTRLEN + 12),
 };
 
@@ -83,35 +84,6 @@ authconn_fd(const struct authconn *c)
 
 /* --- hosts ----------------------------------------------------------------- */
 
-static uint32_t
-count_hosts(const char *hosts)
-{
-	uint32_t n = 1;
-
-	for (; *hosts != '\0'; hosts++)
-		n += *hosts == ',';
-	return n;
-}
-
-/* Entry `i` of the list; false: it is too long. */
-static bool
-host_at(const char *hosts, uint32_t i, char out[DNS_HOST])
-{
-	size_t len;
-
-	for (; i > 0; i--) {
-		hosts += strcspn(hosts, ",");
-		hosts += *hosts == ',';
-	}
-	hosts += strspn(hosts, " \t");
-	len = strcspn(hosts, ", \t");
-	if (len >= DNS_HOST)
-		return false;
-	memcpy(out, hosts, len);
-	out[len] = '\0';
-	return true;
-}
-
 static void
 quiet(void *arg, const char *message)
 {
@@ -152,13 +124,13 @@ static void
 next_host(struct authconn *c, uint64_t now_ms)
 {
 	const char *hosts = c->texts[AUTHCONN_HOSTS];
-	uint32_t n = count_hosts(hosts);
-	char host[DNS_HOST];
+	uint32_t n = hostlist_count(hosts);
+	char host[HOSTLIST_HOST];
 
 	finish(c);
 	c->due_ms = now_ms + AUTHCONN_LIMIT_MS;
 	while (c->tried < n) {
-		if (!host_at(hosts, (c->first + c->tried++) % n, host)) {
+		if (!hostlist_entry(hosts, (c->first + c->tried++) % n, host)) {
 			set_why(c, "name of the server is too long");
 			continue;
 		}
@@ -196,12 +168,12 @@ authconn_on_name(
     struct authconn *c, const struct dns_answer *a, uint64_t now_ms)
 {
 	const char *list = c->texts[AUTHCONN_HOSTS];
-	char host[DNS_HOST], hosts[HOST_LIST] = "", addrs[ADDR_LIST] = "";
-	uint32_t n = count_hosts(list);
+	char host[HOSTLIST_HOST], hosts[HOST_LIST] = "", addrs[ADDR_LIST] = "";
+	uint32_t n = hostlist_count(list);
 
 	if (c->state != AUTHCONN_NAME || c->name_id != a->id)
 		return false;
-	(void)host_at(list, (c->first + c->tried - 1) % n, host);
+	(void)hostlist_entry(list, (c->first + c->tried - 1) % n, host);
 	if (a->status != DNS_WELL) {
 		set_why(c, "look-up of %.64s: %.64s", host, a->why);
 		next_host(c, now_ms);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "conf/err.h"
+#include "conf/hostlist.h"
 #include "shm/msg.h"
 
 enum {
@@ -22,7 +23,7 @@ enum {
 	DNS_IDLE = 4,     /* threads that stay when there is no work */
 	DNS_QUESTIONS = 1024,
 	DNS_LIMIT_MS = 8000, /* an asker gives up somewhat later */
-	DNS_HOST = 256,
+	DNS_HOST = HOSTLIST_HOST,
 	DNS_WHY = 64,
 };
 
