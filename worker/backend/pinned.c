@@ -123,9 +123,12 @@ pinned_look(void)
 			continue;
 		is_due = is_starving(b->lend);
 		/* beyond its fair share, or of another pool: one at a time */
-		if (!is_due && !is_one_enough && limits_is_wanted(i))
-			is_due = is_one_enough = true;
-		if (is_due && backend_claim(b))
+		if (!is_due && !is_one_enough)
+			is_due = limits_is_wanted(i);
+		if (!is_due)
+			continue;
+		is_one_enough = true;
+		if (backend_claim(b))
 			backend_close(
 			    b, "its place is wanted by another worker");
 	}
