@@ -136,8 +136,9 @@ crash_point(const char *name)
 		return;
 	if (--armed.countdown > 0)
 		return;
-	/* somebody has died of it before: a test looks at what that left */
-	if (armed.is_anyone && seg != NULL && atomic_load(&seg->repairs) > 0)
+	/* one alone: a test looks at what that left */
+	if (armed.is_anyone && seg != NULL &&
+	    atomic_exchange(&seg->crashed, 1) != 0)
 		return;
 	(void)kill(getpid(), SIGKILL);
 }

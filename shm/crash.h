@@ -5,8 +5,8 @@
  * -DCRASH_POINTS (`make CRASH=1`) the environment POOLER_CRASH =
  * "name:countdown[:process]" makes the process with that number kill itself
  * when it passes the point for the countdown-th time, once per start of the
- * pooler: the supervisor drops the variable for replacements, and without a
- * process it is nobody's any more once a death has been repaired.
+ * pooler: the supervisor drops the variable for replacements.  Without a
+ * process it is the first who comes by, and nobody after it.
  */
 #ifndef SHM_CRASH_H
 #define SHM_CRASH_H

@@ -65,6 +65,7 @@ struct segment {
 	_Alignas(64) _Atomic uint64_t last_id;    /* of clients and servers */
 	_Atomic uint32_t pools_used; /* rows below this may be in use */
 	_Atomic uint32_t slots_used; /* likewise; only grows */
+	_Atomic uint32_t crashed;    /* somebody died of it; crash.c's */
 };
 
 enum segment_stopping {

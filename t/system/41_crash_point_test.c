@@ -24,6 +24,7 @@
 #define POOL     4
 #define REPLICAS 3
 #define SETTERS  4
+#define REACH_MS 12000 /* until somebody has come by */
 
 static struct wire *replica[REPLICAS], *setter[SETTERS];
 
@@ -55,9 +56,8 @@ list_points(void)
 }
 
 /*
- * Some places few workers come by, and once: there the first who does dies,
- * whoever it is.  Elsewhere one worker alone is armed, so that when it has
- * died there is peace.
+ * The first who comes by dies, whoever it is, and nobody after it.  Where all
+ * come by all the time it is not their first: then others are there, too.
  */
 static const char *
 order_for(int i)
@@ -69,8 +69,7 @@ order_for(int i)
 	for (size_t k = 0; k < sizeof(rare) / sizeof(*rare); k++)
 		if (!strncmp(points[i], rare[k], strlen(rare[k])))
 			return text("POOLER_CRASH=%s:1", points[i]);
-	return text(
-	    "POOLER_CRASH=%s:%d:%d", points[i], i % 2 ? 5 : 1, i % WORKERS);
+	return text("POOLER_CRASH=%s:%d", points[i], i % 2 ? 5 : 2);
 }
 
 /* One user proves himself by SCRAM, so that his keys stand in the segment. */
@@ -152,6 +151,8 @@ replicate(struct pooler *p, const char *point, bool is_full)
 		return;
 	/* in the place of one that is idle, or comes free */
 	for (int i = 0; i < REPLICAS; i++) {
+		if (replica[i] != NULL)
+			wire_free(replica[i]);
 		if ((replica[i] = wire_try("127.0.0.1", p->port)) == NULL)
 			continue;
 		wire_send(replica[i], buf,
@@ -168,9 +169,10 @@ stir(struct pooler *p)
 	char buf[256];
 
 	PQfinish(c);
-	PQfinish(PQconnectdb(pooler_at(p, SCRAM_USER)));
 	/* not waited for: the swarm, which stands still, has the servers */
 	for (int i = 0; i < SETTERS; i++) {
+		if (setter[i] != NULL)
+			wire_free(setter[i]);
 		if ((setter[i] = wire_try("127.0.0.1", p->port)) == NULL)
 			continue;
 		wire_send(setter[i], buf,
@@ -256,53 +258,69 @@ others_are_there(struct pooler *p, struct swarm *steady)
 	ck_assert_int_eq(steady->dropped + have, steady->n);
 }
 
-START_TEST(at_point)
-{
-	const char *point = points[_i];
-	struct pooler *p = start(_i);
-	struct watch w = watch_start(pg, "datname = 'app'");
-	struct swarm *steady = swarm_new(pooler_at(p, ""), 10, 0),
-		     *churn = swarm_new(pooler_at(p, "user=app2"), 10,
-			 SWARM_RECONNECT | SWARM_LEAVE | SWARM_CANCEL);
-	bool crashed = false, early = false, stirred = false;
-	int64_t end;
+enum { STEADY, CHURN, PROVING, SWARMS };
 
-	swarm_gather(steady, 15000);
-	clients_elsewhere(p, &early);
-	replicate(p, point, false);
-	end = now_ms() + 1200;
+static void
+free_wires(struct wire **w, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (w[i] != NULL)
+			wire_free(w[i]);
+}
+
+/* Until somebody has died, and a little longer; false: nobody has. */
+static bool
+run_until_crashed(struct pooler *p, const char *point, struct swarm **s)
+{
+	int64_t end = now_ms() + REACH_MS, stir_ms = now_ms() + 500;
+	bool crashed = false;
+
 	while (now_ms() < end) {
-		swarm_run(steady, 40);
-		swarm_run(churn, 40);
+		for (int i = 0; i < SWARMS; i++)
+			swarm_run(s[i], 40);
 		if (!crashed && file_has(p->log, "segment:")) {
 			crashed = true;
 			end = now_ms() + 300;
 		}
-		if (!stirred && end - now_ms() < 700) {
-			stirred = true;
+		if (!crashed && now_ms() > stir_ms) {
+			stir_ms = now_ms() + 1000;
 			stir(p);
 			replicate(p, point, true);
 		}
 	}
-	for (int i = 0; i < REPLICAS; i++)
-		if (replica[i] != NULL)
-			wire_free(replica[i]);
-	for (int i = 0; i < SETTERS; i++)
-		if (setter[i] != NULL)
-			wire_free(setter[i]);
-	swarm_settle_all((struct swarm *const[]){ steady, churn }, 2, 15000);
-	swarm_check(steady);
-	swarm_check(churn);
-	swarm_free(churn);
+	free_wires(replica, REPLICAS);
+	free_wires(setter, SETTERS);
+	return crashed;
+}
+
+START_TEST(at_point)
+{
+	const unsigned comes_and_goes = SWARM_RECONNECT | SWARM_LEAVE;
+	const char *point = points[_i];
+	struct pooler *p = start(_i);
+	struct watch w = watch_start(pg, "datname = 'app'");
+	struct swarm *s[SWARMS];
+	bool crashed, early = false;
+
+	s[STEADY] = swarm_new(pooler_at(p, ""), 10, 0);
+	s[CHURN] = swarm_new(
+	    pooler_at(p, "user=app2"), 10, comes_and_goes | SWARM_CANCEL);
+	s[PROVING] = swarm_new(pooler_at(p, SCRAM_USER), 2, comes_and_goes);
+	swarm_gather(s[STEADY], 15000);
+	clients_elsewhere(p, &early);
+	replicate(p, point, false);
+	crashed = run_until_crashed(p, point, s);
+	swarm_settle_all(s, SWARMS, 15000);
+	for (int i = 0; i < SWARMS; i++)
+		swarm_check(s[i]);
+	swarm_free(s[CHURN]);
+	swarm_free(s[PROVING]);
 	if (crashed && !early)
-		others_are_there(p, steady);
-	swarm_free(steady);
+		others_are_there(p, s[STEADY]);
+	swarm_free(s[STEADY]);
 	ck_assert_int_le(watch_stop(&w), POOL);
-	/* who has not come by the point would only do so here */
-	if (crashed)
-		whole(p);
-	else
-		fprintf(stderr, "%s: not reached\n", point);
+	ck_assert_msg(crashed, "%s is not reached", point);
+	whole(p);
 	pooler_stop(p);
 }
 END_TEST

@@ -163,9 +163,10 @@ END_TEST
 START_TEST(kills_one)
 {
 	fresh_segment(4, 4, 4);
+	ck_assert_int_eq(end_of("a:3"), SURVIVED);
 	ck_assert_int_eq(end_of("a:1"), SIGKILL);
-	atomic_store(&seg->repairs, 1);
 	ck_assert_int_eq(end_of("a:1"), SURVIVED);
+	ck_assert_int_eq(end_of("b:1"), SURVIVED);
 	ck_assert_int_eq(end_of("a:1:3"), SIGKILL);
 	segment_drop();
 }
