@@ -142,6 +142,14 @@ no_place_is_lost(const struct pooler *p, const char *db, int n)
 	UNTIL(20000, pg_backends(pg, OURS " AND state <> 'idle'") == 0);
 }
 
+/* Workers die by our hand only. */
+static void
+none_has_crashed(const struct pooler *p)
+{
+	ck_assert_int_eq(file_count(p->log, "died: "),
+	    file_count(p->log, "died: signal 9;"));
+}
+
 /* Nobody is there: all that was taken is given back. */
 static void
 all_is_back(struct soak *s, int fds)
@@ -227,6 +235,7 @@ shut_down(struct pooler *p, const struct soak_mode *mode)
 	PQfinish(console);
 	crowd_stop(c, GUEST_WAIT_MS + 10000);
 	crowd_is_right(c);
+	none_has_crashed(p);
 	pooler_gone(p, 0);
 	UNTIL(20000, pg_backends(pg, OURS) == 0);
 	crowd_free(c);
@@ -259,6 +268,7 @@ soak(int which, long ms, bool with_kills)
 	crowd_stop(s.c, GUEST_WAIT_MS + 10000);
 	say(&s);
 	crowd_check(s.c);
+	none_has_crashed(s.p);
 	all_is_back(&s, fds);
 	crowd_free(s.c);
 	if (deed_is_on("shutdown"))
