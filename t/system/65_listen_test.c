@@ -377,17 +377,38 @@ START_TEST(lost_listener)
 }
 END_TEST
 
-/* It never takes the last server of a pool. */
+/* It never takes the last server of a pool.  Who asks for it is refused, and
+ * goes on; `_i`: as it is asked for. */
 START_TEST(no_room)
 {
+	PGconn *console;
 	PGresult *r;
 
-	begin(1, 1);
-	ck_assert(PQsendQuery(a, "LISTEN alone"));
-	r = PQgetResult(a);
+	begin(_i == 2 ? 2 : 1, 1);
+	if (_i == 2) { /* parsed while there was room */
+		PQclear(PQprepare(a, "on", "LISTEN alone", 0, NULL));
+		console = pooler_console(p, "admin");
+		sql_do(console, "SET default_pool_size = 1");
+		pool_size = 1;
+		UNTIL(SOON_MS, shown(console, "listening") == 0);
+		PQfinish(console);
+	}
+	sql_do(a, "BEGIN; CREATE TABLE no_room (n int)");
+	if (_i == 0)
+		r = PQexec(a, "UNLISTEN other; LISTEN alone");
+	else if (_i == 1)
+		r = PQexecParams(
+		    a, "LISTEN alone", 0, NULL, NULL, NULL, NULL, 0);
+	else
+		r = PQexecPrepared(a, "on", 0, NULL, NULL, NULL, 0);
 	ck_assert_str_eq(PQresultErrorField(r, PG_DIAG_SQLSTATE), "53300");
+	ck_assert_str_eq(
+	    PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED), "ERROR");
 	PQclear(r);
+	ck_assert_int_eq(PQtransactionStatus(a), PQTRANS_INERROR);
+	sql_do(a, "ROLLBACK");
 	ck_assert_int_eq(sql_num(b, "SELECT 1"), 1);
+	sql_fails(a, "42P01", "SELECT * FROM no_room");
 	end();
 }
 END_TEST
@@ -418,7 +439,7 @@ main(void)
 	tcase_add_test(tc, prepared_before);
 	tcase_add_test(tc, at_once);
 	tcase_add_test(tc, lost_listener);
-	tcase_add_test(tc, no_room);
+	tcase_add_loop_test(tc, no_room, 0, 3);
 	tcase_add_test(tc, session_mode);
 	return suite_run(s, SUITE_PG);
 }

@@ -7,6 +7,7 @@
 #include "worker/client/channel.h"
 #include "worker/client/client.h"
 #include "worker/client/listener.h"
+#include "worker/client/raise.h"
 #include "worker/proto/sql.h"
 
 /* A client that takes nothing for so long has to go: memory is bounded. */
@@ -127,7 +128,7 @@ enum look
 ear_look(struct client *c, struct look_at *m, const char *sql, size_t len,
     unsigned flags)
 {
-	static struct err e; /* `why` points there until the client is closed */
+	static struct err e; /* `why` points there until the look is over */
 	struct sql_walk w;
 	struct sql_stmt s;
 
@@ -144,9 +145,7 @@ ear_look(struct client *c, struct look_at *m, const char *sql, size_t len,
 		case WAIT:
 			return LOOK_WAIT;
 		case FAIL:
-			m->sqlstate = e.sqlstate;
-			m->why = e.say;
-			return LOOK_END;
+			return raise_look(m, e.sqlstate, e.say);
 		}
 		c->backend->is_muted = true;
 	}

@@ -43,7 +43,7 @@ struct ear;
 
 /*
  * The client is about to have this text run or parsed: LOOK_PASS, LOOK_WAIT or
- * LOOK_END (look.h).  `flags`: sqllex.h's.
+ * LOOK_RAISE (look.h).  `flags`: sqllex.h's.
  */
 enum look ear_look(struct client *c, struct look_at *m, const char *sql,
     size_t len, unsigned flags);

@@ -1,12 +1,15 @@
 #include "worker/client/pin.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
 #include "shm/slot.h"
 #include "worker/backend/backend.h"
 #include "worker/backend/kept.h"
 #include "worker/client/audit.h"
 #include "worker/client/client.h"
+#include "worker/proto/sql.h"
 
 enum { SHIFT = CLIENTROW_PINS_SHIFT };
 
@@ -30,6 +33,57 @@ pin_text(unsigned pins, char to[PIN_TEXT])
 			len += (size_t)snprintf(to + len, PIN_TEXT - len,
 			    "%s%s", len > 0 ? ", " : "", reasons[i].what);
 	return to;
+}
+
+/* Are the functions that it names not called, but kept in what it makes? */
+static bool
+is_definition(const struct sql_stmt *s)
+{
+	static const char *const words[] = { "create", "alter", "explain" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		size_t n = strlen(words[i]);
+
+		if (s->text.len >= n &&
+		    strncasecmp(s->text.p, words[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static unsigned
+told_by(const struct sql_stmt *s)
+{
+	unsigned pins = 0;
+
+	if (s->kind == SQL_UNSURE)
+		return 0;
+	if (s->kind == SQL_LOAD)
+		pins |= AUDIT_LOAD;
+	if (s->kind == SQL_DECLARE && s->flags & SQL_F_HOLD)
+		pins |= AUDIT_CURSOR;
+	if (s->flags & SQL_F_MAKES_TEMP && !(s->flags & SQL_F_ON_COMMIT_DROP))
+		pins |= AUDIT_TEMP;
+	if (is_definition(s))
+		return pins;
+	if (s->flags & SQL_F_LOCK)
+		pins |= AUDIT_LOCK;
+	if (s->flags & SQL_F_SESSION)
+		pins |= AUDIT_OTHER;
+	return pins;
+}
+
+unsigned
+pin_told(const char *text, size_t len, unsigned flags)
+{
+	struct sql_walk w;
+	struct sql_stmt s;
+	unsigned pins = 0;
+
+	sql_walk_init(&w, text, len, flags);
+	while (sql_next(&w, &s))
+		pins |= told_by(&s);
+	return pins;
 }
 
 void

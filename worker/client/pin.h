@@ -22,6 +22,13 @@ enum { PIN_TEXT = 96 };
 /* "temporary table, advisory lock"; "" for none.  Returns `to`. */
 const char *pin_text(unsigned pins, char to[PIN_TEXT]);
 
+/*
+ * The reasons that a text tells beforehand: what it makes stays when it has
+ * been run, unless its own transaction ends it.  `flags` are sqllex.h's.  What
+ * a function does, or a view, only the server can tell.
+ */
+unsigned pin_told(const char *text, size_t len, unsigned flags);
+
 /* Note why (0: no more) in the client's row and in its backend's slot. */
 void pin_note(struct client *c, unsigned pins);
 

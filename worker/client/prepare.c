@@ -169,10 +169,6 @@ translate(struct client *c, const uint8_t *name, size_t len, const char **to)
 		return WAIT;
 	if (e != NULL && e->will != NULL) {
 		*to = e->will->name;
-		if (!e->will->is_plain &&
-		    !session_bound(c, (const char *)e->will->body,
-			strnlen((const char *)e->will->body, e->will->len)))
-			return WAIT;
 		return supply(c, e->will);
 	}
 	*to = (const char *)name;
@@ -233,6 +229,21 @@ use_unnamed(struct client *c, struct look_at *m, size_t at)
 	return r == DONE ? LOOK_PASS : prepare_not_done(c, m, r);
 }
 
+/* What its text does, in SQL and to the session, it does now. */
+static enum look
+use_known(struct client *c, struct look_at *m, size_t at, size_t len,
+    const struct stmt *s)
+{
+	enum look look = LOOK_PASS;
+
+	if (s->is_sql)
+		look = sqlprep_use(c, m, at, len, s->body, s->len);
+	if (look != LOOK_PASS || s->is_plain)
+		return look;
+	return session_bound(c, m, (const char *)s->body,
+	    strnlen((const char *)s->body, s->len));
+}
+
 /* A Bind or Describe, whose statement is named at `at`. */
 static enum look
 look_use(struct client *c, struct look_at *m, size_t at)
@@ -249,16 +260,12 @@ look_use(struct client *c, struct look_at *m, size_t at)
 	if (len == 0)
 		return use_unnamed(c, m, at);
 	e = names_find(&p->names, (const char *)m->body + at, (size_t)len);
-	if (e != NULL && e->will != NULL && e->will->is_sql &&
-	    !prepare_is_uncertain(p, e)) {
-		look = sqlprep_use(
-		    c, m, at, (size_t)len, e->will->body, e->will->len);
+	if (e != NULL && e->will != NULL && !prepare_is_uncertain(p, e)) {
+		look = use_known(c, m, at, (size_t)len, e->will);
 		if (look != LOOK_PASS)
 			return look;
 	}
 	r = translate(c, m->body + at, (size_t)len, &to);
-	if (r == WAIT && c->is_asking)
-		return LOOK_WAIT; /* for the listener, not for the server */
 	if (r != DONE)
 		return prepare_not_done(c, m, r);
 	if (to == (const char *)m->body + at)

@@ -59,9 +59,9 @@ void session_try(struct client *c);
  */
 enum look session_look(struct client *c, struct look_at *m);
 
-/* A statement that was parsed before, by this text, is bound.  False: not yet,
- * as LOOK_WAIT says. */
-bool session_bound(struct client *c, const char *sql, size_t len);
+/* A statement that was parsed before, by this text, is bound. */
+enum look
+session_bound(struct client *c, struct look_at *m, const char *sql, size_t len);
 /* The same of the statement without a name. */
 void session_bound_unnamed(struct client *c);
 

@@ -4,6 +4,7 @@
  *
  * Never blocks.
  */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -14,7 +15,9 @@
 #include "worker/client/ear.h"
 #include "worker/client/fit.h"
 #include "worker/client/inert.h"
+#include "worker/client/pin.h"
 #include "worker/client/prepare.h"
+#include "worker/client/raise.h"
 #include "worker/client/session_impl.h"
 #include "worker/proto/sql.h"
 #include "worker/self.h"
@@ -127,6 +130,21 @@ end(struct look_at *m, const char *sqlstate, const char *why)
 	return LOOK_END;
 }
 
+/* session_pin = off: what would keep its server is not run at all. */
+static enum look
+refuse_pins(struct client *c, struct look_at *m, const char *sql, size_t len)
+{
+	static char why[PIN_TEXT + sizeof("session_pin is off: ")];
+	unsigned pins = pin_told(sql, len, session_text_flags(c));
+	char what[PIN_TEXT];
+
+	if (pins == 0)
+		return LOOK_PASS;
+	snprintf(
+	    why, sizeof(why), "session_pin is off: %s", pin_text(pins, what));
+	return raise_look(m, "0A000", why);
+}
+
 /* Before it listens itself, the listener does. */
 static enum look
 listen_first(struct client *c, struct look_at *m, const char *sql, size_t len,
@@ -152,6 +170,9 @@ look_at_text(struct client *c, struct look_at *m, const char *sql, size_t len,
 	m->is_plain = sql_is_plain(sql, len);
 	if (m->is_plain && !is_strict())
 		return LOOK_PASS;
+	if (!self.conf->session_pin &&
+	    refuse_pins(c, m, sql, len) == LOOK_RAISE)
+		return LOOK_RAISE;
 	if (!read_text(c, sql, len, bits))
 		return end(m, "53200", "out of memory");
 	if (*bits & AUDIT_SEQUENCE && !forget_sequences(c))
@@ -216,24 +237,24 @@ session_look(struct client *c, struct look_at *m)
 	r = look_at_text(
 	    c, m, nul + 1, m->have - (size_t)(nul + 1 - sql), &bits);
 	/* what it does it does when it is executed, now or in another lease */
-	if (c->session != NULL && nul == sql)
+	if (r != LOOK_RAISE && c->session != NULL && nul == sql)
 		c->session->unnamed =
 		    (uint16_t)(bits & ~(unsigned)AUDIT_SEQUENCE);
 	return r;
 }
 
-bool
-session_bound(struct client *c, const char *sql, size_t len)
+enum look
+session_bound(struct client *c, struct look_at *m, const char *sql, size_t len)
 {
 	uint16_t before = c->session == NULL ? 0 : c->session->audit.bits;
-	struct look_at unused;
 	unsigned bits;
 
-	if (!session_is_tracking(c) || sql_is_plain(sql, len) ||
-	    !read_text(c, sql, len, &bits) || !(bits & AUDIT_LISTEN))
-		return true;
-	/* why it may not is said when it has been answered */
-	return listen_first(c, &unused, sql, len, before) != LOOK_WAIT;
+	if (!session_is_tracking(c) || sql_is_plain(sql, len))
+		return LOOK_PASS;
+	if (!read_text(c, sql, len, &bits))
+		return end(m, "53200", "out of memory");
+	return bits & AUDIT_LISTEN ? listen_first(c, m, sql, len, before)
+				   : LOOK_PASS;
 }
 
 void

@@ -43,10 +43,11 @@ static void
 tell_session(struct client *c, const struct stmt *s)
 {
 	const char *sql = (const char *)s->body;
+	struct look_at unused = { .have = 0 };
 
 	/* LISTEN cannot be prepared in SQL: there is nothing to wait for */
 	if (!s->is_plain)
-		(void)session_bound(c, sql, strnlen(sql, s->len));
+		(void)session_bound(c, &unused, sql, strnlen(sql, s->len));
 }
 
 /* The name as it is now; it must be there. */

@@ -85,9 +85,10 @@ enum sql_flag {
 	SQL_F_LOCK = 1 << 6,     /* takes an advisory lock of the session */
 	SQL_F_UNLOCK = 1 << 7,   /* gives one back, or all of them */
 	SQL_F_SEQUENCE = 1 << 8, /* currval(), lastval() */
-	SQL_F_SESSION = 1 << 9   /* other functions that leave something in the
+	SQL_F_SESSION = 1 << 9,  /* other functions that leave something in the
 	                            session: dblink, temporary replication
 	                            slots, replication origins */
+	SQL_F_MAKES_TEMP = 1 << 10 /* says so; with SQL_F_TEMP */
 };
 
 /* A setting's name, which may have dots, with its NUL. */

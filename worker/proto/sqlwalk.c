@@ -141,7 +141,7 @@ follow_word(struct scan *s)
 		if ((sqllex_is_word(t, "temp") ||
 			sqllex_is_word(t, "temporary")) &&
 		    is_temp_made(s))
-			s->flags |= SQL_F_TEMP;
+			s->flags |= SQL_F_TEMP | SQL_F_MAKES_TEMP;
 		break;
 	case 'd':
 		if (sqllex_is_word(t, "drop") &&
