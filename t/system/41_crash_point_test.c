@@ -64,7 +64,8 @@ order_for(int i)
 {
 	static const char *const rare[] = { "pool.make", "pool.failure",
 		"pool.greeting", "pool.keys", "pool.party", "pool.reclaim",
-		"open.failed", "clean.", "dedicate", "replicate", "session" };
+		"open.failed", "clean.", "dedicate", "replicate", "session",
+		"listen" };
 
 	for (size_t k = 0; k < sizeof(rare) / sizeof(*rare); k++)
 		if (!strncmp(points[i], rare[k], strlen(rare[k])))
@@ -163,8 +164,9 @@ replicate(struct pooler *p, const char *point, bool is_full)
 
 /* Things that a swarm does not do. */
 static void
-stir(struct pooler *p)
+stir(struct pooler *p, const char *point)
 {
+	bool listens = strncmp(point, "listen.", 7) == 0;
 	PGconn *c = PQconnectdb(pooler_at(p, "dbname=refused"));
 	char buf[256];
 
@@ -178,7 +180,8 @@ stir(struct pooler *p)
 		wire_send(setter[i], buf,
 		    wire_startup(buf, sizeof(buf), 0x30000, "user", "app",
 			"database", "app", "application_name", "setter", NULL));
-		wire_query(setter[i], "SET work_mem = 100");
+		wire_query(
+		    setter[i], listens ? "LISTEN crash" : "SET work_mem = 100");
 	}
 	kill(p->pid, SIGHUP);
 }
@@ -284,7 +287,7 @@ run_until_crashed(struct pooler *p, const char *point, struct swarm **s)
 		}
 		if (!crashed && now_ms() > stir_ms) {
 			stir_ms = now_ms() + 1000;
-			stir(p);
+			stir(p, point);
 			replicate(p, point, true);
 		}
 	}

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/crash.h"
 #include "shm/segment.h"
 #include "worker/backend/scan.h"
 #include "worker/client/channel.h"
@@ -85,6 +86,7 @@ give_back(struct listener *l)
 	l->state = OFF;
 	buf_fini(&l->in);
 	atomic_fetch_and(&slot_at(b->slot)->flags, ~(uint32_t)SLOT_LISTENS);
+	CRASH_POINT("listen.over");
 	backend_give(b);
 }
 
@@ -335,7 +337,10 @@ have(struct listener *l, struct backend *b, struct err *e)
 	l->backend = b;
 	l->state = READY;
 	backend_lend(b, &l->lessee);
+	/* Its flag alone tells what it is for: the slot is an ordinary one. */
+	CRASH_POINT("listen.lent");
 	atomic_fetch_or(&slot_at(b->slot)->flags, SLOT_LISTENS);
+	CRASH_POINT("listen.begun");
 	if (leave_room(l->lend, 0, e) == -1) {
 		give_back(l);
 		return -1;
