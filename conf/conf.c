@@ -120,14 +120,8 @@ static bool
 find_in_files(void *arg, const char *name, struct lex_text *text)
 {
 	const struct loading *l = arg;
-	const struct conf_file *f = conf_files_find(l->files, name);
 
-	if (f == NULL)
-		return false;
-	text->name = f->name;
-	text->bytes = f->bytes;
-	text->len = f->len;
-	return true;
+	return conf_files_text(l->files, name, text);
 }
 
 /* The event's place, with a file name that lives as long as the conf. */
@@ -426,4 +420,23 @@ conf_load(const struct conf_files *files, struct conf_faults *faults)
 		return l.c;
 	conf_free(l.c);
 	return NULL;
+}
+
+struct conf *
+conf_restore(int fd)
+{
+	struct conf_files files;
+	struct conf_faults faults;
+	struct conf *c = NULL;
+	struct err e;
+
+	if (fd == -1)
+		return NULL;
+	conf_files_init(&files);
+	conf_faults_init(&faults);
+	if (conf_files_restore(&files, fd, &e) == 0)
+		c = conf_load(&files, &faults);
+	conf_files_free(&files);
+	conf_faults_free(&faults);
+	return c;
 }

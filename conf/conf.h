@@ -25,6 +25,12 @@ struct conf *
 conf_load(const struct conf_files *files, struct conf_faults *faults);
 
 /*
+ * The same of a snapshot (conf_files_save()), as a child is sent it; the fd
+ * stays its caller's.  NULL: it is none (`fd` -1 as well), or has a fault.
+ */
+struct conf *conf_restore(int fd);
+
+/*
  * The same for files that have just been read to replace those of `running`:
  * a key that cannot change keeps its running value (with a warning where the
  * file says otherwise); one whose default is "none" keeps it where the file

@@ -56,6 +56,20 @@ conf_files_find(const struct conf_files *files, const char *name)
 	return NULL;
 }
 
+bool
+conf_files_text(
+    const struct conf_files *files, const char *name, struct lex_text *text)
+{
+	const struct conf_file *f = conf_files_find(files, name);
+
+	if (f == NULL)
+		return false;
+	text->name = f->name;
+	text->bytes = f->bytes;
+	text->len = f->len;
+	return true;
+}
+
 /*
  * One more file, with `len` bytes of room; NULL with `e` filled where there
  * are too many files, bytes or neither memory for them.

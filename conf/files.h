@@ -23,6 +23,8 @@
 #define CONF_FILES_MAX_BYTES ((size_t)64 << 20) /* all together */
 #define CONF_FILES_MAX       1024               /* files, and pins */
 
+struct lex_text;
+
 struct conf_file {
 	char *name;  /* as it was written, relative to the working directory */
 	char *bytes; /* `len`, and a NUL that does not count */
@@ -83,6 +85,10 @@ int conf_files_put(struct conf_files *files, const char *name,
 /* The bytes of a file, by the name that it was read under, or NULL. */
 const struct conf_file *
 conf_files_find(const struct conf_files *files, const char *name);
+
+/* The same, as a text to be read; false: there is none. */
+bool conf_files_text(
+    const struct conf_files *files, const char *name, struct lex_text *text);
 
 /* Set a pin; a former one of the same key and manner is replaced. */
 int conf_files_pin(struct conf_files *files, enum conf_pin_how how,

@@ -35,18 +35,10 @@ find_as(const struct conf_files *files, const char *prefix, const char *name,
     struct lex_text *text)
 {
 	char key[PATH_BYTES + 32];
-	const struct conf_file *f;
 	int n = snprintf(key, sizeof(key), "%s%s", prefix, name);
 
-	if (n < 0 || (size_t)n >= sizeof(key))
-		return false;
-	f = conf_files_find(files, key);
-	if (f == NULL)
-		return false;
-	text->name = f->name;
-	text->bytes = f->bytes;
-	text->len = f->len;
-	return true;
+	return n >= 0 && (size_t)n < sizeof(key) &&
+	    conf_files_text(files, key, text);
 }
 
 bool

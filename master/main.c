@@ -88,24 +88,25 @@ refuse_usage(const char *why)
 	exit(1);
 }
 
+static const struct option longs[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "check", no_argument, NULL, 't' },
+	{ "daemon", no_argument, NULL, 'd' },
+	{ "user", required_argument, NULL, 'u' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "reboot", no_argument, NULL, 'R' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+#ifdef CRASH_POINTS /* the build for crash tests alone has this option */
+	{ "crash-points", no_argument, NULL, 1 },
+#endif
+	{ NULL, 0, NULL, 0 },
+};
+
 static void
 parse_arguments(int argc, char **argv, struct arguments *a)
 {
-	static const struct option longs[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "check", no_argument, NULL, 't' },
-		{ "daemon", no_argument, NULL, 'd' },
-		{ "user", required_argument, NULL, 'u' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "reboot", no_argument, NULL, 'R' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-#ifdef CRASH_POINTS /* the build for crash tests alone has this option */
-		{ "crash-points", no_argument, NULL, 1 },
-#endif
-		{ NULL, 0, NULL, 0 },
-	};
 	int c;
 
 	while (

@@ -80,26 +80,18 @@ drop_removed(void)
 static void
 on_conf(const struct msg *m, int fd)
 {
-	struct conf_files files;
-	struct conf_faults faults;
-	struct conf *c = NULL;
 	int was = self.conf->session_state;
-	struct err e;
+	struct conf *c;
 
 	/* who is late is told again: the views know it by its number */
 	if (m->arg <= self.conf_number)
 		return;
-	conf_files_init(&files);
-	conf_faults_init(&faults);
-	if (fd == -1 || conf_files_restore(&files, fd, &e) == -1)
+	c = conf_restore(fd);
+	if (c == NULL) {
 		log_error(NULL, "configuration %llu cannot be read",
 		    (unsigned long long)m->arg);
-	else
-		c = conf_load(&files, &faults);
-	conf_files_free(&files);
-	conf_faults_free(&faults);
-	if (c == NULL)
 		return;
+	}
 	self.conf = c;
 	self.conf_number = m->arg;
 	ask_conf(c);

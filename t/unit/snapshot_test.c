@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 #include "conf/compat.h"
+#include "conf/conf.h"
 #include "t/unit/conf_text.h"
+#include "t/unit/run.h"
 
 static struct conf_files files, back;
 static struct err e;
@@ -200,13 +202,34 @@ START_TEST(forged_content)
 }
 END_TEST
 
+/* As a child gets its configuration: all of it, or none. */
+START_TEST(a_configuration)
+{
+	struct conf *c;
+
+	conf_files_free(&files);
+	text_add(&files, "main.ini", "[pooler]\nmax_client_conn = 77\n");
+	ck_assert_int_eq(conf_files_save(&files, fd, &e), 0);
+	c = conf_restore(fd);
+	ck_assert_ptr_nonnull(c);
+	ck_assert_int_eq(c->max_client_conn, 77);
+	conf_free(c);
+	ck_assert_int_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	conf_files_free(&files);
+	text_add(&files, "main.ini", "[pooler]\nmax_client_conn = many\n");
+	ck_assert_int_eq(conf_files_save(&files, fd, &e), 0);
+	ck_assert_ptr_null(conf_restore(fd));
+	ck_assert_int_eq(ftruncate(fd, 20), 0);
+	ck_assert_ptr_null(conf_restore(fd));
+	ck_assert_ptr_null(conf_restore(-1));
+}
+END_TEST
+
 int
 main(void)
 {
 	Suite *s = suite_create("snapshot");
 	TCase *tc = tcase_create("snapshot");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -218,8 +241,6 @@ main(void)
 	tcase_add_test(tc, truncated);
 	tcase_add_test(tc, forged_lengths);
 	tcase_add_test(tc, forged_content);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	tcase_add_test(tc, a_configuration);
+	return run_suite(s);
 }

@@ -108,40 +108,53 @@ on_error(struct waiter *w, const struct err *e)
 	client_close(OUTER_OF(w, struct client, waiter), e);
 }
 
-/* Bytes of a client without a backend: throw away what PostgreSQL would
- * ignore, say goodbye, or find a backend. */
+/*
+ * Past what PostgreSQL would ignore, to the header of the first request in
+ * [*p, *p + *len).  WAIT: there is none yet; FAIL: the client is closed.
+ */
+static enum result
+find_request(struct client *c, const uint8_t **p, size_t *len, struct frame *f)
+{
+	uint32_t max = (uint32_t)self.conf->max_packet_size;
+
+	for (;;) {
+		size_t n = c->drop_remain < *len ? c->drop_remain : *len;
+
+		c->drop_remain -= (uint32_t)n;
+		*p += n;
+		*len -= n;
+		switch (frame_parse(*p, *len, max, f)) {
+		case WAIT:
+			return WAIT;
+		case FAIL:
+			client_fail(c, "08P01", "invalid message length");
+			return FAIL;
+		case DONE:
+			break;
+		}
+		if (f->type == 0 || strchr("dcfH", f->type) == NULL)
+			return DONE;
+		c->drop_remain = f->body;
+		*p += FRAME_HEAD;
+		*len -= FRAME_HEAD;
+	}
+}
+
+/* Bytes of a client without a backend: it says goodbye, or needs one. */
 void
 want_on_bytes(struct client *c, const uint8_t *p, size_t len)
 {
+	enum result r;
 	struct frame f;
 	struct backend *b;
 	struct err e;
 	bool failed;
 
-	for (;;) {
-		size_t n = c->drop_remain < len ? c->drop_remain : len;
-
-		c->drop_remain -= (uint32_t)n;
-		p += n;
-		len -= n;
-		switch (frame_parse(
-		    p, len, (uint32_t)self.conf->max_packet_size, &f)) {
-		case WAIT:
-			if (len > 0)
-				(void)client_hold(c, p, len);
-			return;
-		case FAIL:
-			client_fail(c, "08P01", "invalid message length");
-			return;
-		case DONE:
-			break;
-		}
-		if (f.type == 0 || strchr("dcfH", f.type) == NULL)
-			break;
-		c->drop_remain = f.body;
-		p += FRAME_HEAD;
-		len -= FRAME_HEAD;
-	}
+	r = find_request(c, &p, &len, &f);
+	if (r == WAIT && len > 0)
+		(void)client_hold(c, p, len);
+	if (r != DONE)
+		return;
 	if (f.type == 'X') {
 		client_close(c, NULL);
 		return;

@@ -90,17 +90,8 @@ pass_answer(const struct msg *m)
 static void
 on_conf(struct resolver *r, const struct msg *m, int fd)
 {
-	struct conf_files files;
-	struct conf_faults faults;
-	struct conf *c = NULL;
-	struct err e;
+	struct conf *c = conf_restore(fd);
 
-	conf_files_init(&files);
-	conf_faults_init(&faults);
-	if (fd != -1 && conf_files_restore(&files, fd, &e) == 0)
-		c = conf_load(&files, &faults);
-	conf_files_free(&files);
-	conf_faults_free(&faults);
 	if (c == NULL) {
 		log_error(NULL, "configuration %llu cannot be read",
 		    (unsigned long long)m->arg);
