@@ -10,41 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "t/lib/pooler.h"
-#include "t/lib/spawn.h"
-#include "t/lib/sql.h"
-#include "t/lib/suite.h"
-#include "t/lib/wire.h"
-
-static struct wire *
-wire_to(const struct pooler *p)
-{
-	struct wire *w = wire_open("127.0.0.1", p->port);
-
-	wire_login(w, "app", "app");
-	return w;
-}
-
-static void
-put_statement(struct wire *w, const char *name, const char *sql)
-{
-	wire_put(w, 'P', "ssh", name, sql, 0);
-	wire_put(w, 'B', "sshhh", "", name, 0, 0, 0);
-	wire_put(w, 'E', "si", "", 0);
-}
-
-/* Everybody's answers are right, and no transaction is left open. */
-static void
-others_are_well(struct pooler *p)
-{
-	PGconn *c = pooler_conn(p, "");
-
-	for (int i = 0; i < 5; i++)
-		ck_assert_int_eq(sql_num(c, "SELECT %d", i), i);
-	UNTIL(
-	    5000, pg_backends(pg, "datname = 'app' AND state <> 'idle'") == 0);
-	PQfinish(c);
-}
+#include "t/lib/fakepg.h"
+#include "t/system/hazards.h"
 
 /*
  * A message that breaks the protocol, in a transaction: whoever ends the
@@ -290,193 +257,62 @@ START_TEST(fair_between_users)
 }
 END_TEST
 
-/* Whoever has sent and got one large message keeps no memory for it. */
-START_TEST(large_messages_are_forgotten)
-{
-	enum { CLIENTS = 60, LEN = 2000000 };
-	struct pooler *p = pooler_with("default_pool_size = 2");
-	PGconn *c[CLIENTS];
-	char *big = malloc(LEN + 1);
-	long kb = 0;
-
-	ck_assert_ptr_nonnull(big);
-	memset(big, 'x', LEN);
-	big[LEN] = '\0';
-	for (int i = 0; i < CLIENTS; i++) {
-		c[i] = pooler_conn(p, "");
-		ck_assert_str_eq(
-		    sql_param(c[i], "SELECT right($1::text, 3)", big), "xxx");
-		ck_assert_int_eq(
-		    strlen(sql_one(c[i], "SELECT repeat('y', %d)", LEN)), 4000);
-		if (i == 3)
-			kb = pooler_rss_kb(p);
-	}
-	if (!is_sanitized())
-		ck_assert_int_lt(pooler_rss_kb(p) - kb, 16384);
-	for (int i = 0; i < CLIENTS; i++)
-		PQfinish(c[i]);
-	free(big);
-	pooler_stop(p);
-}
-END_TEST
-
-enum growth { FAILING, UNNAMED, NAMED, SETTINGS, SQL_LEVEL };
-
-/* One of the things of which there are no two alike. */
+/* The first logins fail, each in another way; what comes later is served. */
 static void
-put_new(struct wire *w, enum growth how, unsigned i)
+dies_at_login(int fd, struct fake_count *count)
 {
-	char name[32];
-
-	snprintf(name, sizeof(name), "n%u", i);
-	if (how == FAILING) {
-		put_statement(w, name, text("SELECT nowhere_%u", i));
-	} else if (how == SETTINGS) {
-		wire_query(w, text("SET soak.a TO 'v%u'; RESET soak.a", i));
+	fake_startup(fd, count);
+	switch (count->logins < 40 ? count->logins % 4 : 4) {
+	case 0:
 		return;
-	} else if (how == SQL_LEVEL) {
-		wire_query(w, text("PREPARE a AS SELECT %u; DEALLOCATE a", i));
+	case 1:
+		fake_reset(fd);
 		return;
-	} else {
-		put_statement(w, how == NAMED ? name : "",
-		    text("SELECT %u, '%0500u'", i, i));
-		if (how == NAMED)
-			wire_put(w, 'C', "bs", 'S', name);
+	case 2:
+		fake_send(fd, "E\0\0\0\x17SFATAL\0C53300\0Mno\0\0", 24);
+		return;
+	case 3:
+		/* in the middle of a message */
+		fake_send(fd, "R\0\0\0\10\0", 6);
+		return;
+	default:
+		fake_welcome(fd);
+		fake_serve(fd, count);
 	}
-	wire_put(w, 'S', "");
 }
 
-/* Thousands of each, and memory is what it was behind the first of them. */
-START_TEST(nothing_grows)
+/* A login that fails leaves its place to the next, however it fails. */
+START_TEST(places_of_failed_logins)
 {
-	enum { ROUNDS = 40, BATCH = 100 };
-	struct pooler *p = pooler_with("default_pool_size = 2\n"
-				       "max_prepared_statements = 50");
-	struct wire *w = wire_to(p);
-	unsigned i = 0;
-	long kb = 0;
+	struct fakepg *f = fakepg_start(dies_at_login);
+	struct pooler *p = pooler_new();
+	PGconn *c[2];
 
-	for (int r = 0; r < ROUNDS; r++) {
-		for (int k = 0; k < BATCH; k++)
-			put_new(w, (enum growth)_i, i++);
-		for (int k = 0; k < BATCH;) {
-			char t = wire_recv(w, WIRE_MS);
-
-			ck_assert_int_ne(t, 0);
-			ck_assert_msg(t != 'E' || _i == FAILING, "%s",
-			    wire_field(w, 'M'));
-			k += t == 'Z';
-		}
-		if (r == ROUNDS / 4)
-			kb = pooler_rss_kb(p);
+	p->errors_ok = true;
+	pooler_db(
+	    p, "fake = host=127.0.0.1 port=%d pool_mode=session", f->port);
+	pooler_set(p, "default_pool_size = 2\nmax_db_connections = 2");
+	pooler_set(p, "server_login_retry = 0.02");
+	pooler_start(p);
+	for (int64_t end = now_ms() + 30000; f->count->logins < 40;) {
+		ck_assert_msg(now_ms() < end, "%d logins", f->count->logins);
+		PQfinish(PQconnectdb(pooler_at(p, "dbname=fake")));
 	}
-	if (!is_sanitized())
-		ck_assert_msg(pooler_rss_kb(p) - kb < 256, "%ld kB more",
-		    pooler_rss_kb(p) - kb);
-	wire_free(w);
-	pooler_stop(p);
-}
-END_TEST
-
-/* A path of schemas whose names try to be more, for two on one server. */
-START_TEST(paths_that_try_to_be_more)
-{
-	static const char *const path[] = {
-		"\"a'; DROP TABLE hazard_table; --\", public",
-		"\"with \"\"quotes\"\"\", public",
-		"\"\\\", public",
-		"\"$user\", \"Upper, and comma\", public",
-		"\"new\nline\", public",
-		"\"$$\", \"%s\", public",
-	};
-	struct pooler *p = pooler_with("default_pool_size = 1");
-	PGconn *c = pooler_conn(p, ""), *d = pooler_conn(p, "");
-
-	sql_do(c, "DROP TABLE IF EXISTS hazard_table");
-	sql_do(c, "CREATE TABLE hazard_table AS SELECT 7 AS n");
-	for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++) {
-		sql_do(c, "SET search_path TO %s", path[i]);
-		sql_param(d, "SELECT set_config('search_path', $1, false)",
-		    path[sizeof(path) / sizeof(path[0]) - 1 - i]);
-		for (int k = 0; k < 3; k++) {
-			ck_assert_str_eq(
-			    sql_one(c, "SHOW search_path"), path[i]);
-			ck_assert_str_eq(sql_one(d, "SHOW search_path"),
-			    path[sizeof(path) / sizeof(path[0]) - 1 - i]);
-			ck_assert_int_eq(
-			    sql_num(c, "SELECT n FROM hazard_table"), 7);
-		}
+	for (int i = 0; i < 2; i++)
+		UNTIL(10000,
+		    PQstatus(c[i] = PQconnectdb(pooler_at(p, "dbname=fake"))) ==
+			    CONNECTION_OK ||
+			(PQfinish(c[i]), false));
+	/* each has a server to itself: both places are there */
+	for (int i = 0; i < 2; i++)
+		sql_send(c[i], "SELECT %d", i);
+	for (int i = 0; i < 2; i++) {
+		ck_assert(sql_is_ready(c[i], 5000));
+		ck_assert_str_eq(sql_get(c[i]), "fake");
+		PQfinish(c[i]);
 	}
-	sql_do(c, "RESET search_path");
-	ck_assert_str_eq(sql_one(c, "SHOW search_path"), "\"$user\", public");
-	sql_do(c, "DROP TABLE hazard_table");
-	PQfinish(c);
-	PQfinish(d);
 	pooler_stop(p);
-}
-END_TEST
-
-/* UNLISTEN counts at once, also while the client has a backend to itself. */
-START_TEST(unlisten_while_pinned)
-{
-	struct pooler *p = pooler_with("default_pool_size = 4");
-	PGconn *c = pooler_conn(p, ""), *d = pooler_conn(p, "");
-	PGnotify *n;
-
-	sql_do(c, "LISTEN hazard");
-	sql_do(c, "CREATE TEMP TABLE mine(x int)");
-	sql_do(d, "NOTIFY hazard");
-	UNTIL(5000, (sql_do(c, "SELECT 1"), n = PQnotifies(c)) != NULL);
-	PQfreemem(n);
-	sql_do(c, "UNLISTEN hazard");
-	sql_do(c, "LISTEN hazard2");
-	for (int i = 0; i < 3; i++) {
-		sql_do(d, "NOTIFY hazard; NOTIFY hazard2");
-		UNTIL(5000, (sql_do(c, "SELECT 1"), n = PQnotifies(c)) != NULL);
-		ck_assert_str_eq(n->relname, "hazard2");
-		PQfreemem(n);
-	}
-	PQfinish(c);
-	PQfinish(d);
-	pooler_stop(p);
-}
-END_TEST
-
-/*
- * Who listens sends ahead and is gone by a reset, just when it would be told
- * and what it has sent would be taken up: only it is gone.
- */
-START_TEST(listener_vanishes)
-{
-	struct pooler *p = pooler_with("default_pool_size = 4\nworkers = 1");
-	struct linger hard = { 1, 0 };
-	PGconn *d = pooler_conn(p, "");
-
-	for (int i = 0; i < 1500; i++) {
-		struct wire *w = wire_to(p);
-		char b[512];
-		size_t n = 0;
-
-		wire_query(w, "LISTEN hazard");
-		wire_expect(w, "CZ");
-		n += wire_make(b + n, sizeof(b) - n, 'Q', "s",
-		    text("SET soak.a TO 'a%d'; NOTIFY hazard", i));
-		for (int k = 0; k < 3; k++)
-			n += wire_make(
-			    b + n, sizeof(b) - n, 'Q', "s", "NOTIFY hazard");
-		wire_send(w, b, n);
-		if (i % 4)
-			wire_recv(w, WIRE_MS);
-		if (i % 8 > 3)
-			sql_do(d, "NOTIFY hazard");
-		setsockopt(w->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
-		wire_free(w);
-	}
-	sql_do(d, "SELECT 1");
-	PQfinish(d);
-	ck_assert(!file_has(p->log, "died"));
-	others_are_well(p);
-	pooler_stop(p);
+	fakepg_stop(f);
 }
 END_TEST
 
@@ -515,11 +351,7 @@ main(void)
 	tcase_add_test(tc, pgbench_prepared);
 	tcase_add_test(tc, full_in_both_directions);
 	tcase_add_test(tc, fair_between_users);
-	tcase_add_test(tc, large_messages_are_forgotten);
-	tcase_add_loop_test(tc, nothing_grows, FAILING, SQL_LEVEL + 1);
-	tcase_add_test(tc, paths_that_try_to_be_more);
-	tcase_add_test(tc, unlisten_while_pinned);
-	tcase_add_test(tc, listener_vanishes);
+	tcase_add_test(tc, places_of_failed_logins);
 	tcase_add_test(tc, waiting_is_called_waiting);
 	return suite_run(s, SUITE_PG);
 }
