@@ -62,7 +62,8 @@ is_own(int i)
 	int pid;
 
 	ck_assert_str_eq(sql_one(c, "SHOW my.own"), text("client %d", i));
-	ck_assert_str_eq(sql_one(c, "SHOW work_mem"), text("%dkB", 1025 + 2 * i));
+	ck_assert_str_eq(
+	    sql_one(c, "SHOW work_mem"), text("%dkB", 1025 + 2 * i));
 	ck_assert_str_eq(sql_one(c, "SHOW search_path"),
 	    i % 2 ? text("\"Own %d\", public", i) : "\"$user\", public");
 	ck_assert_str_eq(sql_one(c, "EXECUTE own"), text("own %d", i));
