@@ -26,6 +26,7 @@ enum count_what {
 	COUNT_SERVER_PARSES,
 	COUNT_BINDS,
 	COUNT_LOGINS, /* client logins */
+	COUNT_PINS,   /* times that a client began to keep its backend */
 	COUNT_N,
 	COUNT_PAD = 16,
 };

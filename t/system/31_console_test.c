@@ -52,7 +52,8 @@ static const struct {
 				      "avg_query_time avg_wait_time "
 				      "avg_client_parse_count "
 				      "avg_server_parse_count avg_bind_count "
-				      "avg_client_login_count" },
+				      "avg_client_login_count "
+				      "total_pin_count avg_pin_count" },
 	{ "CONFIG", "key value default changeable" },
 	{ "VERSION", "version" },
 };

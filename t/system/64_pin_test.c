@@ -89,6 +89,10 @@ START_TEST(each)
 		ck_assert_int_ne(sql_backend(b), sql_backend(a));
 		sql_do(b, "COMMIT");
 		PQfinish(a);
+		/* each time is told, once */
+		ck_assert_int_eq(pooler_show(console, "STATS", "database",
+				     "app", "total_pin_count"),
+		    (long)i + 1);
 	}
 	PQfinish(b);
 	PQfinish(console);

@@ -97,8 +97,10 @@ pin_note(struct client *c, unsigned pins)
 	atomic_store(&r->flags, others | (uint32_t)pins << SHIFT);
 	if (pins == 0)
 		atomic_fetch_and(&s->flags, ~(uint32_t)SLOT_KEPT);
-	else if (!(atomic_fetch_or(&s->flags, SLOT_KEPT) & SLOT_KEPT))
+	else if (!(atomic_fetch_or(&s->flags, SLOT_KEPT) & SLOT_KEPT)) {
+		count_add(c->lend->count, COUNT_PINS, 1);
 		kept_tell(c->backend);
+	}
 }
 
 unsigned

@@ -25,6 +25,10 @@ struct sum {
 	uint64_t period_us;      /* 0: none has passed */
 };
 
+/* From here on the counters have no counterpart in PgBouncer: their columns
+ * stand behind all others. */
+enum { OURS = COUNT_PINS };
+
 /* In the order of enum count_what. */
 static const struct {
 	const char *total, *average; /* columns of STATS */
@@ -60,6 +64,8 @@ static const struct {
 	[COUNT_LOGINS] = { "total_client_login_count", "avg_client_login_count",
 	    "client_login_count", "avg_client_login_count",
 	    "client_login_count" },
+	[COUNT_PINS] = { "total_pin_count", "avg_pin_count", "pin_count",
+	    "avg_pin_count", "pin_count" },
 };
 
 /* --- sums ----------------------------------------------------------------- */
@@ -137,6 +143,16 @@ average(const struct sum *s, enum count_what what)
 /* --- tables by database --------------------------------------------------- */
 
 static void
+put_range(struct show *s, const struct sum *v, int from, int to,
+    bool has_totals, bool has_averages)
+{
+	for (int k = from; has_totals && k < to; k++)
+		show_int(s, v->total[k]);
+	for (int k = from; has_averages && k < to; k++)
+		show_int(s, average(v, (enum count_what)k));
+}
+
+static void
 put_databases(struct show *s, bool has_totals, bool has_averages)
 {
 	size_t n;
@@ -149,10 +165,8 @@ put_databases(struct show *s, bool has_totals, bool has_averages)
 	for (size_t i = 0; i < n; i++) {
 		show_row(s);
 		show_text(s, v[i].db);
-		for (int k = 0; has_totals && k < COUNT_N; k++)
-			show_int(s, v[i].total[k]);
-		for (int k = 0; has_averages && k < COUNT_N; k++)
-			show_int(s, average(&v[i], (enum count_what)k));
+		put_range(s, &v[i], 0, OURS, has_totals, has_averages);
+		put_range(s, &v[i], OURS, COUNT_N, has_totals, has_averages);
 		show_end(s);
 	}
 	free(v);
@@ -164,6 +178,15 @@ numeric(const char *name)
 	return (struct report_column){ name, REPORT_NUMERIC };
 }
 
+static void
+name_range(struct report_column *columns, int from, int to)
+{
+	for (int k = from; k < to; k++) {
+		columns[k - from] = numeric(names[k].total);
+		columns[k - from + to - from] = numeric(names[k].average);
+	}
+}
+
 void
 show_stats(struct show *s)
 {
@@ -171,10 +194,8 @@ show_stats(struct show *s)
 		{ "database", REPORT_TEXT },
 	};
 
-	for (int k = 0; k < COUNT_N; k++) {
-		columns[1 + k] = numeric(names[k].total);
-		columns[1 + COUNT_N + k] = numeric(names[k].average);
-	}
+	name_range(columns + 1, 0, OURS);
+	name_range(columns + 1 + 2 * OURS, OURS, COUNT_N);
 	SHOW_COLUMNS(s, columns);
 	put_databases(s, true, true);
 }
@@ -219,6 +240,16 @@ put_total(struct show *s, const char *kind, const char *name, uint64_t v)
 	show_end(s);
 }
 
+static void
+put_totals(struct show *s, const struct sum *all, int from, int to)
+{
+	for (int k = from; k < to; k++)
+		put_total(s, "total", names[k].name, all->total[k]);
+	for (int k = from; k < to; k++)
+		put_total(
+		    s, "avg", names[k].name, average(all, (enum count_what)k));
+}
+
 void
 show_totals(struct show *s)
 {
@@ -238,9 +269,6 @@ show_totals(struct show *s)
 		add(&all, &v[i]);
 	free(v);
 	SHOW_COLUMNS(s, columns);
-	for (int k = 0; k < COUNT_N; k++)
-		put_total(s, "total", names[k].name, all.total[k]);
-	for (int k = 0; k < COUNT_N; k++)
-		put_total(
-		    s, "avg", names[k].name, average(&all, (enum count_what)k));
+	put_totals(s, &all, 0, OURS);
+	put_totals(s, &all, OURS, COUNT_N);
 }
