@@ -204,7 +204,8 @@ pooler_write(struct pooler *p)
 static bool
 is_up(const struct pooler *p)
 {
-	struct wire *w = wire_try("127.0.0.1", p->port);
+	struct wire *w =
+	    wire_try(p->host != NULL ? p->host : "127.0.0.1", p->port);
 
 	if (w)
 		wire_free(w);

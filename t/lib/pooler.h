@@ -27,6 +27,7 @@ struct pooler {
 	char conf[288], log[288];
 	char *text[4]; /* [databases], [users], settings, auth_file */
 	const char **env;
+	const char *host; /* that it listens at; NULL: 127.0.0.1 */
 };
 
 bool is_standin(void);

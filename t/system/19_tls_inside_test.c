@@ -1,6 +1,7 @@
 /*
  * 19_tls_inside_test.c - what a client asks for once it is inside TLS: more
- * encryption, which there is none of; a cancel, as outside.
+ * encryption, which there is none of; a cancel, as outside; and nothing at
+ * all, which costs next to nothing.
  *
  * PostgreSQL is asked the same: it takes a second request for a startup packet
  * of a protocol that it does not know.
@@ -291,6 +292,33 @@ START_TEST(cancel)
 }
 END_TEST
 
+/* Records need 16 kB each way: not while nobody says anything. */
+START_TEST(idle)
+{
+	enum { N = 80, KB_EACH = 24 };
+	PGconn *c[N];
+	long before;
+
+	set_up();
+	/* what comes once, whoever comes */
+	for (int i = 0; i < 8; i++) {
+		c[i] = pooler_conn(p, "sslmode=require");
+		ck_assert_int_eq(sql_num(c[i], "SELECT 1"), 1);
+	}
+	before = pooler_rss_kb(p);
+	for (int i = 8; i < N; i++) {
+		c[i] = pooler_conn(p, "sslmode=require");
+		ck_assert_int_eq(sql_num(c[i], "SELECT %d", i), i);
+	}
+	if (!is_sanitized())
+		ck_assert_int_lt(
+		    (pooler_rss_kb(p) - before) / (N - 8), KB_EACH);
+	for (int i = 0; i < N; i++)
+		PQfinish(c[i]);
+	tear_down();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -304,5 +332,6 @@ main(void)
 	tcase_add_test(tc, anew);
 	tcase_add_test(tc, in_a_session);
 	tcase_add_test(tc, cancel);
+	tcase_add_test(tc, idle);
 	return suite_run(s, SUITE_PG);
 }

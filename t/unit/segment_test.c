@@ -2,6 +2,7 @@
 #include "shm/segment.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -219,6 +220,36 @@ START_TEST(readonly_is_for_one_process)
 }
 END_TEST
 
+/* Secrets lie in there: no dump of a core has them.  Only Linux tells. */
+START_TEST(not_in_a_core)
+{
+	char line[512], address[32];
+	bool is_ours = false, is_seen = false;
+	struct err e;
+	FILE *f;
+
+	ck_assert_int_eq(segment_make(&small, &e), 0);
+	f = fopen("/proc/self/smaps", "r");
+	snprintf(address, sizeof(address), "%llx-",
+	    (unsigned long long)(uintptr_t)seg);
+	if (f == NULL)
+		puts("not_in_a_core: no /proc/self/smaps here, not tested");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, address, strlen(address)) == 0)
+			is_ours = true;
+		if (!is_ours || strncmp(line, "VmFlags:", 8) != 0)
+			continue;
+		ck_assert_ptr_nonnull(strstr(line, " dd"));
+		is_seen = true;
+		break;
+	}
+	ck_assert(f == NULL || is_seen);
+	if (f != NULL)
+		fclose(f);
+	segment_drop();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -230,6 +261,7 @@ main(void)
 		TEST(largest_and_smallest),
 		TEST(ids_are_one_sequence),
 		TEST(readonly_is_for_one_process),
+		TEST(not_in_a_core),
 		NO_MORE_TESTS,
 	};
 
