@@ -276,6 +276,27 @@ drop(struct stmts *s, struct stmts_entry *e)
 	count_by(s, UINT32_MAX);
 }
 
+/* It is another from now on, or may be. */
+static void
+forget_told(struct stmts_entry *e)
+{
+	e->rows = e->params = 0;
+}
+
+void
+stmts_told(struct stmts *s, const uint8_t name[STMTS_NAME], uint32_t rows,
+    uint32_t params)
+{
+	uint32_t i = stmts_find(s, name);
+	struct stmts_entry *e = i == STMTS_NONE ? NULL : entry(s, i);
+
+	if (e == NULL || e->pending > 0)
+		return;
+	e->rows = rows;
+	if (params != 0)
+		e->params = params;
+}
+
 /* What is under way for it has come to an end. */
 static void
 rest(struct stmts *s, struct stmts_entry *e)
@@ -297,6 +318,7 @@ stmts_will(struct stmts *s, uint32_t i, bool has, uint32_t plan)
 	e->pending++;
 	e->will = has;
 	e->batch = s->batch;
+	forget_told(e);
 	if (has)
 		e->plan = plan;
 }
@@ -323,6 +345,7 @@ stmts_did(struct stmts *s, uint32_t i, bool has)
 	if (e == NULL)
 		return;
 	e->has = has;
+	forget_told(e);
 	rest(s, e);
 }
 

@@ -18,6 +18,9 @@
  * before its next use: both are always right.  An entry that is neither had
  * nor coming is dropped.
  *
+ * What a Describe has told of a statement holds for this backend alone, and
+ * until it is parsed anew: stmts_told().
+ *
  * Writes:  the slot's owner, before the move that lets go of it; `count` may
  *          be read by anyone.  A new generation finds its set empty.
  * What is read here is believed only as far as it is checked: a set that
@@ -47,9 +50,11 @@ struct stmts_entry {
 	uint16_t newer, older; /* in the order of use; or STMTS_NONE */
 	uint8_t has, will;     /* 0 or 1 */
 	uint8_t pad[2];
+	uint32_t rows, params; /* what it is like (shape.h), as it was parsed
+	                          last; 0: nobody has asked */
 };
 
-_Static_assert(sizeof(struct stmts_entry) == 40, "one size everywhere");
+_Static_assert(sizeof(struct stmts_entry) == 48, "one size everywhere");
 
 struct stmts {
 	_Atomic uint32_t count; /* entries in use */
@@ -93,6 +98,11 @@ void stmts_use(struct stmts *s, uint32_t i);
 void stmts_will(struct stmts *s, uint32_t i, bool has, uint32_t plan);
 void stmts_did(struct stmts *s, uint32_t i, bool has);
 void stmts_lost(struct stmts *s, uint32_t i);
+
+/* A Describe was answered.  It is forgotten again if the statement is being
+ * parsed anew by now. */
+void stmts_told(struct stmts *s, const uint8_t name[STMTS_NAME], uint32_t rows,
+    uint32_t params);
 
 /* Last used longest ago; then the next one. */
 uint32_t stmts_oldest(const struct stmts *s);

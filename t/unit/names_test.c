@@ -109,6 +109,42 @@ START_TEST(long_names)
 }
 END_TEST
 
+/* Told of the statement that it has, and no longer than it has that. */
+START_TEST(told)
+{
+	const struct shape all = { 3, 4 }, portal = { 5, 0 };
+	struct name *a;
+
+	begin(1 << 20);
+	a = give("a", one);
+	names_ask(a);
+	names_ask(a);
+	names_told(&names, a, one, &all);
+	ck_assert(a->told.rows == 3 && a->told.params == 4);
+	names_told(&names, a, one, &portal);
+	ck_assert(a->told.rows == 5 && a->told.params == 4);
+	names_ask(a);
+	names_told(&names, a, one, NULL);
+	ck_assert_uint_eq(a->told.rows, 5);
+	names_will(a, NULL, 1);
+	names_will(a, two, 1);
+	ck_assert_uint_eq(a->told.rows, 5);
+	names_did(&names, a, NULL);
+	names_did(&names, a, two);
+	ck_assert(a->told.rows == 0 && a->told.params == 0);
+	/* of what it had before; and it stays until that is answered */
+	names_ask(a);
+	names_ask(a);
+	names_told(&names, a, one, &all);
+	ck_assert_uint_eq(a->told.rows, 0);
+	names_gone(&names);
+	ck_assert_ptr_eq(find("a"), a);
+	names_told(&names, a, two, &all);
+	ck_assert_ptr_null(find("a"));
+	end();
+}
+END_TEST
+
 /* A Parse fails behind one that does not, then a Close is skipped. */
 START_TEST(under_way)
 {
@@ -222,8 +258,8 @@ int
 main(void)
 {
 	static const struct test_of tests[] = { TEST(found_and_forgotten),
-		TEST(long_names), TEST(under_way), TEST(gone), TEST(by_hash),
-		TEST(many), TEST(bounded), NO_MORE_TESTS };
+		TEST(told), TEST(long_names), TEST(under_way), TEST(gone),
+		TEST(by_hash), TEST(many), TEST(bounded), NO_MORE_TESTS };
 
 	return run_tests("names", tests, 30);
 }

@@ -221,6 +221,12 @@ static const struct own {
 	{ "BEaaES", "2C12EZI", "2CEZ", "", false },
 	{ "aaES", "EZI", "EZ", "", false },
 	{ "aaES", "1EZI", "EZ", "", false },
+	/* what a Describe told, for the books */
+	{ "dS", "tTZI", "tTZ", "D", false },
+	{ "BdES", "2nCZI", "2nCZ", "D", false },
+	{ "21bBES", "31tNT2CZI", "2CZ", "DDD", false },
+	{ "1bBES", "1tEZI", "EZ", "DL", false },
+	{ "pdBES", "EZI", "EZ", "LL", false },
 	/* with a transaction around */
 	{ "Q6BES", "CZT2CZI", "CZ12CZ", "D", false },
 };
@@ -252,6 +258,52 @@ START_TEST(own_messages)
 	for (size_t i = 0; i < sizeof(owns) / sizeof(*owns); i++)
 		for (size_t step = 1; step < 200; step = step * 2 + 1)
 			converse(&owns[i], step);
+}
+END_TEST
+
+/* Long, torn anywhere, with a notice in it; told when all of it has come. */
+START_TEST(shapes)
+{
+	static char row[2 + 300 + 18], notice[3000];
+	struct shape first = { 0 };
+
+	row[1] = 1;
+	memset(row + 2, 'n', 299);
+	memset(notice, 0x7f, sizeof(notice));
+	for (size_t step = 1; step < 5000; step = step * 2 + 1) {
+		start("");
+		ask("bdS");
+		say('t', "\0\1\0\0\0\27", 6);
+		say('N', notice, sizeof(notice));
+		say('T', row, sizeof(row));
+		feed_torn(step);
+		ck_assert_str_eq(told, "D");
+		ck_assert(heard.rows != 0 && heard.params != 0);
+		if (step == 1)
+			first = heard;
+		ck_assert_uint_eq(heard.rows, first.rows);
+		ck_assert_uint_eq(heard.params, first.params);
+		/* refused half way: that tells nothing of the next */
+		nsaid = 0;
+		ask("dSdS");
+		say('T', row, sizeof(row));
+		say('Z', "I", 1);
+		say('t', "\0\1\0\0\0\27", 6);
+		answer("EZI");
+		say('T', row, sizeof(row) - 1);
+		feed_torn(step);
+		ck_assert_str_eq(told, "DLD");
+		ck_assert_uint_eq(heard.rows, 0);
+		nsaid = 0;
+		ask("dSdS");
+		say('Z', "I", 1);
+		say('t', "\0\1\0\0\0\27", 6);
+		answer("EZI");
+		say('T', row, sizeof(row));
+		feed_torn(step);
+		ck_assert_uint_eq(heard.rows, first.rows);
+		ck_assert_uint_eq(heard.params, 0);
+	}
 }
 END_TEST
 
@@ -490,6 +542,7 @@ main(void)
 		TEST(bad_status),
 		TEST(parameters),
 		TEST(own_messages),
+		TEST(shapes),
 		TEST(due_at_once),
 		TEST(due_many),
 		TEST(own_refused),

@@ -144,6 +144,7 @@ say_conversation(void)
 
 static char told[64]; /* what the books were told, a letter each */
 static size_t ntold;
+static struct shape heard; /* with the last of them */
 
 static void
 on_books(struct lessee *l, struct backend *with, enum books what)
@@ -153,6 +154,7 @@ on_books(struct lessee *l, struct backend *with, enum books what)
 	ck_assert_uint_lt(ntold, sizeof(told) - 1);
 	told[ntold++] = "DLGPX"[what];
 	told[ntold] = '\0';
+	heard = b.shape;
 }
 
 static struct lessee user = { .on_books = on_books };
@@ -161,7 +163,8 @@ static struct lessee user = { .on_books = on_books };
  * What goes to the server, a letter each: the client's as they are, p is its
  * Parse for the books; 1 to 5 are ours: Parse, Close, Parse that changes no
  * books, Bind, Execute; 6 and 7 answers of ours: ParseComplete, CloseComplete;
- * 8 a Sync of ours; a a step of ours in place of a message of the client's.
+ * 8 a Sync of ours; a a step of ours in place of a message of the client's;
+ * d its Describe for the books, b one of ours.
  */
 static void
 ask(const char *s)
@@ -179,8 +182,11 @@ ask(const char *s)
 			    track_own(t, (uint8_t) "PCpBE"[*s - '1']), 0);
 		else if (*s == '8')
 			ck_assert_int_eq(track_own(t, 'S'), 0);
-		else if (*s == 'a')
-			ck_assert_int_eq(track_own(t, 'a'), 0);
+		else if (*s == 'a' || *s == 'b')
+			ck_assert_int_eq(
+			    track_own(t, *s == 'a' ? 'a' : 'D'), 0);
+		else if (*s == 'd')
+			ck_assert_int_eq(track_describe(t), 0);
 		else if (*s >= '6' && *s <= '7')
 			ck_assert_int_eq(
 			    track_fake(t, *s == '6' ? '1' : '3'), 0);

@@ -116,6 +116,37 @@ START_TEST(order_of_use)
 }
 END_TEST
 
+/* What a Describe has told holds until it is parsed anew. */
+START_TEST(what_was_told)
+{
+	struct stmts *s = fresh_set();
+	uint32_t a = stmts_add(s, name_of(1));
+	struct stmts_entry *e = stmts_at(s, a);
+
+	stmts_will(s, a, true, 1);
+	stmts_told(s, name_of(1), 5, 6);
+	ck_assert_uint_eq(e->rows, 0);
+	stmts_did(s, a, true);
+	stmts_told(s, name_of(1), 5, 6);
+	stmts_told(s, name_of(2), 7, 8);
+	ck_assert(e->rows == 5 && e->params == 6);
+	/* by a portal */
+	stmts_told(s, name_of(1), 5, 0);
+	ck_assert(e->rows == 5 && e->params == 6);
+	stmts_will(s, a, false, 0);
+	ck_assert(e->rows == 0 && e->params == 0);
+	stmts_will(s, a, true, 1);
+	/* an answer to what was asked before */
+	stmts_told(s, name_of(1), 5, 6);
+	stmts_did(s, a, false);
+	ck_assert_uint_eq(e->rows, 0);
+	stmts_did(s, a, true);
+	ck_assert(e->rows == 0 && e->params == 0);
+	expect_whole(true);
+	segment_drop();
+}
+END_TEST
+
 START_TEST(what_is_under_way)
 {
 	struct stmts *s = fresh_set();
@@ -315,7 +346,7 @@ main(void)
 {
 	static const struct test_of tests[] = { TEST(sizes),
 		TEST(a_generation_begins_empty), TEST(order_of_use),
-		TEST(what_is_under_way), TEST(all_at_once),
+		TEST(what_was_told), TEST(what_is_under_way), TEST(all_at_once),
 		TEST(it_fills_and_empties), TEST(by_chance), TEST(garbage),
 		TEST(check_segment_looks), NO_MORE_TESTS };
 

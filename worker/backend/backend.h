@@ -36,6 +36,7 @@
 #include "worker/io/deadline.h"
 #include "worker/io/loop.h"
 #include "worker/proto/frame.h"
+#include "worker/proto/shape.h"
 #include "worker/proto/track.h"
 
 struct backend;
@@ -55,7 +56,8 @@ enum backend_state {
 
 /* What the server's answers say of the statements that are prepared there. */
 enum books {
-	BOOKS_DONE, /* the oldest change that was asked for is made */
+	BOOKS_DONE, /* the oldest change that was asked for is made; if that is
+	               a Describe, b->shape is what it told */
 	BOOKS_LOST, /* it was skipped, or refused */
 	BOOKS_GONE, /* all of them are dropped; tells of no change asked for */
 	BOOKS_PREPARED, /* a PREPARE in SQL of the user's is done; the same */
@@ -100,14 +102,17 @@ struct backend {
 	struct backend *next_ready; /* lend.c: served when the turn ends */
 	struct deadline deadline;
 	struct track track;
-	struct clean clean; /* in CLEANING */
-	struct buf in;      /* held back until its message is whole */
-	struct buf out;     /* what the server did not take yet */
+	struct clean clean;         /* in CLEANING */
+	struct shape_reader reader; /* of a Describe's answer, for the books */
+	struct shape shape;         /* of the last: while BOOKS_DONE is told */
+	struct buf in;              /* held back until its message is whole */
+	struct buf out;             /* what the server did not take yet */
 	uint32_t remain;    /* bytes of a server message still to pass */
 	uint32_t up_remain; /* bytes of a client message still to send */
 	uint32_t cancels;   /* cancel connections in flight */
 	bool is_ready;      /* in that list */
 	bool is_cut;        /* what remains is an answer for us alone */
+	bool is_shape;      /* it is a Describe's, for the books */
 	bool is_fresh;      /* nothing has been answered in this lease */
 	bool was_cancelled; /* we have sent a cancel in this lease */
 	bool is_muted;      /* its notifications are told by another */

@@ -260,6 +260,15 @@ reword(struct backend *b, struct edit *e, size_t len)
 	return n;
 }
 
+/* The last of it has come: the server has done what was asked of it. */
+static void
+finish(struct backend *b)
+{
+	if (b->is_shape)
+		b->shape = shape_end(&b->reader);
+	tell_books(b, BOOKS_DONE, b->track.books_done);
+}
+
 /* A message has begun, of which `have` bytes of the body are here. */
 static int
 begin(struct backend *b, const struct frame *f, struct edit *e, size_t have,
@@ -275,13 +284,20 @@ begin(struct backend *b, const struct frame *f, struct edit *e, size_t have,
 	if (b->is_fresh && !t->is_own && f->type != 'N' && f->type != 'S' &&
 	    f->type != 'A')
 		b->is_fresh = false;
-	if (f->type == 'E')
+	if (f->type == 'E') {
 		passed = reword(b, e, passed);
-	if (t->books_done != 0)
-		tell_books(b, BOOKS_DONE, t->books_done);
+		shape_init(&b->reader);
+	}
+	b->remain = (uint32_t)(f->body - have);
+	b->is_shape = t->is_shape;
+	if (b->is_shape) {
+		shape_begin(&b->reader, f->type);
+		shape_feed(&b->reader, body, have);
+	}
+	if (t->books_done != 0 && (b->remain == 0 || !b->is_shape))
+		finish(b);
 	if (t->books_lost != 0)
 		tell_books(b, BOOKS_LOST, t->books_lost);
-	b->remain = (uint32_t)(f->body - have);
 	b->is_cut = t->is_own || passed == 0 || (f->type == 'A' && b->is_muted);
 	if (b->is_cut)
 		cut(e, FRAME_HEAD + have);
@@ -297,6 +313,11 @@ go_on(struct backend *b, struct edit *e, size_t left)
 	size_t n = b->remain < left ? b->remain : left;
 
 	b->remain -= (uint32_t)n;
+	if (b->is_shape) {
+		shape_feed(&b->reader, e->at, n);
+		if (b->remain == 0 && b->track.books_done != 0)
+			finish(b);
+	}
 	if (b->is_cut)
 		cut(e, n);
 	else

@@ -9,7 +9,7 @@
 
 /* It was answered as it should be. */
 static void
-did(struct prepare *p, struct change *e)
+did(struct prepare *p, struct change *e, const struct shape *told)
 {
 	switch ((enum change_kind)e->kind) {
 	case CHANGE_PARSE:
@@ -33,6 +33,14 @@ did(struct prepare *p, struct change *e)
 		return;
 	case CHANGE_OWN_CLOSE:
 		stmts_did(p->set, e->entry, false);
+		return;
+	case CHANGE_TOLD:
+		names_told(&p->names, e->name, e->stmt, told);
+		stmts_told(p->set, e->stmt->hash, told->rows, told->params);
+		return;
+	case CHANGE_ASKED:
+		p->asking--;
+		stmts_told(p->set, e->stmt->hash, told->rows, told->params);
 		return;
 	case CHANGE_DUMMY:
 		return;
@@ -68,6 +76,12 @@ lost(struct prepare *p, struct change *e)
 	case CHANGE_OWN_PARSE:
 	case CHANGE_OWN_CLOSE:
 		stmts_lost(p->set, e->entry);
+		return;
+	case CHANGE_TOLD:
+		names_told(&p->names, e->name, e->stmt, NULL);
+		return;
+	case CHANGE_ASKED:
+		p->asking--;
 		return;
 	case CHANGE_DUMMY:
 		return;
@@ -111,7 +125,7 @@ prepare_on_books(struct client *c, enum books what)
 		return;
 	e = changes_pop(&p->changes);
 	if (what == BOOKS_DONE)
-		did(p, &e);
+		did(p, &e, &c->backend->shape);
 	else
 		lost(p, &e);
 	stmt_drop(e.stmt);
@@ -133,7 +147,9 @@ prepare_end(struct client *c)
 	while (p->changes.len > 0) {
 		struct change e = changes_pop(&p->changes);
 
-		if (e.name != NULL && e.kind != CHANGE_TAKEN)
+		if (e.kind == CHANGE_TOLD)
+			names_told(&p->names, e.name, e.stmt, NULL);
+		else if (e.name != NULL && e.kind != CHANGE_TAKEN)
 			names_lost(&p->names, e.name);
 		stmt_drop(e.stmt);
 	}
@@ -142,7 +158,7 @@ prepare_end(struct client *c)
 		prepare_drop_kept(p);
 	p->keep_for = NULL;
 	p->is_rerunning = false;
-	p->evicting = 0;
+	p->evicting = p->asking = 0;
 	p->set = NULL;
 }
 

@@ -28,6 +28,8 @@ enum change_kind {
 	CHANGE_OWN_CLOSE,   /* entry, which is parsed again */
 	CHANGE_EVICT,       /* entry, closed for another */
 	CHANGE_DUMMY,       /* nothing that matters */
+	CHANGE_TOLD,        /* the client's Describe: name, stmt */
+	CHANGE_ASKED,       /* our own: stmt */
 	CHANGE_UNNAMED,     /* the client's Parse without a name; ... */
 	CHANGE_OWN_UNNAMED, /* ours, or a Close: `entry` is the round */
 };

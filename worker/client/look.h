@@ -44,10 +44,11 @@ enum look {
 struct look_at {
 	struct frame f;
 	const uint8_t *body;
-	size_t have; /* bytes of the body that are in hand */
+	size_t have;  /* bytes of the body that are in hand */
+	size_t after; /* and of what stands behind the body */
 	uint32_t used;
 	bool is_plain;  /* its text is sql_is_plain(), as session.c has seen */
-	bool is_booked; /* at PASS: a Parse that changes the books */
+	bool is_booked; /* at PASS: a Parse or Describe of the books' */
 	const char *sqlstate, *why;
 	const char *routine; /* at RAISE, if drivers go by it; else NULL */
 };

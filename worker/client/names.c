@@ -157,6 +157,7 @@ set_is(struct names *n, struct name *e, struct stmt *s)
 	if (was != NULL)
 		n->bytes -= was->len;
 	e->is = s;
+	e->told = (struct shape){ 0 };
 	stmt_drop(was);
 }
 
@@ -167,7 +168,7 @@ rest(struct names *n, struct name *e)
 	if (e->pending > 0)
 		return;
 	e->will = e->is;
-	if (e->is == NULL)
+	if (e->is == NULL && e->asks == 0)
 		forget(n, e);
 }
 
@@ -191,6 +192,26 @@ void
 names_lost(struct names *n, struct name *e)
 {
 	e->pending--;
+	rest(n, e);
+}
+
+void
+names_ask(struct name *e)
+{
+	e->asks++;
+}
+
+void
+names_told(struct names *n, struct name *e, const struct stmt *s,
+    const struct shape *told)
+{
+	e->asks--;
+	if (told != NULL && e->is == s) {
+		e->told.rows = told->rows;
+		/* a portal's answer says nothing of these */
+		if (told->params != 0)
+			e->told.params = told->params;
+	}
 	rest(n, e);
 }
 

@@ -9,6 +9,9 @@
  *   answered  names_did()    pending - 1, `is` changes
  *   skipped   names_lost()   pending - 1
  *
+ * A name also has what its client was told of its statement's rows, until it
+ * has another statement (told.c).
+ *
  * Names are compared by what PostgreSQL compares, their first 63 bytes.  A
  * client with few names has a list, one with many a table.  What they take
  * counts with the statements (stmt.h), and a client may have only its part of
@@ -23,6 +26,7 @@
 #include <stdint.h>
 
 #include "worker/client/stmt.h"
+#include "worker/proto/shape.h"
 
 enum {
 	NAMES_LEN = 63,    /* bytes of a name that count */
@@ -35,8 +39,10 @@ struct name {
 	struct stmt *is;   /* with a reference of its own */
 	struct stmt *will; /* held by who waits for the answer, or by `is` */
 	uint32_t hash;
-	uint32_t batch;   /* in which batch it was changed last */
-	uint32_t pending; /* changes that are under way */
+	uint32_t batch;    /* in which batch it was changed last */
+	uint32_t pending;  /* changes that are under way */
+	uint32_t asks;     /* Describes that are; it stays for them */
+	struct shape told; /* of `is`, by the answer to the last that counts */
 	uint8_t len;
 	char text[]; /* and a NUL */
 };
@@ -62,6 +68,12 @@ struct name *names_make(struct names *n, const char *text, size_t len);
 void names_will(struct name *e, struct stmt *s, uint32_t batch);
 void names_did(struct names *n, struct name *e, struct stmt *s);
 void names_lost(struct names *n, struct name *e);
+
+/* A Describe of it is sent; it was answered (`told`, of `s`), or skipped
+ * (NULL). */
+void names_ask(struct name *e);
+void names_told(struct names *n, struct name *e, const struct stmt *s,
+    const struct shape *told);
 
 /* May the client have this one, too? */
 bool names_has_room(const struct names *n, const struct stmt *s);

@@ -114,6 +114,14 @@ show(struct client *c, struct look_at *m)
 	}
 }
 
+static int
+enter(struct track *t, const struct look_at *m)
+{
+	if (!m->is_booked)
+		return track_client(t, m->f.type);
+	return m->f.type == 'D' ? track_describe(t) : track_parse(t);
+}
+
 /* The server refuses it in our name; nobody gets the message itself. */
 static enum verdict
 raise_at(struct client *c, struct look_at *m)
@@ -156,7 +164,7 @@ judge(struct client *c, struct look_at *m)
 	case LOOK_END:
 		return END;
 	}
-	if ((m->is_booked ? track_parse(t) : track_client(t, m->f.type)) == -1)
+	if (enter(t, m) == -1)
 		return refuse(m, "54000", "too many requests are outstanding");
 	count_message(c, m->f.type);
 	return PASS;
@@ -288,13 +296,19 @@ drop(struct client *c, size_t left)
 	return (ssize_t)n;
 }
 
-/* Answers that we give, and that nothing of the server's stands before. */
-static int
+/*
+ * Answers that we give, and that nothing of the server's stands before.  WAIT:
+ * there are none; FAIL: the client has been closed.
+ */
+static enum result
 answer_due(struct client *c)
 {
 	uint8_t bytes[SCAN_ROOM];
+	size_t n = scan_due(c->backend, bytes);
 
-	return client_send(c, bytes, scan_due(c->backend, bytes));
+	if (n == 0)
+		return WAIT;
+	return client_send(c, bytes, n) == -1 ? FAIL : DONE;
 }
 
 /* Bytes in hand: [at, stop) is to come. */
@@ -355,7 +369,8 @@ walk_message(struct client *c, struct walk *w, const struct frame *f)
 	size_t left = (size_t)(w->stop - w->at) - FRAME_HEAD;
 	struct look_at m = { .f = *f,
 		.body = w->at + FRAME_HEAD,
-		.have = left < f->body ? left : f->body };
+		.have = left < f->body ? left : f->body,
+		.after = left < f->body ? 0 : left - f->body };
 
 	switch (judge(c, &m)) {
 	case PASS:
@@ -438,9 +453,11 @@ pass_up(struct client *c, const uint8_t *p, size_t len)
 		return;
 	/* else they go before the ReadyForQuery that is owed */
 	if (b->track.fakes > 0 && b->track.owes == 0) {
-		if (answer_due(c) == -1)
+		enum result r = answer_due(c);
+
+		if (r == FAIL)
 			return;
-		if (c->prepare != NULL && prepare_wake(c))
+		if (r == DONE && c->prepare != NULL && prepare_wake(c))
 			return;
 	}
 	if (backend_is_full(b) || c->is_asking)

@@ -3,6 +3,8 @@
  *
  *   prepare.c  what a client's message becomes
  *   parse.c    the same of a Parse
+ *   bind.c     of a Bind, Describe or Close
+ *   told.c     are the rows still what the client was told?
  *   supply.c   what its backend must be sent first
  *   dealloc.c  DEALLOCATE of what the protocol has prepared
  *   rerun.c    a batch that is sent once more
@@ -39,6 +41,12 @@ struct prepare {
 	bool is_unnamed_ours;   /* the server's is what the client knows of */
 	bool is_text_sql;       /* see stmt_is_sql() */
 	bool is_text_plain;     /* it was seen to be sql_is_plain() */
+
+	/* What is described next, maybe, by its portal (told.c). */
+	struct name *telling; /* if it is names.last; else NULL */
+	char telling_portal[NAMES_LEN + 1];
+	const struct stmt *asked_for; /* its Bind waits; to compare, no more */
+	uint32_t asking;              /* Describes of ours that are under way */
 
 	struct stmt *keep_for; /* of a batch that may be kept; else NULL */
 	struct kept *kept;     /* it is (rerun.c) */
@@ -97,6 +105,22 @@ void prepare_look_at_pool(struct client *c);
 enum look prepare_look_parse(struct client *c, struct look_at *m);
 void prepare_forget_text(struct prepare *p);
 
+/* --- bind.c --- */
+
+enum look prepare_look_bind(struct client *c, struct look_at *m);
+enum look prepare_look_describe(struct client *c, struct look_at *m);
+enum look prepare_look_close(struct client *c, struct look_at *m);
+
+/* --- told.c --- */
+
+/* A Describe of a statement that the client calls `e`, or of a portal, is about
+ * to be sent: its answer is noted.  -1: out of something. */
+int told_describe(struct client *c, struct name *e);
+enum look told_portal(struct client *c, struct look_at *m);
+
+/* A Bind of it, which the backend has: may it go on? */
+enum look told_bind(struct client *c, struct look_at *m, struct name *e);
+
 /* --- rerun.c --- */
 
 /* The batch has been answered, or is not alone any more. */
@@ -121,6 +145,9 @@ enum result supply(struct client *c, const struct stmt *s);
 
 /* An entry for a statement that is parsed next: made, or closed first. */
 enum result supply_entry(struct client *c, const struct stmt *s, uint32_t *i);
+
+/* It has: what is it like, as of now?  DONE: the server has been asked. */
+enum result supply_asked(struct client *c, struct stmt *s);
 
 /* The same of the statement without a name. */
 enum result supply_unnamed(struct client *c);

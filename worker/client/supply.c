@@ -27,10 +27,11 @@ supply_parse_head(struct client *c, const char *name, size_t rest)
 	upstream_put(c, head, FRAME_HEAD + len);
 }
 
+/* A Close or Describe. */
 static void
-put_close(struct client *c, const char *name)
+put_named(struct client *c, uint8_t type, const char *name)
 {
-	uint8_t head[FRAME_HEAD + 1 + STMT_NAME] = { 'C' };
+	uint8_t head[FRAME_HEAD + 1 + STMT_NAME] = { type };
 	size_t len = strlen(name) + 1;
 
 	frame_put32(head + 1, (uint32_t)(4 + 1 + len));
@@ -63,7 +64,7 @@ own_close(struct client *c, enum change_kind kind, uint32_t i)
 	if (!enter(c, 'C', kind, i))
 		return false;
 	stmt_spell(name, e->name);
-	put_close(c, name);
+	put_named(c, 'C', name);
 	stmts_will(c->prepare->set, i, false, 0);
 	return true;
 }
@@ -208,6 +209,31 @@ supply(struct client *c, const struct stmt *s)
 	return r;
 }
 
+enum result
+supply_asked(struct client *c, struct stmt *s)
+{
+	struct prepare *p = c->prepare;
+	struct change ask = { .kind = CHANGE_ASKED, .stmt = s };
+	uint32_t i = stmts_find(p->set, s->hash);
+	struct stmts_entry *e = i == STMTS_NONE ? NULL : stmts_at(p->set, i);
+
+	/* an old one may not fit any more, which its Describe would refuse */
+	if (e == NULL ||
+	    (e->pending == 0 &&
+		(!own_close(c, CHANGE_OWN_CLOSE, i) || !own_parse(c, s, i))))
+		return FAIL;
+	if (changes_push(&p->changes, ask) == -1)
+		return FAIL;
+	if (track_own(&c->backend->track, 'D') == -1) {
+		changes_unpush(&p->changes);
+		return FAIL;
+	}
+	stmt_hold(s);
+	p->asking++;
+	put_named(c, 'D', s->name);
+	return DONE;
+}
+
 bool
 supply_dummy(struct client *c, const char *name)
 {
@@ -216,7 +242,7 @@ supply_dummy(struct client *c, const char *name)
 
 	if (!enter(c, 'C', CHANGE_DUMMY, 0) || !enter(c, 'P', CHANGE_DUMMY, 0))
 		return false;
-	put_close(c, name);
+	put_named(c, 'C', name);
 	supply_parse_head(c, name, sizeof(body));
 	upstream_put(c, body, sizeof(body));
 	return true;
@@ -238,7 +264,7 @@ supply_unnamed(struct client *c)
 		p->unnamed_round))
 		return FAIL;
 	if (p->text == NULL) {
-		put_close(c, "");
+		put_named(c, 'C', "");
 	} else {
 		supply_parse_head(c, "", p->text_len);
 		upstream_put(c, p->text, p->text_len);

@@ -118,7 +118,7 @@ tokens_unpop(struct tokens *q, uint8_t k)
 }
 
 uint32_t
-tokens_count(const struct tokens *q, uint16_t set, uint32_t enough)
+tokens_count(const struct tokens *q, uint32_t set, uint32_t enough)
 {
 	uint32_t n = 0;
 

@@ -2,7 +2,7 @@
  * tokens.h - a short queue of small numbers, run-length coded.
  *
  * It holds what a backend has still to answer (track.h).  One byte is a run of
- * up to 16 equal tokens.  The ring is in the object; a deep pipeline moves it
+ * up to 8 equal tokens.  The ring is in the object; a deep pipeline moves it
  * to the heap, until it has drained.
  *
  * Written by the backend's owner only.  Never blocks or logs; tokens_push()
@@ -17,8 +17,8 @@
 #define TOKENS_INLINE 48
 #define TOKENS_MAX    (1u << 20) /* bytes that one queue may take */
 #define TOKENS_NONE   0          /* what an empty queue has in front */
-#define TOKENS_TOP    15         /* the highest token */
-#define TOKENS_RUN    4          /* bits of a run's length, below the token */
+#define TOKENS_TOP    31         /* the highest token */
+#define TOKENS_RUN    3          /* bits of a run's length, below the token */
 
 struct tokens {
 	uint8_t *heap; /* NULL: the ring is in `ring` */
@@ -49,6 +49,6 @@ void tokens_pop(struct tokens *q); /* of one that is not empty */
 void tokens_unpop(struct tokens *q, uint8_t k);
 
 /* How many are in `set` (bit k: token k); stops counting at `enough`. */
-uint32_t tokens_count(const struct tokens *q, uint16_t set, uint32_t enough);
+uint32_t tokens_count(const struct tokens *q, uint32_t set, uint32_t enough);
 
 #endif

@@ -150,6 +150,12 @@ track_parse(struct track *t)
 }
 
 int
+track_describe(struct track *t)
+{
+	return client(t, DESCRIBE);
+}
+
+int
 track_own(struct track *t, uint8_t type)
 {
 	enum token k = type == 'P' ? OWN_PARSE
@@ -157,6 +163,7 @@ track_own(struct track *t, uint8_t type)
 	    : type == 'E'          ? OWN_EXEC
 	    : type == 'S'          ? OWN_SYNC
 	    : type == 'a'          ? OWN_ASK
+	    : type == 'D'          ? OWN_DESCRIBE
 				   : OWN_STEP;
 
 	if (!track_is_sure(t) || t->skip || t->dying)

@@ -23,15 +23,18 @@
  * wait in the queue for their turn (track_due()).
  *
  *   PARSE                the client's Parse, passed on: ParseComplete
+ *   DESCRIBE             the client's Describe, passed on: RowDescription or
+ *                        NoData, maybe behind a ParameterDescription
  *   OWN_PARSE OWN_CLOSE  ours: ParseComplete, CloseComplete
  *   OWN_STEP OWN_EXEC    ours, as STEP and EXEC
  *   OWN_ASK              ours, as STEP, in place of a message of the client's:
  *                        an error to it is an error to that
+ *   OWN_DESCRIBE         ours, as OWN_ASK
  *   OWN_SYNC             ours: ReadyForQuery
  *   FAKE_PARSE, _CLOSE   nothing was sent
  *
  * PARSE, OWN_PARSE, OWN_CLOSE and the FAKEs change which statements are
- * prepared: `books_done` and `books_lost` tell, in the order of sending, how many have
+ * prepared, the DESCRIBEs what is known of them: `books_done` and `books_lost` tell, in the order of sending, how many have
  * been answered, or skipped by an error.
  *
  * An ErrorResponse to a STEP or an EXEC makes the server skip to the next
@@ -97,6 +100,7 @@ struct track {
 	bool dying;      /* FATAL was said, or Terminate sent */
 	bool is_own;     /* the server's last message was for us alone */
 	bool has_failed; /* and it was an error to an OWN_STEP or OWN_EXEC */
+	bool is_shape;   /* or of an answer to a Describe, for the books */
 };
 
 _Static_assert(sizeof(struct track) <= 112, "embedded in every backend");
@@ -117,13 +121,15 @@ void track_fini(struct track *t);
  */
 int track_client(struct track *t, uint8_t type);
 
-/* The same of a Parse whose answer changes the books of statements. */
+/* The same of a Parse or a Describe whose answer changes the books of
+ * statements. */
 int track_parse(struct track *t);
+int track_describe(struct track *t);
 
 /*
  * A message of our own: 'P' or 'C', which change the books of statements, 'p'
  * (a Parse that does not), 'B' or 'E'; 'a', a step in place of a message of
- * the client's; or 'S', where all since the last Sync is ours.
+ * the client's; 'D', for the books; or 'S', where all since the last Sync is ours.
  * -1 as above, and while the server would not run it surely and now: in COPY,
  * in doubt, skipping to a Sync.
  */

@@ -23,12 +23,14 @@ enum token {
 	STEP,
 	END,
 	PARSE,
+	DESCRIBE,
 	OWN_PARSE,
 	OWN_CLOSE,
 	OWN_STEP,
 	OWN_EXEC,
 	OWN_SYNC,
 	OWN_ASK,
+	OWN_DESCRIBE,
 	FAKE_PARSE,
 	FAKE_CLOSE
 };
@@ -39,13 +41,18 @@ _Static_assert(FAKE_CLOSE <= TOKENS_TOP, "they fit");
 /* Sets of tokens. */
 #define SET_OF(k) (1u << (k))
 #define FAKES     (SET_OF(FAKE_PARSE) | SET_OF(FAKE_CLOSE))
-#define BOOKED    (SET_OF(PARSE) | SET_OF(OWN_PARSE) | SET_OF(OWN_CLOSE) | FAKES)
+#define DESCRIBES (SET_OF(DESCRIBE) | SET_OF(OWN_DESCRIBE))
+#define BOOKED                                                           \
+	(SET_OF(PARSE) | SET_OF(OWN_PARSE) | SET_OF(OWN_CLOSE) | FAKES | \
+	    DESCRIBES)
 #define OWN                                                         \
 	(SET_OF(OWN_PARSE) | SET_OF(OWN_CLOSE) | SET_OF(OWN_STEP) | \
-	    SET_OF(OWN_EXEC) | SET_OF(OWN_SYNC) | SET_OF(OWN_ASK))
-#define STEPS                                               \
-	(SET_OF(STEP) | SET_OF(PARSE) | SET_OF(OWN_PARSE) | \
-	    SET_OF(OWN_CLOSE) | SET_OF(OWN_STEP) | SET_OF(OWN_ASK))
+	    SET_OF(OWN_EXEC) | SET_OF(OWN_SYNC) | SET_OF(OWN_ASK) | \
+	    SET_OF(OWN_DESCRIBE))
+#define STEPS                                                        \
+	(SET_OF(STEP) | SET_OF(PARSE) | SET_OF(OWN_PARSE) |          \
+	    SET_OF(OWN_CLOSE) | SET_OF(OWN_STEP) | SET_OF(OWN_ASK) | \
+	    DESCRIBES)
 #define EXECS (SET_OF(EXEC) | SET_OF(OWN_EXEC))
 
 static inline bool

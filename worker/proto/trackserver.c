@@ -114,8 +114,7 @@ on_error(struct track *t, const uint8_t *body, size_t have)
 	/* the server read it in copy-in, or after the error: answers differ */
 	if (broken ||
 	    (early > 0 &&
-		(dropped > 1 ||
-		    tokens_count(&t->queue, (uint16_t)~SET_OF(END), 2) > 1)))
+		(dropped > 1 || tokens_count(&t->queue, ~SET_OF(END), 2) > 1)))
 		track_lose(t);
 	return DONE;
 }
@@ -146,9 +145,11 @@ on_step(struct track *t, uint8_t type)
 	if (!token_is_in(k, STEPS) ||
 	    (token_is_in(k, SET_OF(PARSE) | SET_OF(OWN_PARSE)) &&
 		type != '1') ||
+	    (token_is_in(k, DESCRIBES) && type != 'T' && type != 'n') ||
 	    (k == OWN_CLOSE && type != '3'))
 		return violation(t);
 	prove(t);
+	t->is_shape = token_is_in(k, DESCRIBES);
 	answer_front(t);
 	return DONE;
 }
@@ -235,7 +236,7 @@ track_server(struct track *t, uint8_t type, const uint8_t *body, size_t have)
 	enum result rc;
 
 	t->books_done = t->books_lost = 0;
-	t->has_failed = false;
+	t->has_failed = t->is_shape = false;
 	t->is_own = token_is_in(k, OWN) && type != 'E' && type != 'A';
 	rc = on_any(t, type, body, have);
 	if (rc != WAIT)
@@ -249,7 +250,8 @@ track_server(struct track *t, uint8_t type, const uint8_t *body, size_t have)
 	case 'T': /* RowDescription */
 		return k == QUERY ? on_part(t, true) : on_step(t, type);
 	case 't': /* ParameterDescription; RowDescription or NoData follows */
-		return on_part(t, k == STEP);
+		t->is_shape = token_is_in(k, DESCRIBES);
+		return on_part(t, k == STEP || t->is_shape);
 	case 'D': /* DataRow */
 		return on_part(t, k == QUERY || token_is_in(k, EXECS));
 	case 'V': /* FunctionCallResponse */
