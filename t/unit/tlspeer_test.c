@@ -145,6 +145,51 @@ START_TEST(one_handshake)
 }
 END_TEST
 
+/* With authorities each connection shows its certificate anew: there is no
+ * ticket to come back with. */
+START_TEST(no_tickets)
+{
+	SSL_CTX *x = SSL_CTX_new(TLS_client_method());
+	SSL *ssl;
+	char byte;
+
+	sim_conf.client_tls_sslmode = SSLMODE_ALLOW;
+	sim_conf.client_tls_ca = sim_bytes(cert_pem(&sim_ca));
+	sim_contexts();
+	SSL_CTX_set_max_proto_version(
+	    x, _i == 0 ? TLS1_2_VERSION : TLS1_3_VERSION);
+	near = tls_accept(sim_clients, sim_fd[0], false, &sim_err);
+	ssl = sim_bare(x);
+	ck_assert_int_eq(sim_run_bare(near, ssl), DONE);
+	/* in 1.3 they come behind the handshake */
+	ck_assert_int_eq(tls_send(near, "x", 1), 1);
+	ck_assert_int_eq(SSL_read(ssl, &byte, 1), 1);
+	ck_assert_int_eq(SSL_SESSION_has_ticket(SSL_get_session(ssl)), 0);
+	SSL_free(ssl);
+	SSL_CTX_free(x);
+}
+END_TEST
+
+/* Ours may be one of several, anywhere in the list. */
+START_TEST(one_of_several_protocols)
+{
+	static const char *const lists[] = { "\4http\012postgresql",
+		"\012postgresql\4http", "\2h2\4http\012postgresql\2h3" };
+	SSL_CTX *x = SSL_CTX_new(TLS_client_method());
+	SSL *ssl;
+
+	sim_contexts();
+	near = tls_accept(sim_clients, sim_fd[0], true, &sim_err);
+	ssl = sim_bare(x);
+	SSL_set_alpn_protos(
+	    ssl, (const uint8_t *)lists[_i], (unsigned)strlen(lists[_i]));
+	ck_assert_msg(
+	    sim_run_bare(near, ssl) == DONE, "%d: %s", _i, sim_err.log);
+	SSL_free(ssl);
+	SSL_CTX_free(x);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -159,5 +204,7 @@ main(void)
 	tcase_add_test(tc, clients_unasked);
 	tcase_add_loop_test(tc, server_end_point, 0, 5);
 	tcase_add_test(tc, one_handshake);
+	tcase_add_loop_test(tc, no_tickets, 0, 2);
+	tcase_add_loop_test(tc, one_of_several_protocols, 0, 3);
 	return run_suite(s);
 }
