@@ -80,8 +80,7 @@ static const char *const ways[] = {
 	"BEGIN; INSERT INTO sly.late VALUES (1); COMMIT",
 	"INSERT INTO sly.late VALUES (1)",
 	"SELECT 1; SELECT 2 WHERE sly.mem('7MB') <> ''",
-	"BEGIN; DECLARE cc CURSOR FOR SELECT sly.mem('7MB'); FETCH ALL FROM "
-	"cc; COMMIT",
+	"BEGIN; DECLARE c CURSOR FOR SELECT sly.mem('7MB'); FETCH c; COMMIT",
 	"WITH x AS (SELECT sly.mem('7MB')) SELECT * FROM x",
 	"VALUES (sly.mem('7MB'))",
 	"EXPLAIN ANALYZE SELECT sly.mem('7MB')",
