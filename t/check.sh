@@ -5,8 +5,8 @@
 # Check's own checks over all programs; a step that fails without having
 # reported a failed check (a build, a crash) counts as one.
 #
-# From make: MAKE, OUT, CALLERS_CC, POLL_SYSTEMS, KQUEUE_SYSTEMS; SAN and the
-# caller's flags travel in MAKEFLAGS.
+# From make: MAKE, OUT, DRIVERS, CALLERS_CC, POLL_SYSTEMS, KQUEUE_SYSTEMS; SAN
+# and the caller's flags travel in MAKEFLAGS.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 log=$OUT/check.log
@@ -64,6 +64,13 @@ build() { # compiler
 	make_with "$1" -s programs
 }
 
+# Of check-clients as much as takes a minute, with what is installed.
+drivers() { # compiler
+	export TALK_ONLY="scram-sha-256  tls  transaction"
+	make_with "$1" -s DRIVERS="$DRIVERS" CLIENTS=installed \
+	    PLACE=transaction check-clients
+}
+
 step "layers" sh t/layers.sh
 
 first=
@@ -86,6 +93,7 @@ step "corpora of the fuzzers ($first)" make_with "$first" -s corpus
 step "crash points of the segment ($first)" \
     make_with "$first" -s CRASH=1 unit-crash unit-repair
 step "system tests ($first)" make_with "$first" -s system
+step "other people's drivers ($first)" drivers "$first"
 [ -z "$POLL_SYSTEMS" ] ||
     step "with poll ($last)" make_with "$last" -s LOOP=poll \
 	SYSTEMS="$POLL_SYSTEMS" unit-loop unit-accept system

@@ -4,7 +4,7 @@
 # client.sh list            the drivers that there are
 # client.sh talkers         those of them that have a conversation
 # client.sh probe DRIVER    is it installed?  (exit code)
-# client.sh ready DRIVER    and all that its application needs beside it?
+# client.sh ready DRIVER    new enough, and all that its application needs?
 # client.sh tool NAME       is java or javac there?
 # client.sh fetch DRIVER    get it from its language's registry, where the
 #                           system has no package that can be installed
@@ -117,13 +117,16 @@ probe() { # driver
 	esac
 }
 
-# Drivers of another release than we fetch may lack what we use of them.
+# A driver of an old release may lack what we use of it.
 ready() { # driver
 	case $1 in
-	psycopg) probe psycopg_pool && probe psycopg ;;
+	psycopg) python_with "psycopg_pool, psycopg; psycopg.Pipeline" ;;
 	node-postgres | postgres.js)
 		[ -d "$made/node_modules" ] && probe node-modules && probe "$1" ;;
 	jdbc) probe hikari ;;
+	php) php_with_pdo && "$php" -r 'exit(PHP_MAJOR_VERSION < 8 ? 1 : 0);' ;;
+	ruby) probe ruby && "${RUBY:-ruby}" -e 'require "pg"
+		exit PG::Connection.method_defined?(:enter_pipeline_mode)' ;;
 	*) probe "$1" ;;
 	esac
 }

@@ -2,7 +2,7 @@
 # run.sh - run the drivers that there are, name those that there are not.
 #
 # CLIENTS says which to run; without it all of them have to be installed, and
-# if it is "installed", one that is not is left out.
+# if it is "installed", one that is not, or is too old, is left out.
 # WHAT is "talk" (the conversations), "app" (the applications) or both.
 # From make: DRIVERS, POOLER_BIN, and the programs made of talk_test.c,
 # app_test.c and app_libpq.c: TALK_BIN, APP_BIN, APP_LIBPQ.
@@ -49,7 +49,8 @@ for what in ${WHAT:-talk app}; do
 done
 if [ "$how" = ready ]; then
 	[ -z "$missing" ] ||
-		echo "not installed, left out:$missing (\`make deps-clients\`)"
+		echo "left out, since missing or too old:$missing" \
+		    "(\`make deps-clients\`)"
 	exit $rc
 fi
 for d in $missing; do
