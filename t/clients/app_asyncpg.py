@@ -296,6 +296,23 @@ async def pool_cached(_, n):
     app.equal(await pool.fetchval(count, mine), 20)
 
 
+async def changed(c, n):
+    """A cached statement is refused when its table changes: the driver sees it,
+    and asks again."""
+    table = "changed%d" % n
+    await c.execute("DROP TABLE IF EXISTS %s; CREATE TABLE %s (a int)" % (table, table))
+    await c.execute("INSERT INTO %s VALUES (1)" % table)
+    for _ in range(4):
+        await same(c, "SELECT * FROM %s" % table, 1)
+    await c.execute("ALTER TABLE %s ALTER a TYPE text" % table)
+    for _ in range(4):
+        await same(c, "SELECT * FROM %s" % table, "1")
+    await c.execute("ALTER TABLE %s ADD b float8" % table)
+    for _ in range(4):
+        app.equal(tuple(await c.fetchrow("SELECT * FROM %s" % table)), ("1", None))
+    await c.execute("DROP TABLE " + table)
+
+
 async def after(c, n):
     mine = app.token("after")
     await same(c, "SELECT $1::text", mine, mine)
@@ -303,7 +320,7 @@ async def after(c, n):
 
 STEPS = [simple, cached, prepared, many_texts, types, introspected, transaction]
 STEPS += [error, many_rows, cursor, copy, listen, settings, startup, temporary]
-STEPS += [advisory, sql_prepare, cancel, pooled, pool_cached, after]
+STEPS += [advisory, sql_prepare, cancel, pooled, pool_cached, changed, after]
 
 
 async def drop(c):

@@ -111,9 +111,11 @@ is_asking_itself(const struct look_at *m)
 	    next[FRAME_HEAD] == 'P';
 }
 
+/* What other backends have of it is as old as what the client was told. */
 static enum look
-refuse(struct look_at *m)
+refuse(struct client *c, struct look_at *m)
 {
+	atomic_fetch_add(&c->lend->row->plans, 1);
 	(void)raise_look(m, "0A000", "cached plan must not change result type");
 	/* drivers go by who has said it */
 	m->routine = "RevalidateCachedQuery";
@@ -148,7 +150,7 @@ compare(struct client *c, struct look_at *m, struct name *e)
 		is = (struct shape){ at->rows, at->params };
 	if (shape_fits(e->told, is))
 		return LOOK_PASS;
-	return was_asked && shape_is_known(e->told, is) ? refuse(m)
+	return was_asked && shape_is_known(e->told, is) ? refuse(c, m)
 							: ask(c, m, e);
 }
 
