@@ -115,6 +115,8 @@ static const struct {
 	{ "h\1\n\n  \n\t\r\n", "", "" },
 	{ "h\1a", "h:1[a]\n", "" },
 	{ "h\1a b\tc\n", "h:1[a][b][c]\n", "" },
+	{ "h\1a\rb \r c\r\r\n", "h:1[a][b][c]\n", "" },
+	{ "h\1a\\\r\r\nb\n", "h:1[ab]\n", "" },
 	{ "h\1  a  b  \r\n", "h:1[a][b]\n", "" },
 	{ "h\1\na\n\nb\n", "h:2[a]\nh:4[b]\n", "" },
 	/* commas */
