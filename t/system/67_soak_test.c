@@ -255,7 +255,8 @@ soak(int which, long ms, bool with_kills)
 	fds = most_fds(s.p);
 	s.c = crowd_new(GUESTS, mode->off);
 	/* what is lost with a server is a line in the log */
-	s.p->errors_ok = s.c->seen->may_lose = with_kills;
+	s.p->errors_ok = with_kills;
+	s.c->seen->may_lose = with_kills;
 	s.c->seen->resets_told = which == SESSION;
 	s.from_ms = now_ms();
 	s.say_ms = s.from_ms + 60000;
