@@ -125,6 +125,39 @@ START_TEST(dropped_behind_us)
 }
 END_TEST
 
+/*
+ * What is sent behind a batch that is run again waits for it, and comes in
+ * order.  Was it run again?  Not if the server was so slow that more was under
+ * way by then; that is told, and as much in order.
+ */
+static bool
+is_rerun_before(struct two *t, int i)
+{
+	struct wire *w = t->w;
+	bool is_rerun;
+
+	command(t->other[0],
+	    text("ALTER TABLE prep_ddl ALTER a TYPE %s USING 7",
+		i % 2 == 0 ? "int" : "text"));
+	run_at_once(w, "a");
+	nap();
+	wire_query(w, "SELECT 'behind'");
+	parse(w, "", "SELECT 'and more'");
+	run(w, "", NULL);
+	sync_it(w);
+	is_rerun = wire_recv(w, WIRE_MS) == '2';
+	if (is_rerun)
+		expect_value(w, "T", "7");
+	else
+		ck_assert_str_eq(wire_field(w, 'C'), "0A000");
+	wire_expect(w, "Z");
+	expect_value(w, "T", "behind");
+	wire_expect(w, "Z");
+	expect_value(w, "12", "and more");
+	wire_expect(w, "Z");
+	return is_rerun;
+}
+
 /* Run again unnoticed; told, once, where a transaction is open. */
 static void
 change_plan(bool in_transaction)
@@ -160,20 +193,8 @@ change_plan(bool in_transaction)
 			hold(&t);
 	}
 	let_go(&t);
-	/* what is sent behind it waits for it, and comes in order */
-	command(ddl, "ALTER TABLE prep_ddl ALTER a TYPE int USING 7");
-	run_at_once(w, "a");
-	nap();
-	wire_query(w, "SELECT 'behind'");
-	parse(w, "", "SELECT 'and more'");
-	run(w, "", NULL);
-	sync_it(w);
-	expect_value(w, "2T", "7");
-	wire_expect(w, "Z");
-	expect_value(w, "T", "behind");
-	wire_expect(w, "Z");
-	expect_value(w, "12", "and more");
-	wire_expect(w, "Z");
+	for (int i = 0; !is_rerun_before(&t, i); i++)
+		ck_assert_int_lt(i, 20);
 	command(ddl, "DROP TABLE prep_ddl");
 	two_free(&t);
 }
