@@ -78,9 +78,10 @@ hears_nothing(PGconn *c)
 static void
 nobody_listens(void)
 {
+	const int n = pool_size;
 	PGconn *c[16];
 
-	for (int i = 0; i < pool_size; i++) {
+	for (int i = 0; i < n; i++) {
 		c[i] = pooler_conn(p, "");
 		sql_do(c[i], "BEGIN");
 		ck_assert_int_eq(sql_num(c[i],
@@ -88,7 +89,7 @@ nobody_listens(void)
 				     "pg_listening_channels()"),
 		    0);
 	}
-	for (int i = 0; i < pool_size; i++)
+	for (int i = 0; i < n; i++)
 		PQfinish(c[i]);
 }
 

@@ -252,10 +252,11 @@ static const struct {
 
 START_TEST(fair_shares)
 {
-	struct backend *b = NULL;
+	struct backend *b;
 
 	set_up(2);
-	for (uint32_t i = 0; i < SIZE; i++)
+	b = ours(lend);
+	for (uint32_t i = 1; i < SIZE; i++)
 		if (i < shares[_i].mine)
 			b = ours(lend);
 		else

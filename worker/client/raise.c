@@ -32,7 +32,7 @@ put_quoted(struct wire *w, const char *s)
 	static const char hex[] = "0123456789abcdef";
 
 	wire_text(w, "E'");
-	for (size_t n = 0; s[n] != '\0' && n < RAISE_WHY_MAX; n++) {
+	for (size_t n = 0; n < RAISE_WHY_MAX && s[n] != '\0'; n++) {
 		uint8_t b = (uint8_t)s[n];
 
 		if (b == '\'' || b == '\\' || b == '$') {

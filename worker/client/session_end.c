@@ -340,11 +340,9 @@ on_whole(struct client *c)
 		/* a cancel that came late, or the client's own time-out: if that
 		   was told late, too, there is an answer too many to come */
 		atomic_fetch_or(&slot_at(c->backend->slot)->flags, SLOT_DIRTY);
-		if (s->phase == SESSION_SETTLED)
-			go_on(c);
-		else if (s->phase == SESSION_ASKED)
+		if (s->phase == SESSION_ASKED)
 			ask_what(c);
-		else if (!rest(c))
+		else if (s->phase == SESSION_SETTLED || !rest(c))
 			go_on(c);
 	} else {
 		refuse(c, "08P01", "session state could not be read",
