@@ -122,6 +122,20 @@ pool_obsolete(uint32_t idx)
 		atomic_fetch_add(&p->epoch, 1);
 }
 
+void
+pool_plans_old(const struct pool *p)
+{
+	uint32_t db = atomic_load(&p->db);
+
+	for (uint32_t i = 0; i < segtab.npools; i++) {
+		struct pool *other = &segtab.pools[i];
+
+		if (atomic_load(&other->gen) != 0 &&
+		    atomic_load(&other->db) == db)
+			atomic_fetch_add(&other->plans, 1);
+	}
+}
+
 bool
 pool_is_paused(const struct pool *p)
 {

@@ -86,6 +86,10 @@ void pool_refresh(uint32_t idx, const struct pool_limits *limits);
 void pool_obsolete(uint32_t idx);
 bool pool_is_paused(const struct pool *p);
 
+/* What was prepared in its database, by whichever pool, may not be as things
+ * are: it is parsed anew before its next use (stmts.h). */
+void pool_plans_old(const struct pool *p);
+
 /* Sum of all processes' members of a pool. */
 uint32_t pool_members(uint32_t idx);
 

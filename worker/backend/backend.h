@@ -116,6 +116,7 @@ struct backend {
 	bool is_fresh;      /* nothing has been answered in this lease */
 	bool was_cancelled; /* we have sent a cancel in this lease */
 	bool is_muted;      /* its notifications are told by another */
+	bool has_altered;   /* something, in the transaction that is open */
 	uint8_t state;      /* enum backend_state */
 	uint8_t mode;       /* enum pool_mode that it was lent in; LENT on */
 };

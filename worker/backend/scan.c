@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shm/pool.h"
 #include "shm/stmts.h"
+#include "worker/backend/lend.h"
 
 enum {
 	ERROR_HEAD = 1024,    /* of an ErrorResponse are looked at */
@@ -44,6 +46,7 @@ static const struct tag {
 	{ "CALL", SCAN_TAG_CALL, true },
 	{ "CLOSE ", SCAN_TAG_CLOSE, false },
 	{ "ROLLBACK", SCAN_TAG_ROLLBACK, true },
+	{ "ALTER ", SCAN_TAG_ALTER, false },
 };
 
 /* Is it one of the tags that nearly all commands have? */
@@ -202,6 +205,7 @@ note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
 		if (b->track.is_own || (bits = tag_bits(body, have)) == 0)
 			break;
 		out->tags |= bits;
+		b->has_altered |= (bits & SCAN_TAG_ALTER) != 0;
 		if (bits & SCAN_TAG_ALL_GONE)
 			lose_all(b);
 		else if (bits & SCAN_TAG_PREPARE)
@@ -213,8 +217,12 @@ note(struct backend *b, const struct frame *f, const uint8_t *body, size_t have,
 		if (b->track.is_own)
 			break;
 		out->readies++;
-		if (track_tx_status(&b->track) == 'I')
-			out->idles++;
+		if (track_tx_status(&b->track) != 'I')
+			break;
+		out->idles++;
+		if (b->has_altered)
+			pool_plans_old(b->lend->row);
+		b->has_altered = false;
 		break;
 	case 'S':
 		if (backend_parameter(b, body, have, &value) != -1)

@@ -43,6 +43,7 @@ enum scan_tag {
 	SCAN_TAG_DO = 1 << 13,
 	SCAN_TAG_CALL = 1 << 14,
 	SCAN_TAG_ROLLBACK = 1 << 15,
+	SCAN_TAG_ALTER = 1 << 16, /* whatever is altered */
 };
 
 enum {

@@ -334,7 +334,7 @@ prepare_on_error(struct client *c, const struct lessee_error *error,
 	is_stale = strcmp(e.sqlstate, "0A000") == 0 &&
 	    strcmp(e.routine, "RevalidateCachedQuery") == 0;
 	if (is_stale)
-		atomic_fetch_add(&c->lend->row->plans, 1);
+		pool_plans_old(c->lend->row);
 	is_named = find_name(e.text, hash) != NULL;
 	if (is_named)
 		doubt(c, &e, hash);

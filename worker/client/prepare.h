@@ -29,8 +29,8 @@
  * message waits until the answer is here (LOOK_WAIT).
  *
  * When the server says that a plan does not fit any more ("cached plan must
- * not change result type"), every backend of the pool gets its statements
- * anew before their next use; when it misses a statement, this one does.  The
+ * not change result type"), or that something has been altered, every backend
+ * of the database gets its statements anew before their next use; when it misses a statement, this one does.  The
  * batch that has met this is run again where that is safe (rerun.c).
  *
  * Data: this process's own, and the set in the slot of the client's backend.

@@ -115,7 +115,7 @@ is_asking_itself(const struct look_at *m)
 static enum look
 refuse(struct client *c, struct look_at *m)
 {
-	atomic_fetch_add(&c->lend->row->plans, 1);
+	pool_plans_old(c->lend->row);
 	(void)raise_look(m, "0A000", "cached plan must not change result type");
 	/* drivers go by who has said it */
 	m->routine = "RevalidateCachedQuery";
