@@ -47,6 +47,17 @@ channel_sweep(struct channel **first)
 }
 
 void
+channel_fini(struct channel **first)
+{
+	struct channel *ch;
+
+	while ((ch = *first) != NULL) {
+		*first = ch->next;
+		free(ch);
+	}
+}
+
+void
 channel_turn(struct channel *ch, enum ear_state from, enum ear_state to)
 {
 	for (struct ear *e = ch->ears; e != NULL; e = e->next)

@@ -57,6 +57,9 @@ struct channel *channel_new(struct channel **first, const char *name);
 /* Those that nobody wants and the server knows nothing of go. */
 void channel_sweep(struct channel **first);
 
+/* All of them go; no client has an ear any more. */
+void channel_fini(struct channel **first);
+
 /* All its ears of one state get another. */
 void channel_turn(struct channel *ch, enum ear_state from, enum ear_state to);
 

@@ -454,6 +454,8 @@ listener_fini(struct lend *lend)
 	lend_forget(&l->waiter);
 	deadline_clear(&l->broken);
 	buf_fini(&l->in);
+	/* what the server still heard when the last client went */
+	channel_fini(&l->first);
 	free(l);
 	lend->listener = NULL;
 }
