@@ -325,6 +325,15 @@ pooler_conn(const struct pooler *p, const char *more)
 	return sql_open(pooler_at(p, more));
 }
 
+struct wire *
+wire_to(const struct pooler *p)
+{
+	struct wire *w = wire_open("127.0.0.1", p->port);
+
+	wire_login(w, "app", "app");
+	return w;
+}
+
 PGconn *
 pooler_console(const struct pooler *p, const char *user)
 {

@@ -69,6 +69,9 @@ void pooler_reload(struct pooler *p);
 const char *pooler_at(const struct pooler *p, const char *more);
 /* Connected, or the test fails. */
 PGconn *pooler_conn(const struct pooler *p, const char *more);
+/* The same, byte by byte: logged in as app@app, up to ReadyForQuery. */
+struct wire;
+struct wire *wire_to(const struct pooler *p);
 /* Connected to the console as `user`. */
 PGconn *pooler_console(const struct pooler *p, const char *user);
 

@@ -11,15 +11,6 @@
 #include "t/lib/suite.h"
 #include "t/lib/wire.h"
 
-static struct wire *
-wire_to(const struct pooler *p)
-{
-	struct wire *w = wire_open("127.0.0.1", p->port);
-
-	wire_login(w, "app", "app");
-	return w;
-}
-
 START_TEST(simple_protocol)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1");

@@ -10,15 +10,6 @@
 #include "t/lib/suite.h"
 #include "t/lib/wire.h"
 
-static inline struct wire *
-wire_to(const struct pooler *p)
-{
-	struct wire *w = wire_open("127.0.0.1", p->port);
-
-	wire_login(w, "app", "app");
-	return w;
-}
-
 static inline void
 put_statement(struct wire *w, const char *name, const char *sql)
 {

@@ -16,15 +16,6 @@
 #include "t/lib/suite.h"
 #include "t/lib/wire.h"
 
-static inline struct wire *
-wire_to(const struct pooler *p)
-{
-	struct wire *w = wire_open("127.0.0.1", p->port);
-
-	wire_login(w, "app", "app");
-	return w;
-}
-
 /* --- messages -------------------------------------------------------------- */
 
 static inline void
