@@ -220,11 +220,10 @@ END_TEST
 START_TEST(absent_reader)
 {
 	struct pooler *p = pooler_with("default_pool_size = 3");
-	struct wire *w = wire_open("127.0.0.1", p->port);
+	struct wire *w = wire_to(p);
 	PGconn *c = pooler_conn(p, "");
 	long kb;
 
-	wire_login(w, "app", "app");
 	kb = pooler_rss_kb(p);
 	wire_query(w, "SELECT repeat('x', 100000000)");
 	for (int64_t end = now_ms() + 1500; now_ms() < end;) {

@@ -59,9 +59,8 @@ END_TEST
 START_TEST(one_error_only)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1");
-	struct wire *w = wire_open("127.0.0.1", p->port);
+	struct wire *w = wire_to(p);
 
-	wire_login(w, "app", "app");
 	wire_query(w, "BEGIN");
 	wire_expect(w, "CZ");
 	pg_terminate(pg, "datname = 'app'");

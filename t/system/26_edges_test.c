@@ -108,12 +108,11 @@ END_TEST
 START_TEST(refused_inside_a_row)
 {
 	struct pooler *p = pooler_with("pool_mode = statement");
-	struct wire *w = wire_open("127.0.0.1", p->port);
+	struct wire *w = wire_to(p);
 	static char got[2 * HUGE_ROW];
 	size_t total = 0;
 	ssize_t n;
 
-	wire_login(w, "app", "app");
 	wire_query(w, "BEGIN; SELECT repeat('r', 400000)");
 	while ((n = recv(w->fd, got + total, sizeof(got) - total, 0)) > 0)
 		total += (size_t)n;

@@ -117,9 +117,8 @@ START_TEST(query_wait_timeout_in_a_batch)
 	struct pooler *p = pooler_with("default_pool_size = 1\n"
 				       "query_wait_timeout = 0.5");
 	PGconn *h = holder(p, "");
-	struct wire *w = wire_open("127.0.0.1", p->port);
+	struct wire *w = wire_to(p);
 
-	wire_login(w, "app", "app");
 	for (int i = 0; i < 3; i++) {
 		wire_put(w, 'P', "ssh", "", "SELECT 1", 0);
 		wire_put(w, 'B', "sshhh", "", "", 0, 0, 0);

@@ -270,9 +270,8 @@ START_TEST(leaves)
 
 	make_sly();
 	for (int i = 0; i < 4; i++) {
-		struct wire *w = wire_open("127.0.0.1", p->port);
+		struct wire *w = wire_to(p);
 
-		wire_login(w, "app", "app");
 		if (i % 2 == 0) {
 			wire_query(w, "BEGIN");
 			wire_expect(w, "CZ");

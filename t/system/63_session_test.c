@@ -309,9 +309,8 @@ START_TEST(parsed_before)
 {
 	struct pooler *p = one_backend("");
 	PGconn *b = pooler_conn(p, "");
-	struct wire *w = wire_open("127.0.0.1", p->port);
+	struct wire *w = wire_to(p);
 
-	wire_login(w, "app", "app");
 	parse(w, "SELECT set_config('work_mem', '7MB', false)");
 	wire_put(w, 'S', "");
 	wire_expect(w, "1Z");
@@ -354,8 +353,7 @@ START_TEST(hidden_in_text)
 	ck_assert_str_eq(sql_one(b, "SHOW work_mem"), "4MB");
 	ck_assert_str_eq(sql_one(a, "SHOW work_mem"), "7MB");
 	/* the same batch changes how its next text is read */
-	w = wire_open("127.0.0.1", p->port);
-	wire_login(w, "app", "app");
+	w = wire_to(p);
 	parse(w, "SET standard_conforming_strings = off");
 	execute(w);
 	parse(w,

@@ -230,9 +230,8 @@ END_TEST
 static struct wire *
 raw(struct pooler *p, const char *sql)
 {
-	struct wire *w = wire_open("127.0.0.1", p->port);
+	struct wire *w = wire_to(p);
 
-	wire_login(w, "app", "app");
 	wire_query(w, sql);
 	do
 		ck_assert_int_ne(wire_recv(w, WIRE_MS), 0);
@@ -319,9 +318,8 @@ START_TEST(refused)
 	PGconn *b = pooler_conn(p, "");
 
 	for (size_t i = 0; i < sizeof(pins) / sizeof(*pins); i++) {
-		struct wire *w = wire_open("127.0.0.1", p->port);
+		struct wire *w = wire_to(p);
 
-		wire_login(w, "app", "app");
 		wire_query(w, pins[i].begin);
 		if (pins[i].is_hidden)
 			while (wire_recv(w, WIRE_MS) != 'Z')

@@ -64,9 +64,8 @@ serve_tls(bool on)
 static inline struct wire *
 client(void)
 {
-	struct wire *w = wire_open("127.0.0.1", p->port);
+	struct wire *w = wire_to(p);
 
-	wire_login(w, "app", "app");
 	return w;
 }
 

@@ -2,9 +2,9 @@
 #include "worker/client/pin.h"
 
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
 #include "worker/client/audit.h"
 
 static const struct {
@@ -63,17 +63,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("pin");
-	TCase *tc = tcase_create("pin");
-	SRunner *sr;
-	int failed;
+	static const struct test_of tests[] = {
+		TEST(told),
+		TEST(in_words),
+		NO_MORE_TESTS,
+	};
 
-	tcase_add_test(tc, told);
-	tcase_add_test(tc, in_words);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tests("pin", tests, 30);
 }

@@ -9,6 +9,7 @@
 #include "shm/limits.h"
 #include "shm/queue.h"
 #include "t/unit/clientsim.h"
+#include "t/unit/run.h"
 #include "worker/backend/depart.h"
 #include "worker/backend/fdcache.h"
 #include "worker/backend/servertls.h"
@@ -464,8 +465,6 @@ main(void)
 {
 	Suite *s = suite_create("pinned");
 	TCase *tc = tcase_create("pinned");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 30);
@@ -485,8 +484,5 @@ main(void)
 	tcase_add_test(tc, no_tls_any_more);
 	tcase_add_test(tc, owners_are_rung);
 	tcase_add_test(tc, nobody_is_rung);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -2,9 +2,9 @@
 #include "worker/proto/shape.h"
 
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "t/unit/run.h"
 #include "worker/proto/frame.h"
 
 enum { ROOM = 4096 };
@@ -250,20 +250,14 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("shape");
-	TCase *tc = tcase_create("shape");
-	SRunner *sr;
-	int failed;
+	static const struct test_of tests[] = {
+		TEST(test_columns),
+		TEST(test_params),
+		TEST(test_again),
+		TEST(test_broken),
+		TEST(test_fits),
+		NO_MORE_TESTS,
+	};
 
-	tcase_add_test(tc, test_columns);
-	tcase_add_test(tc, test_params);
-	tcase_add_test(tc, test_again);
-	tcase_add_test(tc, test_broken);
-	tcase_add_test(tc, test_fits);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tests("shape", tests, 30);
 }
