@@ -343,7 +343,8 @@ START_TEST(deaf_to_cancels)
 	    "DO $$ DECLARE till timestamp = clock_timestamp() + '4 s'; BEGIN "
 	    "WHILE clock_timestamp() < till LOOP BEGIN PERFORM pg_sleep(4); "
 	    "EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$");
-	UNTIL(5000, pg_backends(pg, BUSY) == 1);
+	/* asleep and not only active: before that a cancel finds no handler */
+	UNTIL(5000, pg_backends(pg, MINE " AND wait_event = 'PgSleep'") == 1);
 	leave(w, CLOSE);
 	UNTIL(5000, file_has(p->log, "in use: not clean in time"));
 	ck_assert_int_ne(next_pid(), pid);
