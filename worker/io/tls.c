@@ -164,7 +164,6 @@ fail(struct tls *t, int how, int error, struct err *e)
 	    is_client ? "TLS handshake failed" : "TLS to the server failed",
 	    "TLS handshake: %s%s%s", why, detail[0] == '\0' ? "" : ": ",
 	    detail);
-	t->broken = error != 0 ? error : EPROTO;
 	return FAIL;
 }
 
@@ -204,7 +203,6 @@ tls_run(struct tls *t, struct err *e)
 			      : "TLS to the server failed",
 		    "TLS handshake: the peer did not agree on the protocol "
 		    "\"postgresql\" by ALPN");
-		t->broken = EPROTO;
 		return FAIL;
 	}
 	t->is_agreed = true;
@@ -373,5 +371,5 @@ tls_send(struct tls *t, const void *p, size_t len)
 const char *
 tls_fault(const struct tls *t)
 {
-	return t->broken == EPROTO ? t->fault : NULL;
+	return t->fault;
 }

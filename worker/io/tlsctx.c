@@ -98,9 +98,7 @@ set_sessions(struct tls_ctx *x, bool has_ca, const uint8_t *secret)
 {
 	(void)SSL_CTX_set_session_cache_mode(x->ssl, SSL_SESS_CACHE_OFF);
 	if (x->side == TLS_CLIENTS && !has_ca && secret != NULL)
-		return SSL_CTX_set_session_id_context(
-			   x->ssl, x->digest, sizeof(x->digest)) == 1 &&
-		    SSL_CTX_set_num_tickets(x->ssl, 1) == 1 &&
+		return SSL_CTX_set_num_tickets(x->ssl, 1) == 1 &&
 		    set_ticket_keys(x, secret);
 	(void)SSL_CTX_set_options(x->ssl, SSL_OP_NO_TICKET);
 	return SSL_CTX_set_num_tickets(x->ssl, 0) == 1;
@@ -113,15 +111,15 @@ static int
 on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
     const unsigned char *in, unsigned in_len, void *arg)
 {
+	unsigned char *ours;
+
 	(void)ssl, (void)arg;
-	for (unsigned at = 0; at < in_len; at += 1U + in[at])
-		if (in_len - at >= TLS_ALPN_LEN &&
-		    memcmp(in + at, TLS_ALPN, TLS_ALPN_LEN) == 0) {
-			*out = in + at + 1;
-			*out_len = in[at];
-			return SSL_TLSEXT_ERR_OK;
-		}
-	return SSL_TLSEXT_ERR_ALERT_FATAL;
+	if (SSL_select_next_proto(&ours, out_len,
+		(const unsigned char *)TLS_ALPN, TLS_ALPN_LEN, in,
+		in_len) != OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = ours;
+	return SSL_TLSEXT_ERR_OK;
 }
 
 /*
