@@ -134,6 +134,45 @@ START_TEST(no_error_is_left)
 }
 END_TEST
 
+struct reasons {
+	char cert[200], key[200];
+};
+
+static void
+hear_why(void *arg, const char *key, const char *why)
+{
+	struct reasons *r = arg;
+
+	if (strcmp(key, "client_tls_cert_file") == 0)
+		snprintf(r->cert, sizeof(r->cert), "%s", why);
+	if (strcmp(key, "client_tls_key_file") == 0)
+		snprintf(r->key, sizeof(r->key), "%s", why);
+}
+
+/* Each file with what is wrong with it, not with the one before it. */
+START_TEST(reasons_are_not_mixed)
+{
+	static const char torn[] = "-----BEGIN CERTIFICATE-----\nMIIB\n";
+	struct reasons r = { .cert = "" };
+	const struct tlsconf_ear ear = { .tell = hear_why, .arg = &r };
+	struct conf c = { .client_tls_sslmode = SSLMODE_REQUIRE };
+
+	c.client_tls_key_file = c.client_tls_cert_file = "f";
+	c.client_tls_ca_file = "";
+	c.client_tls_protocols = "secure";
+	c.client_tls_ciphers = c.client_tls13_ciphers = "";
+	c.client_tls_ecdhcurve = c.client_tls_dheparams = "";
+	c.client_tls_cert =
+	    (struct conf_bytes){ .p = torn, .len = strlen(torn) };
+	c.client_tls_key = (struct conf_bytes){ .p = "x", .len = 1 };
+	ck_assert_ptr_null(tlsconf_build(&c, TLS_CLIENTS, &ear));
+	ck_assert_msg(strstr(r.cert, "bad end line") != NULL, "%s", r.cert);
+	ck_assert_ptr_null(strstr(r.key, "bad end line"));
+	ck_assert_msg(strlen(r.key) > 0 && strstr(r.key, "no reason") == NULL,
+	    "%s", r.key);
+}
+END_TEST
+
 /* --- digests ------------------------------------------------------------------ */
 
 static bool
@@ -192,6 +231,7 @@ main(void)
 	tcase_add_test(tc, each_side_has_its_own);
 	tcase_add_test(tc, authorities_are_named);
 	tcase_add_test(tc, no_error_is_left);
+	tcase_add_test(tc, reasons_are_not_mixed);
 	tcase_add_test(tc, digests);
 	suite_add_tcase(s, tc);
 	return run_suite(s);

@@ -4,10 +4,12 @@
  */
 #include "conf/tlsconf.h"
 
+#include <openssl/conf.h>
 #include <openssl/ssl.h>
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "conf/keys.h"
 #include "t/unit/certs.h"
 #include "t/unit/run.h"
@@ -120,6 +122,38 @@ START_TEST(versions)
 }
 END_TEST
 
+/* Versions that the system's settings leave out are ours to take, too. */
+START_TEST(versions_of_the_system)
+{
+	static const char system[] = "openssl_conf = init\n"
+				     "[init]\nssl_conf = ssl\n"
+				     "[ssl]\nsystem_default = sys\n"
+				     "[sys]\nProtocol = -TLSv1.2\n"
+				     "MinProtocol = TLSv1.3\n";
+	char path[] = "/tmp/tlsopts.XXXXXX";
+	int fd = mkstemp(path);
+	SSL_CTX *x;
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(
+	    write(fd, system, strlen(system)), (ssize_t)strlen(system));
+	close(fd);
+	OPENSSL_load_builtin_modules();
+	ck_assert_int_eq(CONF_modules_load_file(path, NULL, 0), 1);
+	unlink(path);
+	/* it does hold, where nothing else is said */
+	x = SSL_CTX_new(TLS_server_method());
+	ck_assert_uint_ne(SSL_CTX_get_options(x) & SSL_OP_NO_TLSv1_2, 0);
+	SSL_CTX_free(x);
+	conf.client_tls_protocols = "tlsv1.2";
+	x = good();
+	ck_assert_uint_eq(SSL_CTX_get_options(x) & SSL_OP_NO_TLSv1_2, 0);
+	ck_assert_int_eq(SSL_CTX_get_min_proto_version(x), TLS1_2_VERSION);
+	SSL_CTX_free(x);
+	CONF_modules_finish();
+}
+END_TEST
+
 /* Everything is not what proves nobody, and encrypts nothing. */
 START_TEST(all_ciphers)
 {
@@ -228,6 +262,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, versions);
+	tcase_add_test(tc, versions_of_the_system);
 	tcase_add_test(tc, all_ciphers);
 	tcase_add_test(tc, default_ciphers);
 	tcase_add_test(tc, long_ciphers);

@@ -20,7 +20,7 @@ teardown(void)
 
 static const char *const version[] = { "tlsv1.2", "tlsv1.3" };
 
-enum { CL_GOOD, CL_NONE, CL_EXPIRED, CL_STRANGE, CL_NUL, CL_KINDS };
+enum { CL_GOOD, CL_NONE, CL_EXPIRED, CL_STRANGE, CL_NUL, CL_EMPTY, CL_KINDS };
 
 static void
 use_client(int kind)
@@ -30,11 +30,12 @@ use_client(int kind)
 	other = sim_make(&(struct cert_want){ .cn = "ca", .is_ca = true });
 	if (kind == CL_NONE)
 		return;
-	c = sim_make(
-	    &(struct cert_want){ .cn = kind == CL_NUL ? "app\0x" : "app",
-		.cn_len = kind == CL_NUL ? 5 : 0,
-		.is_expired = kind == CL_EXPIRED,
-		.by = kind == CL_STRANGE ? &other : &sim_ca });
+	c = sim_make(&(struct cert_want){ .cn = kind == CL_NUL ? "app\0x"
+		: kind == CL_EMPTY                             ? ""
+							       : "app",
+	    .cn_len = kind == CL_NUL ? 5 : 0,
+	    .is_expired = kind == CL_EXPIRED,
+	    .by = kind == CL_STRANGE ? &other : &sim_ca });
 	sim_use_servers(&c);
 }
 
@@ -49,7 +50,7 @@ START_TEST(clients_must)
 	sim_conf.client_tls_sslmode = SSLMODE_VERIFY_FULL;
 	sim_conf.client_tls_ca = sim_bytes(cert_pem(&sim_ca));
 	end = sim_meet(&near, &far, "h");
-	if (kind == CL_GOOD || kind == CL_NUL) {
+	if (kind == CL_GOOD || kind == CL_NUL || kind == CL_EMPTY) {
 		ck_assert_msg(end.a == DONE, "%s", end.a_err.log);
 		ck_assert_int_eq(
 		    tls_peer_name(near, cn, sizeof(cn)), kind == CL_GOOD);
@@ -65,6 +66,44 @@ START_TEST(clients_must)
 	    kind == CL_NONE          ? "peer did not return a certificate"
 		: kind == CL_EXPIRED ? "certificate has expired"
 				     : "certificate verify failed: "));
+}
+END_TEST
+
+/*
+ * A name counts from the end of the handshake: before it, the certificate is
+ * shown, and nothing proves that its key is there.
+ */
+START_TEST(no_name_before_the_end)
+{
+	enum result a = WAIT, b = WAIT;
+	char cn[64], buf[4096], c;
+	int outer[2];
+	ssize_t n;
+
+	use_client(CL_GOOD);
+	sim_conf.client_tls_protocols = version[_i];
+	sim_conf.client_tls_sslmode = SSLMODE_VERIFY_FULL;
+	sim_conf.client_tls_ca = sim_bytes(cert_pem(&sim_ca));
+	sim_contexts();
+	ck_assert_int_eq(compat_socketpair(AF_UNIX, SOCK_STREAM, outer), 0);
+	near = tls_accept(sim_clients, sim_fd[0], false, &sim_err);
+	far = tls_connect(sim_servers, outer[0], "h", false, &sim_err);
+	for (int i = 0; i < SIM_TURNS && a == WAIT; i++) {
+		ck_assert(!tls_peer_name(near, cn, sizeof(cn)));
+		if (b == WAIT)
+			b = tls_run(far, &sim_err);
+		/* one byte of the client's, whatever there is of ours */
+		if (recv(outer[1], &c, 1, 0) == 1)
+			ck_assert_int_eq(send(sim_fd[1], &c, 1, 0), 1);
+		a = tls_run(near, &sim_err);
+		while ((n = recv(sim_fd[1], buf, sizeof(buf), 0)) > 0)
+			ck_assert_int_eq(send(outer[1], buf, (size_t)n, 0), n);
+	}
+	ck_assert_msg(a == DONE, "%s", sim_err.log);
+	ck_assert(tls_peer_name(near, cn, sizeof(cn)));
+	ck_assert_str_eq(cn, "app");
+	close(outer[0]);
+	close(outer[1]);
 }
 END_TEST
 
@@ -95,6 +134,7 @@ START_TEST(clients_unasked)
 	sim_use_servers(&sim_client);
 	ck_assert_int_eq(sim_meet(&near, &far, "h").a, DONE);
 	ck_assert(!tls_peer_name(near, cn, sizeof(cn)));
+	ck_assert_ptr_null(SSL_get_peer_certificate(near->ssl));
 }
 END_TEST
 
@@ -108,6 +148,8 @@ START_TEST(server_end_point)
 	} v[] = { { { .cn = "h" }, 32, "SHA256" },
 		{ { .cn = "h", .rsa_bits = 2048 }, 32, "SHA256" },
 		{ { .cn = "h", .rsa_bits = 2048, .is_sha1 = true }, 32,
+		    "SHA256" },
+		{ { .cn = "h", .rsa_bits = 2048, .is_md5 = true }, 32,
 		    "SHA256" },
 		{ { .cn = "h", .is_sha384 = true }, 48, "SHA384" },
 		{ { .cn = "h", .is_ed25519 = true }, 0, NULL } };
@@ -170,6 +212,36 @@ START_TEST(no_tickets)
 }
 END_TEST
 
+/* How the keys were exchanged, where the library tells. */
+START_TEST(described)
+{
+	static const struct {
+		const char *version, *group, *cipher, *want;
+	} v[] = {
+		{ "tlsv1.3", "ffdhe2048", "default", "/DH=ffdhe2048" },
+		{ "tlsv1.3", "P-384", "default", "/ECDH=secp384r1" },
+		{ "tlsv1.2", "P-256", "default", "/ECDH=prime256v1" },
+		/* the client's secret under the server's key: no exchange */
+		{ "tlsv1.2", "auto", "AES128-SHA", "/AES128-SHA" },
+	};
+	struct cert c =
+	    sim_make(&(struct cert_want){ .cn = "h", .rsa_bits = 2048 });
+	char got[TLS_DESCRIBE];
+	struct sim_end end;
+
+	sim_use_clients(&c);
+	sim_conf.client_tls_protocols = v[_i].version;
+	sim_conf.client_tls_ecdhcurve = v[_i].group;
+	sim_conf.client_tls_ciphers = v[_i].cipher;
+	end = sim_meet(&near, &far, "h");
+	ck_assert_msg(end.a == DONE && end.b == DONE, "%s", end.a_err.log);
+	tls_describe(near, got, sizeof(got));
+	ck_assert_msg(strcmp(strrchr(got, '/'), v[_i].want) == 0, "%s", got);
+	tls_describe(far, got, sizeof(got));
+	ck_assert_msg(strcmp(strrchr(got, '/'), v[_i].want) == 0, "%s", got);
+}
+END_TEST
+
 /* Ours may be one of several, anywhere in the list. */
 START_TEST(one_of_several_protocols)
 {
@@ -200,11 +272,13 @@ main(void)
 	tcase_add_checked_fixture(tc, sim_setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, clients_must, 0, 2 * CL_KINDS);
+	tcase_add_loop_test(tc, no_name_before_the_end, 0, 2);
 	tcase_add_loop_test(tc, clients_may, 0, 2 * CL_KINDS);
 	tcase_add_test(tc, clients_unasked);
-	tcase_add_loop_test(tc, server_end_point, 0, 5);
+	tcase_add_loop_test(tc, server_end_point, 0, 6);
 	tcase_add_test(tc, one_handshake);
 	tcase_add_loop_test(tc, no_tickets, 0, 2);
+	tcase_add_loop_test(tc, described, 0, 4);
 	tcase_add_loop_test(tc, one_of_several_protocols, 0, 3);
 	return run_suite(s);
 }
