@@ -254,6 +254,10 @@ static const struct {
 	{ "LISTEN a", false },
 	{ "CLOSE a", false },
 	{ "CREATE TEMP TABLE a (b int)", false },
+	/* half a word, and nothing behind it to read */
+	{ "sele", false },
+	{ "rollb", false },
+	{ "en", false },
 };
 
 START_TEST(test_plain)

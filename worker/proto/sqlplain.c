@@ -9,7 +9,7 @@
  *
  * Most texts have no such pair at all.  That is seen in blocks of BLOCK bytes,
  * in a loop without a branch, which compilers turn into vector instructions;
- * only where a block has one is it looked at byte by byte.
+ * only a block that has one is looked at byte by byte.
  */
 #include "worker/proto/sql_impl.h"
 
@@ -66,23 +66,24 @@ static const struct {
 	{ "\0", 1, 0 },
 };
 
-/* What may begin a plain text; the rest of it then has only to be searched. */
+/* What may begin a plain text, by its first letter; the rest of it then has
+ * only to be searched. */
 static const struct {
 	char word[16];
 	uint8_t len;
 	bool is_whole; /* only if nothing follows: ROLLBACK TO, END AND CHAIN */
-} starts[] = {
-	{ "select", 6, false },
-	{ "insert", 6, false },
-	{ "update", 6, false },
-	{ "delete", 6, false },
-	{ "begin", 5, false },
-	{ "with", 4, false },
-	{ "values", 6, false },
-	{ "fetch", 5, false },
-	{ "commit", 6, true },
-	{ "end", 3, true },
-	{ "rollback", 8, true },
+} starts['z' - 'a' + 1] = {
+	['b' - 'a'] = { "begin", 5, false },
+	['c' - 'a'] = { "commit", 6, true },
+	['d' - 'a'] = { "delete", 6, false },
+	['e' - 'a'] = { "end", 3, true },
+	['f' - 'a'] = { "fetch", 5, false },
+	['i' - 'a'] = { "insert", 6, false },
+	['r' - 'a'] = { "rollback", 8, true },
+	['s' - 'a'] = { "select", 6, false },
+	['u' - 'a'] = { "update", 6, false },
+	['v' - 'a'] = { "values", 6, false },
+	['w' - 'a'] = { "with", 4, false },
 };
 
 static bool
@@ -107,22 +108,6 @@ is_word_around(const char *text, size_t len, size_t i)
 	return false;
 }
 
-/* `text` is not empty. */
-static bool
-has_word(const char *text, size_t len)
-{
-	unsigned before = 0, here;
-
-	for (size_t i = 0; i < len; i++) {
-		here = pairs[(uint8_t)text[i]];
-		if (((before | PAIR_ANY) & (here >> 8)) != 0 &&
-		    is_word_around(text, len, i))
-			return true;
-		before = here;
-	}
-	return false;
-}
-
 /* Does the text, which is long enough, begin with this word of letters? */
 static inline bool
 is_start(const char *text, const char *word, size_t len)
@@ -135,45 +120,71 @@ is_start(const char *text, const char *word, size_t len)
 
 enum { BLOCK = 16 };
 
-/* Mark in `hits` where [p, p + BLOCK] has a pair, or one of END(PAIR_ANY)
- * behind its first byte.  Marks a few others, too: control characters that
- * look like them. */
-static inline void
-mark_pairs(uint8_t hits[BLOCK], const uint8_t *p)
+/*
+ * Does [p, p + BLOCK] have a pair, or one of END(PAIR_ANY) behind its first
+ * byte?  True for a few others, too: control characters that look like them.
+ */
+static inline bool
+may_have_pair(const uint8_t *p)
 {
+	uint8_t hits[BLOCK];
+	uint64_t all[BLOCK / 8];
+
 	for (int i = 0; i < BLOCK; i++) {
 		uint8_t a = p[i] | 0x20, b = p[i + 1] | 0x20;
 
-		hits[i] |= (uint8_t)((b == 'v') &
-		    ((a == 'd') | (a == 'r') | (a == 't')));
-		hits[i] |= (uint8_t)((b == 'f') & (a == 'n'));
-		hits[i] |= (uint8_t)((b == 'p') & (a == 'm'));
-		hits[i] |= (uint8_t)((b == 'b') & (a == 'd'));
-		hits[i] |= (uint8_t)((b == 'l') & (a == 'p'));
-		hits[i] |= (uint8_t)((b == '"') & (a == '&'));
-		hits[i] |= (uint8_t)((b == ';') | (p[i + 1] == 0));
+		hits[i] =
+		    (uint8_t)(((b == 'v') &
+				  ((a == 'd') | (a == 'r') | (a == 't'))) |
+			((b == 'f') & (a == 'n')) | ((b == 'p') & (a == 'm')) |
+			((b == 'b') & (a == 'd')) | ((b == 'l') & (a == 'p')) |
+			((b == '"') & (a == '&')) | (b == ';') |
+			(p[i + 1] == 0));
 	}
+	memcpy(all, hits, sizeof(all));
+	return (all[0] | all[1]) != 0;
+}
+
+/* Is there a word whose pair has its second letter in (from, from + n]? */
+static bool
+has_word_at(const char *text, size_t len, size_t from, size_t n)
+{
+	unsigned before = pairs[(uint8_t)text[from]], here;
+
+	for (size_t i = from + 1; i <= from + n; i++) {
+		here = pairs[(uint8_t)text[i]];
+		if (((before | PAIR_ANY) & (here >> 8)) != 0 &&
+		    is_word_around(text, len, i))
+			return true;
+		before = here;
+	}
+	return false;
 }
 
 /* `text` begins with a letter. */
 static bool
-may_have_word(const char *text, size_t len)
+has_word(const char *text, size_t len)
 {
-	static const uint8_t none[BLOCK];
 	const uint8_t *p = (const uint8_t *)text;
-	uint8_t rest[BLOCK + 1], hits[BLOCK] = { 0 };
+	size_t from = 0;
 
-	for (; len > BLOCK; p += BLOCK, len -= BLOCK)
-		mark_pairs(hits, p);
-	memset(rest, ' ', sizeof(rest));
-	memcpy(rest, p, len);
-	mark_pairs(hits, rest);
-	return memcmp(hits, none, BLOCK) != 0;
+	if (len <= BLOCK)
+		return has_word_at(text, len, 0, len - 1);
+	for (; len - from > BLOCK; from += BLOCK)
+		if (may_have_pair(p + from) &&
+		    has_word_at(text, len, from, BLOCK))
+			return true;
+	/* the rest, and some of what has been looked at */
+	from = len - BLOCK - 1;
+	return may_have_pair(p + from) && has_word_at(text, len, from, BLOCK);
 }
 
 bool
 sql_is_plain(const char *text, size_t len)
 {
+	unsigned first;
+	size_t n;
+
 	while (len > 0 && is_blank(*text)) {
 		text++;
 		len--;
@@ -182,11 +193,11 @@ sql_is_plain(const char *text, size_t len)
 	    (is_blank(text[len - 1]) || text[len - 1] == ';' ||
 		text[len - 1] == '\0'))
 		len--;
-	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
-		if (len >= starts[i].len &&
-		    is_start(text, starts[i].word, starts[i].len))
-			return starts[i].is_whole
-			    ? len == starts[i].len
-			    : !may_have_word(text, len) || !has_word(text, len);
-	return len == 0;
+	if (len == 0)
+		return true;
+	first = (uint8_t)(*text | 0x20) - (unsigned)'a';
+	n = first > 'z' - 'a' ? 0 : starts[first].len;
+	if (n == 0 || len < n || !is_start(text, starts[first].word, n))
+		return false;
+	return starts[first].is_whole ? len == n : !has_word(text, len);
 }
