@@ -11,7 +11,7 @@
 #   CASES="..."       s1 s16 s64 s1000 x1 x16 x64 x1000 p64 tpcb64 conn16 mb4
 #                     idle (any number of clients)
 #   PEERS="..."       direct forwarder forwarder2 pgbouncer pooler1 pooler2
-#                     (any forwarderN, poolerN)
+#                     (any forwarderN, poolerN; pgbouncerN with tcp)
 #   TRANSPORT=unix    or tcp: between the clients and the peer
 #   IDLE=5000         clients of the case idle
 #   OUT=DIR           where raw.tsv is written (build/bench)
@@ -86,7 +86,7 @@ mem_kb() { "$BENCH_BIN/cost" "$peer_pid" | awk '{ print $4 }'; }
 run_cell() { # round case peer
 	case $2/$3 in
 	idle/direct | idle/forwarder*) return ;;
-	p[0-9]*/pgbouncer) has_prepared || return ;;
+	p[0-9]*/pgbouncer*) has_prepared || return ;;
 	esac
 	start_peer "$3" "$pool_size"
 	if [ "$2" = idle ]; then

@@ -217,7 +217,7 @@ write_conf() { # pool_size workers
 
 # peer_port: where clients connect (TCP on 127.0.0.1, Unix socket in $work);
 # peer_pid: the process whose family is measured, 0 for none.
-start_peer() { # direct|forwarder[N]|pgbouncer|poolerN pool_size
+start_peer() { # direct|forwarder[N]|pgbouncer[N]|poolerN pool_size
 	peer=$1
 	peer_pid=0
 	peer_job=
@@ -237,6 +237,8 @@ start_peer() { # direct|forwarder[N]|pgbouncer|poolerN pool_size
 		peer_pid=$peer_job ;;
 	pgbouncer)
 		start_pooler "$(find_pgbouncer)" "$2" "" ;;
+	pgbouncer*)
+		start_pgbouncers "$(find_pgbouncer)" "$2" "${peer#pgbouncer}" ;;
 	pooler*)
 		start_pooler "$peer_bin/pooler" "$2" "${peer#pooler}" ;;
 	*)
@@ -278,6 +280,48 @@ start_pooler() { # program pool_size workers
 		sleep 0.05
 	done
 	peer_pid=$(cat "$work/peer.pid")
+}
+
+# Several on one port, as its users run it on several cores: each has its part
+# of the backends, and the kernel deals out the clients.
+start_pgbouncers() { # program pool_size processes
+	[ "${TRANSPORT:-tcp}" = tcp ] ||
+	    die "$peer: several share a TCP port only: TRANSPORT=tcp"
+	confs=
+	for i in $(seq 1 "$3"); do
+		confs="$confs $work/peer$i.ini"
+		rm -f "$work/peer$i.pid"
+		{
+			write_conf $(($2 / $3)) ""
+			echo "so_reuseport = 1"
+			echo "unix_socket_dir ="
+			echo "logfile = $work/peer$i.log"
+			echo "pidfile = $work/peer$i.pid"
+		} >"$work/peer$i.ini"
+		chmod 644 "$work/peer$i.ini"
+	done
+	# shellcheck disable=SC2016,SC2046,SC2086 # for the shell in between
+	become $(alone) sh -c '
+		trap "kill \$pids" TERM INT
+		for conf; do
+			"$0" -q "$conf" &
+			pids="$pids $!"
+		done
+		wait
+		wait' "$1" $confs >"$work/peer.out" 2>&1 &
+	peer_job=$!
+	peer_pid=$peer_job
+	for i in $(seq 1 "$3"); do
+		tries=100
+		until [ -s "$work/peer$i.pid" ]; do
+			tries=$((tries - 1))
+			[ $tries -gt 0 ] || {
+				tail -n 20 "$work/peer$i.log" >&2
+				die "$peer: process $i did not start"
+			}
+			sleep 0.05
+		done
+	done
 }
 
 await_peer() {

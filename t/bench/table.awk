@@ -133,7 +133,7 @@ function show_ratios(    i, j, c, p, v)
 	print "\nCPU per transaction over PgBouncer's in the same round"
 	printf "%-22s", "case, clients"
 	for (j = 1; j <= peer_count; j++)
-		if (peer_name[j] ~ /^pooler|^forwarder/)
+		if (peer_name[j] ~ /^pooler|^forwarder|^pgbouncer./)
 			printf " %10s", peer_name[j]
 	printf " %8s\n", "goal"
 	for (i = 1; i <= case_count; i++) {
@@ -143,7 +143,7 @@ function show_ratios(    i, j, c, p, v)
 		printf "%-22s", title(c)
 		for (j = 1; j <= peer_count; j++) {
 			p = peer_name[j]
-			if (p !~ /^pooler|^forwarder/)
+			if (p !~ /^pooler|^forwarder|^pgbouncer./)
 				continue
 			v = ratio(c, p, "pgbouncer")
 			printf " %9s%s", cell(v, "%.2f"),
@@ -154,16 +154,18 @@ function show_ratios(    i, j, c, p, v)
 	print "* above the goal"
 }
 
-# What a second process costs: ours beside that of one who only forwards.
+# What a second process costs: ours beside that of others.
 function show_growth(    i, c)
 {
 	print "\nCPU per transaction with two processes over that with one"
-	printf "%-22s %10s %10s\n", "case, clients", "forwarder", "pooler"
+	printf "%-22s %10s %10s %10s\n", "case, clients", "forwarder",
+	    "pgbouncer", "pooler"
 	for (i = 1; i <= case_count; i++) {
 		c = case_name[i]
 		if (c != "idle")
-			printf "%-22s %10s %10s\n", title(c),
+			printf "%-22s %10s %10s %10s\n", title(c),
 			    cell(ratio(c, "forwarder2", "forwarder"), "%.2f"),
+			    cell(ratio(c, "pgbouncer2", "pgbouncer"), "%.2f"),
 			    cell(ratio(c, "pooler2", "pooler1"), "%.2f")
 	}
 }
