@@ -8,6 +8,8 @@
 #include "t/fuzz/fuzz.h"
 #include "worker/backend/params.h"
 #include "worker/client/fit.h"
+#include "worker/client/goback.h"
+#include "worker/proto/sql.h"
 
 /* Whole pairs up to the last byte, names in order and in lower case. */
 static void
@@ -22,6 +24,33 @@ check_set(const struct vars_edit *e)
 		last = name;
 	}
 	MUST(pos == e->len);
+}
+
+/* Each is one SET of one of them, and nothing else, whatever they are. */
+static void
+check_set_back(const struct vars_edit *e, const char *text, size_t len)
+{
+	static uint8_t bytes[FIT_MAX];
+	const struct goback g = {
+		.params = "", .has = "", .vars = e->text, .vars_len = e->len
+	};
+	struct sql_walk walk;
+	struct sql_stmt s;
+	struct frame f;
+	struct wire w;
+
+	wire_init(&w, bytes, sizeof(bytes));
+	goback_build(&w, &g, text, len, 0);
+	for (size_t at = 0; at < w.len; at += FRAME_HEAD + f.body) {
+		const char *sql = (const char *)bytes + at + FRAME_HEAD + 1;
+
+		MUST(frame_parse(bytes + at, w.len - at, FIT_MAX, &f) == DONE);
+		if (f.type != 'P')
+			continue;
+		sql_walk_init(&walk, sql, strlen(sql), 0);
+		MUST(sql_next(&walk, &s) && s.kind == SQL_SET);
+		MUST(!sql_next(&walk, &s));
+	}
 }
 
 /* Whatever the set is, it can be asked for and set, or it is too long. */
@@ -54,7 +83,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)audit_sql(&a, text, len, 0);
 	MUST(a.names_len <= sizeof(a.names));
 	MUST((a.names_len > 0) == ((a.bits & AUDIT_NAMES) != 0));
-	free(text);
 	memset(&r, 0, sizeof(r));
 	r.asked = &a;
 	r.login = "app";
@@ -66,5 +94,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST((r.pins & ~(unsigned)AUDIT_PINS) == 0);
 	check_set(&r.vars);
 	check_use(&a, &r.vars);
+	check_set_back(&r.vars, text, len);
+	check_set_back(&r.vars, "RESET ALL", 9);
+	free(text);
 	return 0;
 }

@@ -53,6 +53,25 @@ START_TEST(no_room)
 }
 END_TEST
 
+/* In any text, whatever the server makes of backslashes. */
+START_TEST(constants)
+{
+	static const char *const of[][2] = { { "", "''" }, { "a b", "'a b'" },
+		{ "it's", "'it''s'" }, { "\\", " E'\\\\'" },
+		{ "'\\'", " E'''\\\\'''" } };
+	char out[64];
+	struct wire w;
+
+	for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++) {
+		wire_init(&w, out, sizeof(out));
+		say_constant(&w, of[i][0]);
+		wire_byte(&w, '\0');
+		ck_assert(!w.full);
+		ck_assert_str_eq(out, of[i][1]);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -61,6 +80,7 @@ main(void)
 
 	tcase_add_test(tc, bytes);
 	tcase_add_test(tc, no_room);
+	tcase_add_test(tc, constants);
 	suite_add_tcase(s, tc);
 	return run_suite(s);
 }

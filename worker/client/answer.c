@@ -157,7 +157,7 @@ prepare_end(struct client *c)
 	if (p->kept != NULL)
 		prepare_drop_kept(p);
 	p->keep_for = NULL;
-	p->is_rerunning = false;
+	p->held = 0;
 	p->evicting = p->asking = 0;
 	p->set = NULL;
 }
@@ -188,7 +188,7 @@ prepare_wake(struct client *c)
 {
 	struct prepare *p = c->prepare;
 
-	if (!p->is_waiting || p->is_rerunning)
+	if (!p->is_waiting || p->held & HELD_RERUN)
 		return false;
 	p->is_waiting = false;
 	c->is_asking = false;

@@ -7,6 +7,7 @@
 #include "conf/compat.h"
 #include "worker/backend/params.h"
 #include "worker/proto/field.h"
+#include "worker/proto/say.h"
 #include "worker/proto/sql.h"
 
 /* --- from texts to doubts ---------------------------------------------------- */
@@ -224,28 +225,13 @@ static const char prepared[] =
     ";SELECT 'p','','' FROM pg_catalog.pg_prepared_statements"
     " WHERE name OPERATOR(pg_catalog.!~) '^pooler_' LIMIT 1";
 
-/* A constant that means the same whatever standard_conforming_strings says. */
-static void
-put_quoted(struct wire *w, const char *s)
-{
-	if (strchr(s, '\\') != NULL)
-		wire_text(w, " E");
-	wire_byte(w, '\'');
-	for (; *s != '\0'; s++) {
-		if (*s == '\'' || *s == '\\')
-			wire_byte(w, (uint8_t)*s);
-		wire_byte(w, (uint8_t)*s);
-	}
-	wire_byte(w, '\'');
-}
-
 static void
 put_name(struct wire *w, const char *name, bool *is_first)
 {
 	wire_text(w, *is_first ? ";SELECT 's'," : " UNION ALL SELECT 's',");
-	put_quoted(w, name);
+	say_constant(w, name);
 	wire_text(w, ",pg_catalog.current_setting(");
-	put_quoted(w, name);
+	say_constant(w, name);
 	wire_text(w, ",true)");
 	*is_first = false;
 }

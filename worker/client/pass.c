@@ -76,8 +76,9 @@ show(struct client *c, struct look_at *m)
 
 	if (c->backend->mode == POOL_SESSION)
 		return LOOK_PASS;
-	if (c->prepare != NULL && prepare_is_rerunning(c))
-		return LOOK_WAIT;
+	if (c->prepare != NULL && prepare_is_held(c) &&
+	    (seen = prepare_held(c, m)) != LOOK_PASS)
+		return seen;
 	if (c->prepare != NULL && sqlprep_is_gated(c->prepare))
 		return sqlprep_wait(c);
 	/* before the prepared statements: it may send something ahead */

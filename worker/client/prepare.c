@@ -295,7 +295,38 @@ prepare_raised(struct client *c, const struct look_at *m)
 bool
 prepare_is_rerunning(const struct client *c)
 {
-	return c->prepare->is_rerunning;
+	return (c->prepare->held & HELD_RERUN) != 0;
+}
+
+void
+prepare_hold(struct client *c)
+{
+	if (!prepare_is_off(c) && prepare_get(c) != NULL)
+		c->prepare->held |= HELD_SESSION;
+}
+
+bool
+prepare_is_held(const struct client *c)
+{
+	return c->prepare->held != 0;
+}
+
+enum look
+prepare_held(struct client *c, struct look_at *m)
+{
+	struct prepare *p = c->prepare;
+	const struct track *t = &c->backend->track;
+
+	if (p->held & HELD_RERUN)
+		return LOOK_WAIT;
+	if (track_is_sure(t) && t->queue.len > 0)
+		return prepare_stall(c);
+	p->held = 0;
+	/* has it failed, or ended its transaction? */
+	if (!track_is_sure(t) || track_is_skipping(t) ||
+	    (!t->open && track_tx_status(t) != 'T'))
+		return LOOK_PASS;
+	return session_go_back(c, m);
 }
 
 void

@@ -97,6 +97,14 @@ void prepare_answered(struct client *c);
 /* At the process's end. */
 void prepare_fini(void);
 
+/* Ahead of what the client says next, and behind all the answers to what it has
+ * said, session_go_back() has its turn.  No memory: it has none. */
+void prepare_hold(struct client *c);
+/* Does its next message wait?  For a client that has `prepare`. */
+bool prepare_is_held(const struct client *c);
+/* It comes: LOOK_PASS, if it may go on. */
+enum look prepare_held(struct client *c, struct look_at *m);
+
 /* The backend's statement without a name was used by us. */
 void prepare_lose_unnamed(struct client *c);
 

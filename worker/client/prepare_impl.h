@@ -21,6 +21,12 @@
 #include "worker/client/prepare.h"
 #include "worker/client/stmt.h"
 
+/* Why a message of the client's must not pass yet; bits. */
+enum prepare_held {
+	HELD_RERUN = 1 << 0,   /* its error was kept from the client */
+	HELD_SESSION = 1 << 1, /* for session_go_back(), when all is answered */
+};
+
 struct prepare {
 	struct names names;
 	struct changes changes;
@@ -51,7 +57,7 @@ struct prepare {
 	struct stmt *keep_for; /* of a batch that may be kept; else NULL */
 	struct kept *kept;     /* it is (rerun.c) */
 
-	bool is_rerunning;    /* its error was kept from the client */
+	uint8_t held;         /* enum prepare_held: what it says next waits */
 	bool is_well;         /* this batch has no failed transaction */
 	bool is_new_lease;    /* nothing of the client's has been sent */
 	bool is_new_batch;    /* the next message begins one */

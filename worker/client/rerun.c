@@ -135,7 +135,7 @@ prepare_may_rerun(struct client *c, bool is_first, bool is_stale)
 	    track_owes(t) != 1 || t->queue.len != 1 ||
 	    (is_stale && !is_described(p->kept)))
 		return false;
-	p->is_rerunning = true;
+	p->held |= HELD_RERUN;
 	/* what the client sends now comes after it */
 	p->is_waiting = true;
 	c->is_asking = true;
@@ -165,7 +165,7 @@ prepare_rerun(struct client *c)
 	struct prepare *p = c->prepare;
 	bool ok;
 
-	p->is_rerunning = false;
+	p->held &= (uint8_t)~HELD_RERUN;
 	prepare_look_at_pool(c);
 	ok = supply(c, p->kept->stmt) == DONE && enter_again(c, p->kept);
 	if (ok)

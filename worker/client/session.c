@@ -50,6 +50,7 @@ session_free(struct client *c)
 	intern_drop(s->now);
 	intern_drop(s->startup);
 	buf_fini(&s->answer);
+	buf_fini(&s->back);
 	free(s);
 }
 
@@ -123,6 +124,16 @@ enter_own(struct backend *b, const uint8_t *p, size_t len)
 }
 
 int
+session_send_own(struct client *c, const uint8_t *p, size_t len)
+{
+	if (!enter_own(c->backend, p, len))
+		return -1;
+	upstream_put(c, p, len);
+	prepare_lose_unnamed(c);
+	return 0;
+}
+
+int
 session_send_fit(struct client *c, const struct fit *f)
 {
 	static uint8_t bytes[FIT_MAX];
@@ -132,10 +143,8 @@ session_send_fit(struct client *c, const struct fit *f)
 	wire_init(&w, bytes, sizeof(bytes));
 	if (fit_build(&w, f) == 0)
 		return 0;
-	if (w.full || !enter_own(b, bytes, w.len))
+	if (w.full || session_send_own(c, bytes, w.len) == -1)
 		return -1;
-	upstream_put(c, bytes, w.len);
-	prepare_lose_unnamed(c);
 	c->is_fitted = true;
 	if (f->is_unknown || f->has.vars_len != f->want.vars_len ||
 	    (f->has.vars_len > 0 &&

@@ -71,6 +71,13 @@ void session_bound_unnamed(struct client *c);
  */
 void session_prepared(struct client *c, bool is_made);
 
+/*
+ * What the server has just done may have put something back (goback.h): it has
+ * been answered, its transaction goes on, and the client is about to say more.
+ * LOOK_PASS, or LOOK_END.
+ */
+enum look session_go_back(struct client *c, struct look_at *m);
+
 /* Is its session looked after? */
 bool session_is_tracking(const struct client *c);
 

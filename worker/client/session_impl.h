@@ -26,6 +26,7 @@ struct session {
 	struct interned *now;     /* what its transactions are to have */
 	struct interned *startup; /* what a RESET goes back to */
 	struct buf answer;        /* in CLIENT_AUDIT */
+	struct buf back;          /* what the last text wants behind it */
 	uint64_t asked_us;        /* the last question */
 	uint16_t unnamed;         /* what the statement without a name may do */
 	uint16_t pins;            /* AUDIT_PINS: why it keeps its backend */
@@ -38,7 +39,9 @@ struct session {
 /* The client's, made if it has none; NULL: no memory. */
 struct session *session_get(struct client *c);
 
-/* Ahead of what the client says next.  -1: it could not be sent. */
+/* Ahead of what the client says next: messages of our own, without a Sync.  -1:
+ * they could not be sent. */
+int session_send_own(struct client *c, const uint8_t *p, size_t len);
 struct fit;
 int session_send_fit(struct client *c, const struct fit *f);
 

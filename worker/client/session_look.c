@@ -14,6 +14,7 @@
 #include "worker/client/client.h"
 #include "worker/client/ear.h"
 #include "worker/client/fit.h"
+#include "worker/client/goback.h"
 #include "worker/client/inert.h"
 #include "worker/client/pin.h"
 #include "worker/client/prepare.h"
@@ -65,6 +66,53 @@ is_strict(void)
 	return self.conf->session_state == SESSION_STATE_STRICT;
 }
 
+/* --- what a RESET goes back to --------------------------------------------------------- */
+
+/* False: no memory. */
+static bool
+note_resets(struct client *c, const char *sql, size_t len)
+{
+	static uint8_t bytes[FIT_MAX];
+	const struct slot_info *info = backend_info(c->backend);
+	struct session *s = c->session;
+	const struct goback g = {
+		.params = c->asked->text,
+		.params_len = c->asked->len,
+		.has = info->params,
+		.has_len = info->params_len,
+		.vars = vars_text(s->startup),
+		.vars_len = vars_len(s->startup),
+	};
+	struct wire w;
+
+	wire_init(&w, bytes, sizeof(bytes));
+	goback_build(&w, &g, sql, len, session_text_flags(c));
+	return w.full || w.len == 0 || buf_put(&s->back, bytes, w.len) == 0;
+}
+
+/* It has said something else since. */
+static void
+forget_resets(struct session *s)
+{
+	if (buf_len(&s->back) > 0)
+		buf_fini(&s->back);
+}
+
+enum look
+session_go_back(struct client *c, struct look_at *m)
+{
+	const struct session *s = c->session;
+	size_t len = s == NULL ? 0 : buf_len(&s->back);
+
+	if (len == 0 || session_send_own(c, s->back.p + s->back.from, len) == 0)
+		return LOOK_PASS;
+	m->sqlstate = "08006";
+	m->why = "session state could not be set";
+	return LOOK_END;
+}
+
+/* --- texts ------------------------------------------------------------------------------ */
+
 static bool
 read_text(struct client *c, const char *sql, size_t len, unsigned *bits)
 {
@@ -80,7 +128,8 @@ read_text(struct client *c, const char *sql, size_t len, unsigned *bits)
 	s->audit.bits |= (uint16_t)*bits;
 	s->is_read = true;
 	s->audit.bits &= (uint16_t)~AUDIT_SEQUENCE;
-	return true;
+	forget_resets(s);
+	return !(*bits & AUDIT_RESET) || note_resets(c, sql, len);
 }
 
 /* Has nothing of the client's been sent in this lease? */
@@ -164,6 +213,8 @@ look_at_text(struct client *c, struct look_at *m, const char *sql, size_t len,
 	struct session *s = c->session;
 	uint16_t before;
 
+	if (s != NULL)
+		forget_resets(s);
 	if (s != NULL && s->pins & AUDIT_TEMP && has_drop(sql, len))
 		s->audit.bits |= AUDIT_TEMP;
 	before = s == NULL ? 0 : s->audit.bits;
@@ -192,6 +243,8 @@ look_away(struct client *c, struct look_at *m)
 		return end(m, "53200", "out of memory");
 	if (is_strict() && !forget_sequences(c))
 		return end(m, "08006", "session state could not be set");
+	if (m->f.type != 'B')
+		forget_resets(s);
 	s->audit.bits |= AUDIT_ANYTHING;
 	if (m->f.type == 'P')
 		s->unnamed = AUDIT_ANYTHING;
@@ -292,6 +345,9 @@ session_on_tags(struct client *c, uint32_t tags, bool has_error)
 
 	if (c->ears != NULL)
 		ear_on_tags(c, tags, has_error);
+	if (tags & (SCAN_TAG_SET | SCAN_TAG_RESET) && s != NULL &&
+	    buf_len(&s->back) > 0)
+		prepare_hold(c);
 	if (!(tags & telling) || !session_is_tracking(c) ||
 	    (s != NULL && s->is_read))
 		return;

@@ -1,6 +1,8 @@
 /* say.c - commands of our own.  No data. */
 #include "worker/proto/say.h"
 
+#include <string.h>
+
 void
 say_query(struct wire *w, const char *sql)
 {
@@ -34,4 +36,18 @@ say_execute(struct wire *w)
 	wire_str(w, "");
 	wire_int32(w, 0); /* all rows */
 	wire_end(w);
+}
+
+void
+say_constant(struct wire *w, const char *s)
+{
+	if (strchr(s, '\\') != NULL)
+		wire_text(w, " E");
+	wire_byte(w, '\'');
+	for (; *s != '\0'; s++) {
+		if (*s == '\'' || *s == '\\')
+			wire_byte(w, (uint8_t)*s);
+		wire_byte(w, (uint8_t)*s);
+	}
+	wire_byte(w, '\'');
 }

@@ -20,4 +20,8 @@ void say_command(struct wire *w, const char *sql);
 /* Execute, to the end. */
 void say_execute(struct wire *w);
 
+/* In a text: a constant that means the same whatever
+ * standard_conforming_strings says. */
+void say_constant(struct wire *w, const char *s);
+
 #endif
