@@ -10,6 +10,12 @@
 #include "t/unit/tlssim.h"
 #include "worker/io/loop.h"
 
+/* Older libraries know no TLS in the kernel: nothing asks for these. */
+#ifndef BIO_CTRL_GET_KTLS_SEND
+#define BIO_CTRL_GET_KTLS_SEND (-1)
+#define BIO_CTRL_GET_KTLS_RECV (-2)
+#endif
+
 enum { RECORD = 16384, KEY = 32 };
 
 static struct tls *near, *far; /* accepted, connected */
@@ -96,12 +102,176 @@ START_TEST(a_blocked_write_keeps_little)
 	sim_contexts();
 	sim_pair(&near, &far, "h", false);
 	filled = block();
+	/* what somebody left in the library's queue is not the socket's */
+	ERR_put_error(ERR_LIB_USER, 0, 1, "", 0);
 	ck_assert_int_eq(tls_send(near, much, sizeof(much)), -1);
 	ck_assert_int_eq(errno, EAGAIN);
 	ck_assert_uint_eq(near->held.len, RECORD);
 	ck_assert_uint_eq(tls_wants(near), 0); /* for what it is: a write */
 	unblock(filled);
 	ck_assert_int_ge(tls_send(near, much, sizeof(much)), RECORD);
+}
+END_TEST
+
+/* --- a socket as other libraries and kernels have it --------------------------- */
+
+/* What the stand-in for a socket does. */
+enum { DOES_END = 1, DOES_WANT_BYTES = 2, DOES_SEND = 4, DOES_RECV = 8 };
+
+static int
+odd_call(BIO *b)
+{
+	const int *does = BIO_get_data(b);
+
+	BIO_clear_retry_flags(b);
+	if (*does & DOES_WANT_BYTES)
+		BIO_set_retry_read(b);
+	return *does & DOES_WANT_BYTES ? -1 : 0;
+}
+
+static int
+odd_write(BIO *b, const char *p, int len)
+{
+	(void)p, (void)len;
+	return odd_call(b);
+}
+
+static int
+odd_read(BIO *b, char *p, int len)
+{
+	(void)p, (void)len;
+	return odd_call(b);
+}
+
+/* An end of file is not to be asked for, as in older libraries. */
+static long
+odd_ctrl(BIO *b, int what, long number, void *p)
+{
+	const int *does = BIO_get_data(b);
+
+	(void)number, (void)p;
+	if (what == BIO_CTRL_GET_KTLS_SEND)
+		return (*does & DOES_SEND) != 0;
+	if (what == BIO_CTRL_GET_KTLS_RECV)
+		return (*does & DOES_RECV) != 0;
+	return what == BIO_CTRL_FLUSH;
+}
+
+/* In the place of the socket of `t`, whose own is the caller's to put back. */
+static BIO_METHOD *
+put_odd(struct tls *t, int *does, BIO **own)
+{
+	BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "odd");
+	BIO *b;
+
+	BIO_meth_set_write(m, odd_write);
+	BIO_meth_set_read(m, odd_read);
+	BIO_meth_set_ctrl(m, odd_ctrl);
+	b = BIO_new(m);
+	BIO_set_data(b, does);
+	BIO_set_init(b, 1);
+	*own = SSL_get_rbio(t->ssl);
+	BIO_up_ref(*own);
+	BIO_up_ref(*own);
+	SSL_set_bio(t->ssl, b, b);
+	return m;
+}
+
+static void
+put_back(struct tls *t, BIO_METHOD *m, BIO *own)
+{
+	SSL_set0_rbio(t->ssl, own);
+	SSL_set0_wbio(t->ssl, own);
+	BIO_meth_free(m);
+}
+
+/* An end of the file that no error number goes with, though one is about. */
+START_TEST(an_end_without_a_number)
+{
+	int does = DOES_END;
+	BIO_METHOD *m;
+	BIO *own;
+	char c;
+
+	sim_contexts();
+	if (_i == 0) {
+		near = tls_accept(sim_clients, sim_fd[0], false, &sim_err);
+		m = put_odd(near, &does, &own);
+		errno = EBADF;
+		ck_assert_int_eq(tls_run(near, &sim_err), FAIL);
+		ck_assert_str_eq(sim_err.log,
+		    "TLS handshake: the peer closed the connection");
+		put_back(near, m, own);
+		return;
+	}
+	sim_pair(&near, &far, "h", false);
+	m = put_odd(near, &does, &own);
+	errno = EBADF;
+	if (_i == 1) {
+		ck_assert_int_eq(tls_recv(near, &c, 1), 0);
+	} else {
+		ck_assert_int_eq(tls_send(near, "x", 1), -1);
+		ck_assert_int_eq(errno, EPIPE);
+		errno = 0;
+		ck_assert_int_eq(tls_send(near, "x", 1), -1);
+		ck_assert_int_eq(errno, EPIPE);
+	}
+	put_back(near, m, own);
+}
+END_TEST
+
+/* A write that needs bytes first says so, until it has them. */
+START_TEST(a_write_waits_for_bytes)
+{
+	int does = DOES_WANT_BYTES;
+	BIO_METHOD *m;
+	BIO *own;
+
+	sim_contexts();
+	sim_pair(&near, &far, "h", false);
+	m = put_odd(near, &does, &own);
+	ck_assert_int_eq(tls_send(near, "x", 1), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	ck_assert_uint_eq(tls_wants(near), LOOP_READ);
+	put_back(near, m, own);
+	sim_say(near, far, "x");
+	ck_assert_uint_eq(tls_wants(near), 0);
+}
+END_TEST
+
+/* A kernel that does half of it cannot share what the other half knows. */
+START_TEST(both_directions_in_the_kernel)
+{
+	int does = _i * DOES_SEND;
+	BIO_METHOD *m;
+	BIO *own;
+
+	sim_contexts();
+	sim_pair(&near, &far, "h", false);
+	m = put_odd(near, &does, &own);
+	ck_assert_int_eq(tls_is_kernel(near), does == (DOES_SEND | DOES_RECV));
+	put_back(near, m, own);
+}
+END_TEST
+
+/* Why a handshake failed: what the socket says. */
+START_TEST(a_socket_that_fails)
+{
+	sim_contexts();
+	far = tls_connect(sim_servers, sim_fd[1], "h", false, &sim_err);
+	shutdown(sim_fd[1], SHUT_RDWR);
+	ck_assert_int_eq(tls_run(far, &sim_err), FAIL);
+	ck_assert_str_eq(sim_err.sqlstate, "08006");
+	ck_assert_ptr_nonnull(strstr(sim_err.log, strerror(EPIPE)));
+}
+END_TEST
+
+START_TEST(errors_of_others)
+{
+	sim_contexts();
+	near = tls_accept(sim_clients, sim_fd[0], false, &sim_err);
+	ERR_put_error(ERR_LIB_USER, 0, 1, "", 0);
+	ck_assert_int_eq(tls_run(near, &sim_err), WAIT);
 }
 END_TEST
 
@@ -221,6 +391,19 @@ START_TEST(our_order_counts)
 }
 END_TEST
 
+/* One side without TLS, the other with it. */
+START_TEST(each_side_has_its_mode)
+{
+	sim_conf.client_tls_sslmode =
+	    _i == 0 ? SSLMODE_DISABLE : SSLMODE_REQUIRE;
+	sim_conf.server_tls_sslmode =
+	    _i == 1 ? SSLMODE_DISABLE : SSLMODE_REQUIRE;
+	sim_contexts();
+	ck_assert(sim_clients == NULL ? _i == 0 : _i == 1);
+	ck_assert(sim_servers == NULL ? _i == 1 : _i == 0);
+}
+END_TEST
+
 /* Of several faults the first is told: it may be what the others come from. */
 START_TEST(first_fault)
 {
@@ -249,11 +432,17 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_read_waits_for_room);
 	tcase_add_test(tc, a_blocked_write_keeps_little);
+	tcase_add_loop_test(tc, an_end_without_a_number, 0, 3);
+	tcase_add_test(tc, a_write_waits_for_bytes);
+	tcase_add_loop_test(tc, both_directions_in_the_kernel, 0, 4);
+	tcase_add_test(tc, a_socket_that_fails);
+	tcase_add_test(tc, errors_of_others);
 	tcase_add_test(tc, a_drop_says_nothing);
 	tcase_add_test(tc, ticket_keys);
 	tcase_add_loop_test(tc, sessions_take_no_memory, 0, 2);
 	tcase_add_test(tc, manners);
 	tcase_add_loop_test(tc, our_order_counts, 0, 2);
+	tcase_add_loop_test(tc, each_side_has_its_mode, 0, 2);
 	tcase_add_test(tc, first_fault);
 	return run_suite(s);
 }

@@ -183,8 +183,6 @@ tls_run(struct tls *t, struct err *e)
 {
 	int rc, how, error;
 
-	if (t->is_agreed)
-		return DONE;
 	ERR_clear_error();
 	errno = 0;
 	rc = SSL_do_handshake(t->ssl);
