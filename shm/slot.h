@@ -104,7 +104,7 @@ struct slot_info {
 	/* what every lease looks at, side by side: the values of the tracked
 	   parameters, NUL-terminated, in the order of the tracked names (see
 	   worker/backend/params.h); and what else differs from a fresh session,
-	   in the form of worker/client/vars.h (SLOT_VARS_UNKNOWN: more than
+	   in the form of worker/session/vars.h (SLOT_VARS_UNKNOWN: more than
 	   fits, or nobody knows: all is to be reset before it serves) */
 	uint32_t vars_len;
 	uint32_t params_len;

@@ -64,13 +64,17 @@ BEGIN {
 	allow("worker/ground",
 	    "conf shm worker/io worker/proto worker/child")
 	allow("worker/backend", "conf shm worker/io worker/proto worker/ground")
-	allow("worker/client",
-	    "conf shm worker/io worker/proto worker/ground worker/backend")
+	allow("worker/session",
+	    "conf shm worker/proto worker/ground worker/backend")
+	allow("worker/client", "conf shm worker/io worker/proto " \
+	    "worker/ground worker/backend worker/session")
+	allow("worker/console", "conf shm worker/io worker/proto " \
+	    "worker/ground worker/backend worker/session worker/client")
 	allow("worker/child", "conf shm")
 	allow("worker/resolver", "conf shm worker/child")
 	allow("worker/monitor", "conf shm worker/io worker/child")
 	allow("worker", "conf shm worker/io worker/proto worker/ground " \
-	    "worker/backend worker/client worker/child")
+	    "worker/backend worker/client worker/console worker/child")
 	allow("master", "conf shm worker/child")
 	allow("master/main.c", "conf shm master worker/child worker/io " \
 	    "worker worker/resolver worker/monitor")

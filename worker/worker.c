@@ -24,8 +24,8 @@
 #include "worker/asksecret.h"
 #include "worker/backend/cancel.h"
 #include "worker/backend/depart.h"
-#include "worker/backend/keep.h"
 #include "worker/backend/intern.h"
+#include "worker/backend/keep.h"
 #include "worker/backend/lend.h"
 #include "worker/backend/params.h"
 #include "worker/backend/servertls.h"
@@ -35,6 +35,7 @@
 #include "worker/client/interrupt.h"
 #include "worker/client/listener.h"
 #include "worker/client/session.h"
+#include "worker/console/admin.h"
 #include "worker/derive.h"
 #include "worker/io/accept.h"
 #include "worker/self.h"
@@ -357,6 +358,7 @@ set_up(struct child_start *start, struct err *e)
 	if (watch_all(start, e) == -1 || keep_start(e) == -1)
 		return -1;
 	take_inherited(start);
+	admin_init();
 	if (accept_open(self.me, start->listeners, start->nlisteners,
 		client_open, e) == -1)
 		return -1;

@@ -3,13 +3,13 @@
  *
  * The first line is a text, the rest the answer to the question that follows.
  */
-#include "worker/client/audit.h"
+#include "worker/session/audit.h"
 
 #include "t/fuzz/fuzz.h"
 #include "worker/backend/params.h"
-#include "worker/client/fit.h"
-#include "worker/client/goback.h"
 #include "worker/proto/sql.h"
+#include "worker/session/fit.h"
+#include "worker/session/goback.h"
 
 /* Whole pairs up to the last byte, names in order and in lower case. */
 static void

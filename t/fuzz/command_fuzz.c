@@ -1,5 +1,5 @@
 /* command_fuzz.c - what somebody types into the console. */
-#include "worker/client/command.h"
+#include "worker/console/command.h"
 
 #include "t/fuzz/fuzz.h"
 

@@ -1,5 +1,5 @@
 /* audit_test.c - what a text puts in doubt, the question, the answer. */
-#include "worker/client/audit.h"
+#include "worker/session/audit.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* changes_test.c - first in, first out, in a ring that grows. */
-#include "worker/client/changes.h"
+#include "worker/session/changes.h"
 
 #include "t/unit/shmtest.h"
 

@@ -22,6 +22,7 @@
 #include "worker/backend/params.h"
 #include "worker/client/client.h"
 #include "worker/client/gate.h"
+#include "worker/proto/report.h"
 #include "worker/proto/startup.h"
 #include "worker/self.h"
 
@@ -83,10 +84,34 @@ sim_set_up(uint32_t workers, const char *settings, const char *users)
 	loop_now_us = clock_now_us();
 }
 
+/* A console that lets everybody in, and then says nothing. */
+static inline void
+sim_console_welcome(struct client *c, bool is_long_key)
+{
+	uint8_t bytes[16];
+	struct wire w;
+
+	(void)is_long_key;
+	wire_init(&w, bytes, sizeof(bytes));
+	report_auth_ok(&w);
+	ck_assert_int_eq(client_send_wire(c, &w), 0);
+}
+
+static inline void
+sim_console_mute(struct client *c)
+{
+	(void)c;
+}
+
 /* Accepted: NULL in ->c if it was refused. */
 static inline void
 sim_open(struct sim *s)
 {
+	static const struct client_console console = {
+		.welcome = sim_console_welcome,
+		.on_bytes = sim_console_mute,
+		.resume = sim_console_mute,
+	};
 	struct sockaddr_storage unix_peer = { .ss_family = AF_UNIX };
 	uint32_t before = client_number();
 	int pair[2];
@@ -96,6 +121,7 @@ sim_open(struct sim *s)
 	ck_assert_int_eq(compat_cloexec_nonblock(pair[1]), 0);
 	memset(s, 0, sizeof(*s));
 	s->fd = pair[1];
+	client_console = &console;
 	client_open(pair[0], &unix_peer, sizeof(unix_peer), 0);
 	s->c = client_number() > before ? client_first() : NULL;
 }

@@ -1,5 +1,5 @@
 /* command_test.c - the console's commands: words, arguments, rights. */
-#include "worker/client/command.h"
+#include "worker/console/command.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* fit_test.c - from what a backend has to what a client wants. */
-#include "worker/client/fit.h"
+#include "worker/session/fit.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "t/unit/shmtest.h"
 #include "worker/backend/params.h"
-#include "worker/client/vars.h"
+#include "worker/session/vars.h"
 
 static struct params_edit has_params, want_params;
 static struct vars_edit has_vars, want_vars;

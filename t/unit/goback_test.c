@@ -1,5 +1,5 @@
 /* goback_test.c - what a RESET goes back to: as SETs, which texts want some. */
-#include "worker/client/goback.h"
+#include "worker/session/goback.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 
 #include "t/unit/shmtest.h"
 #include "worker/backend/params.h"
-#include "worker/client/vars.h"
 #include "worker/proto/sqllex.h"
+#include "worker/session/vars.h"
 
 static struct params_edit asked, has;
 static struct vars_edit vars;

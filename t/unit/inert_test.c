@@ -1,5 +1,5 @@
 /* inert_test.c - what runs nothing of anybody's, and what may. */
-#include "worker/client/inert.h"
+#include "worker/session/inert.h"
 
 #include <check.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* names_test.c - one client's names for its statements. */
-#include "worker/client/names.h"
+#include "worker/session/names.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "t/unit/run.h"
-#include "worker/client/audit.h"
+#include "worker/session/audit.h"
 
 static const struct {
 	const char *sql;

@@ -1,5 +1,5 @@
 /* sqledit_test.c - names in a text are others, and errors are found again. */
-#include "worker/client/sqledit.h"
+#include "worker/session/sqledit.h"
 
 #include <check.h>
 #include <stdlib.h>

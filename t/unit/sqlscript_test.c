@@ -1,5 +1,5 @@
 /* sqlscript_test.c - what a text does to names, and what is written there. */
-#include "worker/client/sqlscript.h"
+#include "worker/session/sqlscript.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* sqltypes_test.c - the names of types, as their numbers. */
-#include "worker/client/sqltypes.h"
+#include "worker/session/sqltypes.h"
 
 #include <check.h>
 #include <stdlib.h>

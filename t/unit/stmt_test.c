@@ -1,5 +1,5 @@
 /* stmt_test.c - each different statement once, under one name everywhere. */
-#include "worker/client/stmt.h"
+#include "worker/session/stmt.h"
 
 #include <stdio.h>
 #include <string.h>

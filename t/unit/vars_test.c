@@ -1,5 +1,5 @@
 /* vars_test.c - sets of session settings. */
-#include "worker/client/vars.h"
+#include "worker/session/vars.h"
 
 #include <check.h>
 #include <stdlib.h>

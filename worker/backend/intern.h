@@ -2,7 +2,7 @@
  * intern.h - bytes that many hold alike are kept once.
  *
  * Thousands of clients set the same few things.  What they set is a set in the
- * form of a text (params.h, worker/client/vars.h); equal texts are one object,
+ * form of a text (params.h, worker/session/vars.h); equal texts are one object,
  * counted, and go with the last who holds them.  So who holds a set owns a
  * pointer, and a set is never changed: another one is taken in its place.
  *

@@ -159,5 +159,5 @@ client_flush(struct client *c)
 		backend_want_read(c->backend, true);
 	client_rewatch(c);
 	if (c->state == CLIENT_CONSOLE)
-		admin_resume(c);
+		client_console->resume(c);
 }

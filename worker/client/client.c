@@ -15,19 +15,21 @@
 #include "shm/segment.h"
 #include "worker/backend/intern.h"
 #include "worker/backend/scan.h"
-#include "worker/client/gate.h"
 #include "worker/client/ear.h"
+#include "worker/client/gate.h"
 #include "worker/client/prepare.h"
 #include "worker/client/replicate.h"
 #include "worker/client/session.h"
-#include "worker/client/stmt.h"
 #include "worker/io/outer.h"
 #include "worker/io/stream.h"
 #include "worker/io/tune.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
+#include "worker/session/stmt.h"
 
 enum { ERROR_MAX = 1024 };
+
+const struct client_console *client_console;
 
 static struct client *all;
 static uint32_t number;
@@ -175,7 +177,7 @@ on_readable(struct client *c)
 		replicate_on_bytes(c);
 		return;
 	case CLIENT_CONSOLE:
-		admin_on_bytes(c);
+		client_console->on_bytes(c);
 		return;
 	case CLIENT_TLS:
 	case CLIENT_GONE:

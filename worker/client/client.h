@@ -225,13 +225,17 @@ void pass_resume(struct client *c);
 /* A message that was being collected. */
 void pass_fini(struct client *c);
 
-/* admin.c: the console. */
-void admin_welcome(struct client *c, bool is_long_key);
-void admin_on_bytes(struct client *c);
-/* It may take commands again: go on with what is in hand. */
-void admin_resume(struct client *c);
-/* The supervisor's answer to this worker's question `m->id` (a client id). */
-void admin_on_done(const struct msg *m);
-void admin_fini(void);
+/*
+ * The console, which stands above this folder (worker/console): what it does
+ * for a client in CONSOLE.  Set before the first client is opened.
+ */
+struct client_console {
+	/* Proved, and may use it; `is_long_key`: what cancel key to tell. */
+	void (*welcome)(struct client *, bool is_long_key);
+	void (*on_bytes)(struct client *);
+	/* It may take commands again: go on with what is in hand. */
+	void (*resume)(struct client *);
+};
+extern const struct client_console *client_console;
 
 #endif

@@ -4,7 +4,7 @@
  *   STARTUP: [SSLRequest -> S, TLS (tunnel.c), or N] [GSSENCRequest -> N]
  *            startup packet
  *   AUTH:    password messages (auth.c)
- *   -> WELCOME (welcome.c), or CONSOLE (admin.c)
+ *   -> WELCOME (welcome.c), or CONSOLE (worker/console)
  *
  * Never blocks.
  */
@@ -25,10 +25,10 @@
 #include "worker/client/peer.h"
 #include "worker/client/proof.h"
 #include "worker/client/replicate.h"
-#include "worker/client/vars.h"
 #include "worker/io/stream.h"
 #include "worker/proto/report.h"
 #include "worker/self.h"
+#include "worker/session/vars.h"
 
 enum {
 	PASSWORD_MAX = USERS_SECRET_MAX + 1, /* body of a password message */
@@ -79,7 +79,7 @@ proved(struct client *c)
 	is_long_key = g->is_long_key;
 	greet_free(c);
 	client_set_state(c, CLIENT_CONSOLE);
-	admin_welcome(c, is_long_key);
+	client_console->welcome(c, is_long_key);
 }
 
 /* --- the startup packet ------------------------------------------------------------ */
@@ -353,7 +353,7 @@ greet_checked(struct client *c, enum result r, const struct err *e)
 	proved(c);
 	/* what came in while the proof was looked at */
 	if (c->state == CLIENT_CONSOLE && buf_len(&c->in) > 0)
-		admin_resume(c);
+		client_console->resume(c);
 }
 
 bool
@@ -432,6 +432,6 @@ greet_on_bytes(struct client *c)
 		if (c->state == CLIENT_IDLE)
 			want_resume(c);
 		else if (c->state == CLIENT_CONSOLE)
-			admin_resume(c);
+			client_console->resume(c);
 	}
 }

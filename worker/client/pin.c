@@ -7,9 +7,9 @@
 #include "shm/slot.h"
 #include "worker/backend/backend.h"
 #include "worker/backend/kept.h"
-#include "worker/client/audit.h"
 #include "worker/client/client.h"
 #include "worker/proto/sql.h"
+#include "worker/session/audit.h"
 
 enum { SHIFT = CLIENTROW_PINS_SHIFT };
 

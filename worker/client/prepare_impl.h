@@ -15,11 +15,11 @@
 
 #include <sys/types.h>
 
-#include "worker/client/changes.h"
 #include "worker/client/client.h"
-#include "worker/client/names.h"
 #include "worker/client/prepare.h"
-#include "worker/client/stmt.h"
+#include "worker/session/changes.h"
+#include "worker/session/names.h"
+#include "worker/session/stmt.h"
 
 /* Why a message of the client's must not pass yet; bits. */
 enum prepare_held {

@@ -8,12 +8,12 @@
 #include "worker/backend/intern.h"
 #include "worker/backend/params.h"
 #include "worker/client/client.h"
-#include "worker/client/fit.h"
 #include "worker/client/pin.h"
 #include "worker/client/prepare.h"
 #include "worker/client/session_impl.h"
 #include "worker/client/upstream.h"
 #include "worker/self.h"
+#include "worker/session/fit.h"
 
 /* --- memory -------------------------------------------------------------------- */
 

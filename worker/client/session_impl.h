@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "worker/client/audit.h"
 #include "worker/client/session.h"
-#include "worker/client/vars.h"
 #include "worker/io/buf.h"
+#include "worker/session/audit.h"
+#include "worker/session/vars.h"
 
 /* In CLIENT_AUDIT: what was asked, and is not answered yet. */
 enum session_phase {

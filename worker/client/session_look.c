@@ -13,15 +13,15 @@
 #include "worker/backend/scan.h"
 #include "worker/client/client.h"
 #include "worker/client/ear.h"
-#include "worker/client/fit.h"
-#include "worker/client/goback.h"
-#include "worker/client/inert.h"
 #include "worker/client/pin.h"
 #include "worker/client/prepare.h"
 #include "worker/client/raise.h"
 #include "worker/client/session_impl.h"
 #include "worker/proto/sql.h"
 #include "worker/self.h"
+#include "worker/session/fit.h"
+#include "worker/session/goback.h"
+#include "worker/session/inert.h"
 
 /* --- what the client says ----------------------------------------------------------- */
 

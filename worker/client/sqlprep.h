@@ -32,9 +32,9 @@
 #include <stdint.h>
 
 #include "worker/backend/backend.h"
-#include "worker/client/changes.h"
 #include "worker/client/look.h"
-#include "worker/client/sqlscript.h"
+#include "worker/session/changes.h"
+#include "worker/session/sqlscript.h"
 
 struct client;
 struct prepare;
