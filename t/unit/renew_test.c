@@ -1,6 +1,6 @@
 /*
  * renew_test.c - SET: one setting changed on top of what runs.  What a
- * reload does is in conf_test.c.
+ * reload does is in conf_reload_test.c.
  */
 #include "conf/conf.h"
 
