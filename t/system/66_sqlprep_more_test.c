@@ -403,6 +403,10 @@ START_TEST(a_crowd)
 		    (PQtransactionStatus(one->there) != PQTRANS_IDLE) - was;
 		if (inside == 0 && i % 500 > 490 && kills < i / 500 + 1) {
 			kills++;
+			/* what is asked behind a transaction is answered */
+			UNTIL(3000,
+			    pooler_show(console, "POOLS", "database", "app",
+				"sv_active") == 0);
 			pg_terminate(pg, "datname = 'app'");
 			UNTIL(3000,
 			    pooler_show(console, "POOLS", "database", "app",
