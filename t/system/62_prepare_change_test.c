@@ -104,8 +104,11 @@ START_TEST(dropped_behind_us)
 		}
 		command(other, "DO $$ BEGIN DEALLOCATE ALL; END $$");
 		if (round == 0) {
-			/* what comes in pieces is told */
-			expect_unknown(w, "a0",
+			/* what asks for its answers piece by piece is told */
+			run(w, "a0", NULL);
+			wire_put(w, 'H', "");
+			sync_it(w);
+			expect_refusal(w, "", "26000",
 			    "prepared statement \"a0\" does not exist");
 		} else {
 			/* what we ourselves had to send ahead is gone by then */
@@ -159,7 +162,7 @@ is_rerun_before(struct wire *w, struct wire *ddl, int i)
 
 /* Run again unnoticed; told, once, where a transaction is open. */
 static void
-change_plan(bool in_transaction)
+change_plan(bool in_transaction, bool is_set)
 {
 	struct two t = two_new("");
 	struct wire *ddl = wire_open("127.0.0.1", pg->port), *w = t.w;
@@ -181,6 +184,12 @@ change_plan(bool in_transaction)
 	expect_run(w, "a", NULL, "1");
 	let_go(&t);
 	command(ddl, "ALTER TABLE prep_ddl ALTER a TYPE text USING 'x'");
+	/* then it goes ahead of the batch, wherever others were before */
+	if (is_set) {
+		command(w, "SET work_mem = '9MB'");
+		hold(&t);
+		let_go(&t);
+	}
 	if (in_transaction) {
 		command(w, "BEGIN");
 		run_at_once(w, "a");
@@ -204,13 +213,14 @@ change_plan(bool in_transaction)
 
 START_TEST(plan_does_not_fit)
 {
-	change_plan(false);
+	change_plan(false, false);
+	change_plan(false, true);
 }
 END_TEST
 
 START_TEST(plan_in_transaction)
 {
-	change_plan(true);
+	change_plan(true, false);
 }
 END_TEST
 

@@ -257,11 +257,12 @@ START_TEST(the_same_shape)
 END_TEST
 
 /* Asked once for each backend: then it is known. */
-START_TEST(asked_once)
+static void
+asked_once_with(const char *setting)
 {
 	static const char when[] = "SELECT string_agg(prepare_time::text, ' ') "
 				   "FROM pg_prepared_statements";
-	struct two t = two_new("");
+	struct two t = two_new(setting);
 	struct wire *w = t.w, *o;
 	char first[200];
 
@@ -287,6 +288,13 @@ START_TEST(asked_once)
 	}
 	let_go(&t);
 	two_free(&t);
+}
+
+START_TEST(asked_once)
+{
+	asked_once_with("");
+	/* settings go ahead of whatever it says */
+	asked_once_with("session_state = strict");
 }
 END_TEST
 

@@ -60,14 +60,15 @@ prepare_rename(
 	return put_renamed(c, m, at, len, to);
 }
 
-/* Does it begin what the server knows nothing of, outside a transaction? */
+/* Does it begin what the server knows nothing of, outside a transaction?  What
+ * the lease has begun with, our own messages, stands for itself. */
 static bool
 is_alone(const struct client *c, const struct look_at *m)
 {
 	const struct track *t = &c->backend->track;
 
-	return m->f.type == 'B' && t->queue.len == 0 &&
-	    track_tx_status(t) == 'I' && upstream_is_empty();
+	return m->f.type == 'B' && track_tx_status(t) == 'I' &&
+	    (!c->has_sent || (t->queue.len == 0 && upstream_is_empty()));
 }
 
 /* The same of the statement without a name. */
@@ -119,8 +120,10 @@ use_named(struct client *c, struct look_at *m, size_t at, struct name *e)
 	look = told_bind(c, m, e);
 	if (look != LOOK_PASS)
 		return look;
-	if (is_alone(c, m))
+	if (is_alone(c, m)) {
 		c->prepare->keep_for = e->will;
+		upstream_mark();
+	}
 	return prepare_rename(c, m, at, len, e->will->name);
 }
 

@@ -168,7 +168,7 @@ prepare_get(struct client *c)
 	if (c->prepare == NULL &&
 	    (c->prepare = calloc(1, sizeof(*c->prepare))) != NULL) {
 		prepare_begin(c);
-		c->prepare->is_new_lease = c->backend->track.queue.len == 0;
+		c->prepare->is_new_lease = !c->has_sent;
 	}
 	return c->prepare;
 }

@@ -13,6 +13,7 @@ enum { STAGE = 64 * 1024 };
 /* In order: the stage, then the client's own bytes that follow it. */
 static uint8_t stage[STAGE];
 static size_t staged;
+static size_t marked; /* bytes of the stage in front of the client's batch */
 static const uint8_t *raw;
 static size_t nraw;
 static bool has_failed;
@@ -28,7 +29,7 @@ static void
 send_stage(struct client *c)
 {
 	send_now(c, stage, staged);
-	staged = 0;
+	staged = marked = 0;
 }
 
 static void
@@ -71,6 +72,12 @@ upstream_put(struct client *c, const void *p, size_t len)
 	put(c, p, len);
 }
 
+void
+upstream_mark(void)
+{
+	marked = staged;
+}
+
 bool
 upstream_is_empty(void)
 {
@@ -83,7 +90,7 @@ upstream_flush(struct client *c)
 	if (staged > 0) {
 		put_raw(c);
 		if (c->prepare != NULL)
-			prepare_keep(c, stage, staged);
+			prepare_keep(c, stage + marked, staged - marked);
 		send_stage(c);
 	}
 	send_now(c, raw, nraw);

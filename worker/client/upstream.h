@@ -23,6 +23,9 @@ void upstream_pass(struct client *c, const void *p, size_t len);
 /* Bytes of our own, or a message of the client's written anew: copied. */
 void upstream_put(struct client *c, const void *p, size_t len);
 
+/* What is put from now on is the client's batch (prepare_keep()). */
+void upstream_mark(void);
+
 /* Nothing has been put into it since the last flush. */
 bool upstream_is_empty(void);
 
