@@ -91,7 +91,7 @@ IFS=$old_ifs
 step "unit tests ($first)" make_with "$first" -s unit
 step "corpora of the fuzzers ($first)" make_with "$first" -s corpus
 step "crash points of the segment ($first)" \
-    make_with "$first" -s CRASH=1 unit-crash unit-repair
+    make_with "$first" -s CRASH=1 unit-crash unit-repair unit-repair_death
 step "system tests ($first)" make_with "$first" -s system
 step "other people's drivers ($first)" drivers "$first"
 [ -z "$POLL_SYSTEMS" ] ||
