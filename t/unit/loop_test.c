@@ -1,123 +1,23 @@
 /*
- * loop_test.c - what the event loop promises, whichever mechanism is under it.
+ * loop_test.c - which events the loop brings, whichever mechanism is under it.
  *
- * `gmake unit-loop`, and once more with LOOP=poll (or kqueue) and a BUILD of
+ * `gmake unit-loop unit-loop_turn`, and once more with LOOP=poll (or kqueue) and a BUILD of
  * its own.
  */
 #include "worker/io/loop.h"
 
 #include <arpa/inet.h>
-#include <check.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "conf/clock.h"
-#include "conf/compat.h"
-#include "t/unit/run.h"
-#include "worker/io/deadline.h"
-
-enum { MAX = 600 };
-
-struct end {
-	struct watch w; /* first, so that a watch is its end */
-	int peer;
-	int calls;
-	unsigned events; /* of the last call */
-};
-
-static struct end ends[MAX];
-static int nends, turns, turns_left;
-static struct deadline limit;
-
-/* Stop after `turns_left` turns. */
-static int
-on_turn(void)
-{
-	turns++;
-	if (turns_left > 0 && --turns_left == 0)
-		loop_stop();
-	return turns_left > 0 ? 0 : -1;
-}
-
-static void
-on_limit(struct deadline *d)
-{
-	(void)d;
-	ck_abort_msg("the loop did not end");
-}
-
-static void
-set_up(void)
-{
-	struct err e;
-
-	ck_assert_msg(loop_open(&e) == 0, "%s", e.log);
-	loop_hooks(on_turn, NULL);
-	deadline_init(&limit, on_limit);
-	deadline_set(&limit, clock_now_us() + 3000000);
-	nends = turns = turns_left = 0;
-}
-
-static void
-tear_down(void)
-{
-	deadline_clear(&limit);
-	for (int i = 0; i < nends; i++) {
-		loop_remove(&ends[i].w);
-		if (ends[i].w.fd != -1)
-			close(ends[i].w.fd);
-		if (ends[i].peer != -1)
-			close(ends[i].peer);
-	}
-	loop_close();
-}
-
-static void
-run_turns(int n)
-{
-	turns_left = n + 1;
-	loop_run();
-}
-
-static void
-on_any(struct watch *w, unsigned events)
-{
-	struct end *n = (struct end *)w;
-
-	n->calls++;
-	n->events |= events;
-}
+#include "t/unit/loopsim.h"
 
 static void
 on_any_stop(struct watch *w, unsigned events)
 {
 	on_any(w, events);
 	loop_stop();
-}
-
-static struct end *
-new_end(void (*on_event)(struct watch *, unsigned))
-{
-	struct end *n = &ends[nends++];
-	int fd[2];
-
-	ck_assert_int_eq(compat_socketpair(AF_UNIX, SOCK_STREAM, fd), 0);
-	memset(n, 0, sizeof(*n));
-	watch_init(&n->w, fd[0], on_event);
-	n->peer = fd[1];
-	return n;
-}
-
-static void
-say(struct end *n)
-{
-	ck_assert_int_eq(write(n->peer, "x", 1), 1);
 }
 
 START_TEST(reading_is_level_triggered)
@@ -341,127 +241,6 @@ START_TEST(a_bad_descriptor_is_refused)
 }
 END_TEST
 
-static int order[8], norder;
-
-static void
-free_note(void *p)
-{
-	order[norder++] = *(int *)p;
-	free(p);
-}
-
-static void
-on_defer_itself(struct watch *w, unsigned events)
-{
-	int *what = malloc(sizeof(*what));
-
-	(void)events;
-	ck_assert_ptr_nonnull(what);
-	*what = 3;
-	order[norder++] = 1;
-	loop_remove(w);
-	loop_defer(what, free_note);
-}
-
-static int
-on_turn_note(void)
-{
-	if (norder == 0)
-		return -1;
-	order[norder++] = 2;
-	loop_stop();
-	return 0;
-}
-
-START_TEST(frees_come_at_the_turns_end)
-{
-	struct end *n = new_end(on_defer_itself);
-
-	norder = 0;
-	loop_hooks(on_turn_note, NULL);
-	loop_want(&n->w, LOOP_READ);
-	say(n);
-	loop_run();
-	ck_assert_int_eq(norder, 3);
-	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(order[i], i + 1);
-}
-END_TEST
-
-static uint64_t came_us;
-
-static void
-on_due(struct deadline *d)
-{
-	(void)d;
-	came_us = clock_now_us();
-	loop_stop();
-}
-
-/* A hook that would sleep for ever, or for `hook_ms`. */
-static int hook_ms;
-
-static int
-on_turn_ms(void)
-{
-	turns++;
-	return hook_ms;
-}
-
-START_TEST(a_deadline_ends_the_wait)
-{
-	struct deadline d;
-	uint64_t at = clock_now_us() + 30500;
-
-	hook_ms = -1;
-	loop_hooks(on_turn_ms, NULL);
-	deadline_init(&d, on_due);
-	deadline_set(&d, at);
-	loop_run();
-	ck_assert_uint_ge(came_us, at);
-	ck_assert_uint_lt(came_us, at + 1000000);
-	/* one wait, not a spin up to it */
-	ck_assert_int_le(turns, 3);
-	ck_assert_uint_ge(loop_now_us, at);
-}
-END_TEST
-
-START_TEST(the_hook_ends_the_wait)
-{
-	struct deadline d;
-
-	hook_ms = 5;
-	loop_hooks(on_turn_ms, NULL);
-	deadline_init(&d, on_due);
-	deadline_set(&d, clock_now_us() + 100000);
-	loop_run();
-	ck_assert_int_ge(turns, 4);
-	ck_assert_int_le(turns, 25);
-}
-END_TEST
-
-static int woken;
-
-static void
-on_woke(void)
-{
-	/* before the events of its turn, once for each wait */
-	ck_assert_int_eq(ends[0].calls, woken++ == 0 ? 0 : 1);
-}
-
-START_TEST(after_wait_comes_before_the_events)
-{
-	struct end *n = new_end(on_any);
-
-	woken = 0;
-	loop_hooks(on_turn, on_woke);
-	say(n);
-	loop_want(&n->w, LOOP_READ);
-	run_turns(2);
-	ck_assert_int_eq(woken, 2);
-}
-END_TEST
-
 /* More at once than one wait fetches. */
 START_TEST(many_are_all_served)
 {
@@ -495,10 +274,8 @@ int
 main(void)
 {
 	Suite *s = suite_create("loop");
-	TCase *t = tcase_create("loop");
+	TCase *t = loop_case(s, "loop");
 
-	printf("mechanism: %s\n", loop_name());
-	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, reading_is_level_triggered);
 	tcase_add_test(t, interest_changes);
 	tcase_add_test(t, a_hangup_comes_unasked);
@@ -508,11 +285,6 @@ main(void)
 	tcase_add_test(t, a_reused_watch_gets_no_old_event);
 	tcase_add_test(t, a_duplicate_does_not_fire_after_remove);
 	tcase_add_test(t, a_bad_descriptor_is_refused);
-	tcase_add_test(t, frees_come_at_the_turns_end);
-	tcase_add_test(t, a_deadline_ends_the_wait);
-	tcase_add_test(t, the_hook_ends_the_wait);
-	tcase_add_test(t, after_wait_comes_before_the_events);
 	tcase_add_test(t, many_are_all_served);
-	suite_add_tcase(s, t);
 	return run_suite(s);
 }

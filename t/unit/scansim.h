@@ -24,7 +24,7 @@ static struct backend b;
 static struct scan sum; /* of all calls since start() */
 
 /* A backend that has got `asked`, one type byte a message. */
-static void
+static inline void
 start(const char *asked)
 {
 	struct slot_info info = { .id = 1 };
@@ -50,7 +50,7 @@ start(const char *asked)
 	memset(&sum, 0, sizeof(sum));
 }
 
-static void
+static inline void
 say(char type, const void *body, size_t len)
 {
 	ck_assert_uint_le(FRAME_HEAD + len, sizeof(said) - nsaid);
@@ -61,7 +61,7 @@ say(char type, const void *body, size_t len)
 }
 
 /* As backend_recv() brings it: behind what was held back. */
-static int
+static inline int
 feed(const uint8_t *p, size_t len)
 {
 	static uint8_t both[2 * ROOM];
@@ -98,7 +98,7 @@ feed(const uint8_t *p, size_t len)
 	return rc;
 }
 
-static void
+static inline void
 feed_torn(size_t step)
 {
 	for (size_t at = 0; at < nsaid; at += step)
@@ -107,7 +107,7 @@ feed_torn(size_t step)
 }
 
 /* In pieces of `step`: every byte is passed on once, in order. */
-static void
+static inline void
 feed_all(size_t step)
 {
 	feed_torn(step);
@@ -115,7 +115,7 @@ feed_all(size_t step)
 	ck_assert_mem_eq(passed, said, nsaid);
 }
 
-static const char *
+static inline const char *
 zone(void)
 {
 	const struct slot_info *i = slot_info_mine(2);
@@ -123,7 +123,7 @@ zone(void)
 	return params_value(i->params, i->params_len, params_find("TimeZone"));
 }
 
-static void
+static inline void
 say_conversation(void)
 {
 	char row[3000];
@@ -146,7 +146,7 @@ static char told[64]; /* what the books were told, a letter each */
 static size_t ntold;
 static struct shape heard; /* with the last of them */
 
-static void
+static inline void
 on_books(struct lessee *l, struct backend *with, enum books what)
 {
 	(void)l;
@@ -166,7 +166,7 @@ static struct lessee user = { .on_books = on_books };
  * 8 a Sync of ours; a a step of ours in place of a message of the client's;
  * d its Describe for the books, b one of ours.
  */
-static void
+static inline void
 ask(const char *s)
 {
 	struct track *t = &b.track;
@@ -196,7 +196,7 @@ ask(const char *s)
 }
 
 /* One message of the server for each letter; Z has its status behind it. */
-static void
+static inline void
 answer(const char *s)
 {
 	for (; *s != '\0'; s++) {
