@@ -201,7 +201,7 @@ pg_start(struct pg *pg)
 	pg->pid = spawn(
 	    &(struct spawn){ .out = pg->log, .death_signal = SIGINT },
 	    (const char *const[]){ pg_bin("postgres"), "-D", pg->dir, NULL });
-	for (int64_t end = now_ms() + 30000; !is_up(pg); nap())
+	for (int64_t end = now_ms() + 60000; !is_up(pg); nap())
 		ck_assert_msg(now_ms() < end && spawn_wait(pg->pid, 0) == -1,
 		    "PostgreSQL does not start: %.2000s", slurp(pg->log));
 }

@@ -19,6 +19,8 @@
 
 enum { DATABASES, USERS, SETTINGS, SECRETS };
 
+#define CANCEL_REQUEST 80877102
+
 /*
  * The binary as an ordinary user can run it: for root a copy, because the
  * tree may lie where nobody else may go.
@@ -201,15 +203,23 @@ pooler_write(struct pooler *p)
 	free(all);
 }
 
+/*
+ * Does a worker take clients?  Ours cancels with a key that nobody has: when
+ * it is at its end it counts as a client no more, wherever that is looked at.
+ */
 static bool
 is_up(const struct pooler *p)
 {
 	struct wire *w =
 	    wire_try(p->host != NULL ? p->host : "127.0.0.1", p->port);
 
-	if (w)
-		wire_free(w);
-	return w != NULL;
+	if (w == NULL)
+		return false;
+	wire_put(w, 0, "iii", CANCEL_REQUEST, 0, 0);
+	while (wire_recv(w, WIRE_MS) != 0)
+		;
+	wire_free(w);
+	return true;
 }
 
 void
@@ -224,7 +234,7 @@ pooler_start(struct pooler *p)
 	    &(struct spawn){
 		.out = p->log, .env = env, .death_signal = SIGQUIT },
 	    (const char *const[]){ pooler_bin(), p->conf, NULL });
-	for (int64_t end = now_ms() + 15000; !is_up(p); nap()) {
+	for (int64_t end = now_ms() + 30000; !is_up(p); nap()) {
 		int status = spawn_wait(p->pid, 0);
 
 		if (status == -1 && now_ms() < end)

@@ -26,7 +26,7 @@
 
 extern char **environ;
 
-enum { ARGS_MAX = 31 };
+enum { ARGS_MAX = 31, STALL_MS = 6000 };
 
 static char dir[256];
 
@@ -45,7 +45,7 @@ patience(int ms)
 	const char *times = getenv("CK_TIMEOUT_MULTIPLIER");
 	long n = times != NULL ? strtol(times, NULL, 10) : 1;
 
-	return n > 1 ? (int64_t)ms * n : ms;
+	return ms > 0 ? (int64_t)ms * (n > 1 ? n : 1) + STALL_MS : 0;
 }
 
 void

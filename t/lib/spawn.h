@@ -30,7 +30,9 @@ struct spawn {
 int64_t now_ms(void);
 
 /* How long to wait for what takes `ms` at most: as many times longer as Check
- * is told to be patient (CK_TIMEOUT_MULTIPLIER), under sanitizers, say. */
+ * is told to be patient (CK_TIMEOUT_MULTIPLIER), under sanitizers, say, and
+ * some seconds more, because a busy machine may stand still for so long.  0 is
+ * no time at all. */
 int64_t patience(int ms);
 void nap(void);
 

@@ -200,7 +200,7 @@ sql_get_error(PGconn *c)
 void
 sql_closed(PGconn *c, int ms)
 {
-	int64_t end = now_ms() + ms;
+	int64_t end = now_ms() + patience(ms);
 
 	while (PQconsumeInput(c)) {
 		struct pollfd p = { .fd = PQsocket(c), .events = POLLIN };

@@ -34,13 +34,31 @@ tear_down(void)
 	pg = NULL;
 }
 
+/* Whom PostgreSQL serves but ourselves. */
+#define STRANGERS "application_name <> 'test-admin'"
+
+/*
+ * Before each test, in its own process.  A backend exits when its client has
+ * gone, but not at once; a test that counts backends has its own in mind.
+ */
+static void
+wait_for_silence(void)
+{
+	if (pg == NULL || pg->pid == 0)
+		return;
+	(void)pg_terminate(pg, STRANGERS);
+	UNTIL(10000, pg_backends(pg, STRANGERS) == 0);
+}
+
 TCase *
 suite_case(Suite *s, const char *name, int limit_s)
 {
 	TCase *tc = tcase_create(name);
 
-	tcase_set_timeout(tc, limit_s);
+	/* twice the time: it is there for what hangs, not for what is slow */
+	tcase_set_timeout(tc, 2 * limit_s);
 	tcase_add_unchecked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, wait_for_silence, NULL);
 	suite_add_tcase(s, tc);
 	cases_left++;
 	return tc;

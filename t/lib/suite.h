@@ -17,7 +17,8 @@ extern struct pg *pg;
 
 enum suite_need { SUITE_PG, SUITE_NO_PG };
 
-/* Each test of `tc` may take `limit_s` seconds. */
+/* Each test of `tc` may take some `limit_s` seconds, and begins with a server
+ * that nobody else uses any more. */
 TCase *suite_case(Suite *s, const char *name, int limit_s);
 /* Run everything; returns main's exit code. */
 int suite_run(Suite *s, enum suite_need need);

@@ -322,7 +322,7 @@ swarm_connected(const struct swarm *s)
 void
 swarm_gather(struct swarm *s, int ms)
 {
-	int64_t end = now_ms() + ms;
+	int64_t end = now_ms() + patience(ms);
 
 	s->stopping = true;
 	while (swarm_connected(s) < s->n) {
@@ -349,7 +349,7 @@ busy(const struct swarm *s)
 void
 swarm_settle_all(struct swarm *const *s, int n, int ms)
 {
-	int64_t end = now_ms() + ms;
+	int64_t end = now_ms() + patience(ms);
 	int left;
 
 	do {

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_MS 10000 /* how long to wait for anything */
+#define WIRE_MS 20000 /* how long to wait for anything */
 
 struct wire {
 	int fd;
