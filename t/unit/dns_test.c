@@ -122,11 +122,11 @@ START_TEST(a_hanging_one_times_out_and_its_result_is_thrown_away)
 	uint64_t from = clock_now_ms();
 
 	ck_assert_int_eq(dns_ask(0, 1, "slow"), 0);
-	ck_assert(await(5000, &a));
+	ck_assert(await(20000, &a));
 	ck_assert_uint_eq(a.id, 1);
 	ck_assert_uint_eq(a.status, DNS_TIMED_OUT);
 	ck_assert_uint_ge(clock_now_ms() - from, LIMIT_MS);
-	ck_assert_uint_lt(clock_now_ms() - from, LIMIT_MS * 5);
+	ck_assert_uint_lt(clock_now_ms() - from, LIMIT_MS * 50);
 	pthread_mutex_unlock(&gate);
 	ck_assert(!await(50, &a));
 	/* and its thread is of use again */

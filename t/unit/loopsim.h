@@ -56,7 +56,7 @@ set_up(void)
 	ck_assert_msg(loop_open(&e) == 0, "%s", e.log);
 	loop_hooks(on_turn, NULL);
 	deadline_init(&limit, on_limit);
-	deadline_set(&limit, clock_now_us() + 3000000);
+	deadline_set(&limit, clock_now_us() + 30000000);
 	nends = turns = turns_left = 0;
 }
 

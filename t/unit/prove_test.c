@@ -138,7 +138,7 @@ START_TEST(nobody_there_is_no)
 {
 	close(deaf);
 	ask(1, 5000);
-	await(1, 3000);
+	await(1, 20000);
 	ck_assert_uint_eq(got.status, MSG_PROVED_WRONG);
 	ck_assert_uint_eq(got.len, 0);
 }
@@ -151,9 +151,9 @@ START_TEST(silence_is_no_in_time)
 	ask(1, 600);
 	/* the same question is not asked twice */
 	ask(1, 600);
-	await(1, 3000);
+	await(1, 20000);
 	ck_assert_uint_eq(got.status, MSG_PROVED_WRONG);
-	ck_assert_uint_lt(clock_now_ms() - from, 2000);
+	ck_assert_uint_lt(clock_now_ms() - from, PROVE_LDAP_MS - 1000);
 	ck_assert_int_eq(prove_wait_ms(clock_now_ms()), -1);
 }
 END_TEST
@@ -175,7 +175,7 @@ START_TEST(taken_back)
 	end.id = 99;
 	end.proc = 0;
 	prove_end(&end);
-	await(1, 3000);
+	await(1, 20000);
 	ck_assert_uint_eq(got.id, 99);
 }
 END_TEST
@@ -192,7 +192,7 @@ START_TEST(too_many)
 	ck_assert_uint_eq(got.id, id);
 	ck_assert_uint_eq(got.status, MSG_PROVED_BUSY);
 	/* and all the others get theirs */
-	await(PROVE_QUESTIONS + 1, 5000);
+	await(PROVE_QUESTIONS + 1, 20000);
 	ck_assert_uint_eq(got.status, MSG_PROVED_WRONG);
 }
 END_TEST
@@ -203,7 +203,7 @@ main(void)
 	Suite *s = suite_create("prove");
 	TCase *tc = tcase_create("prove");
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, NULL);
 	tcase_add_loop_test(
 	    tc, torn_questions, 0, (int)(sizeof(torn) / sizeof(*torn)));

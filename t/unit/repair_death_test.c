@@ -51,7 +51,7 @@ reap(uint32_t k, bool is_killed)
 static void
 mend(uint32_t k)
 {
-	uint64_t end = clock_now_ms() + 5000;
+	uint64_t end = clock_now_ms() + 20000;
 
 	do {
 		repair_process(k, sim_has_fd, &result);
@@ -195,7 +195,7 @@ own_points(char names[][64], int max)
 static void
 die_at(const char *point, int nth, unsigned seed)
 {
-	uint64_t end = clock_now_ms() + 10000;
+	uint64_t end = clock_now_ms() + 60000;
 	char env[100];
 	siginfo_t info = { 0 };
 
@@ -247,5 +247,5 @@ main(void)
 		NO_MORE_TESTS,
 	};
 
-	return run_tests("repair_death", tests, 120);
+	return run_tests("repair_death", tests, 240);
 }

@@ -255,7 +255,7 @@ START_TEST(it_ends_when_told)
 	atomic_store(&seg->stopping, SEG_NOW);
 	bell_ring(proc_resolver());
 	assert_ended();
-	ck_assert_uint_lt(clock_now_ms() - from, 5000);
+	ck_assert_uint_lt(clock_now_ms() - from, 20000);
 }
 END_TEST
 
@@ -265,7 +265,7 @@ main(void)
 	Suite *s = suite_create("resolver");
 	TCase *t = tcase_create("resolver");
 
-	tcase_set_timeout(t, 30);
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, a_name_is_looked_up);
 	tcase_add_test(t, what_is_no_name_is_refused);
