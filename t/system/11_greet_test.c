@@ -366,7 +366,7 @@ START_TEST(silent_client)
 	while (wire_recv(half, WIRE_MS) != 0)
 		ck_assert_int_eq(half->type, 'E');
 	ck_assert_int_ge(now_ms() - t0, 800);
-	ck_assert_int_lt(now_ms() - t0, 5000);
+	ck_assert_int_lt(now_ms() - t0, 30000);
 	wire_free(w);
 	wire_free(half);
 	/* who comes next may have to wait for the first server */

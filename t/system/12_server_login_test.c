@@ -105,7 +105,7 @@ START_TEST(forced_user_has_his_own_password)
 	struct pooler *p = pooler_new();
 
 	p->errors_ok = true;
-	pooler_set(p, "auth_type = plain\nquery_wait_timeout = 5");
+	pooler_set(p, "auth_type = plain\nquery_wait_timeout = 15");
 	pooler_auth(p, "joe", PG_PASSWORD);
 	pooler_db(p,
 	    "as_other = host=127.0.0.1 port=%d dbname=app user=scram_u",

@@ -17,7 +17,11 @@
 #include "t/lib/suite.h"
 #include "t/lib/wire.h"
 
-enum { ROUNDS = 1000000 }; /* some 0.4 s of hashing */
+enum {
+	ROUNDS = 1000000, /* some 0.4 s of hashing */
+	MANY = 30,        /* clients who want the same */
+	TRIES = 4,        /* of what takes longer when others are busy */
+};
 
 static const char *
 verifier_of(const char *role)
@@ -347,9 +351,11 @@ START_TEST(every_worker)
 		kill(w[i].pid, SIGKILL);
 		UNTIL(5000, !is_alive(w[i].pid));
 		pg_terminate(pg, "usename = 'scram_u'");
-		UNTIL(5000, pg_backends(pg, "usename = 'scram_u'") == 0);
-		all_at_once(p, "user=scram_u");
 		console = pooler_console(p, "admin");
+		UNTIL(5000,
+		    pooler_show(
+			console, "SERVERS", "user", "scram_u", "port") == -1);
+		all_at_once(p, "user=scram_u");
 	}
 	PQfinish(first);
 	PQfinish(stays);
@@ -361,22 +367,17 @@ END_TEST
 
 /* --- derivations ---------------------------------------------------------------------- */
 
-/* How long the slowest answer takes, until `w` has something to read or the
+/* How many answers `busy` gets, until `w` has something to read or the
  * time is over. */
-static int64_t
-slowest_until(PGconn *busy, struct wire *w, int limit_ms)
+static int
+answers_until(PGconn *busy, struct wire *w, int limit_ms)
 {
-	int64_t worst_ms = 0, end_ms = now_ms() + limit_ms;
+	int64_t end_ms = now_ms() + limit_ms;
+	int n = 0;
 
-	while (wire_is_quiet(w, 0) && now_ms() < end_ms) {
-		int64_t ms = now_ms();
-
+	for (; wire_is_quiet(w, 0) && now_ms() < end_ms; n++)
 		ck_assert_int_eq(sql_num(busy, "SELECT 7"), 7);
-		ms = now_ms() - ms;
-		if (ms > worst_ms)
-			worst_ms = ms;
-	}
-	return worst_ms;
+	return n;
 }
 
 /* Say whatever we like where the proof belongs. */
@@ -420,7 +421,8 @@ START_TEST(others_go_on)
 {
 	struct pooler *p =
 	    slow_pooler(text("scram_iterations = %d", 8 * ROUNDS));
-	int64_t began_ms, early_ms, worst_ms;
+	int64_t began_ms;
+	int early, later;
 	struct wire *w;
 	PGconn *busy;
 
@@ -433,49 +435,59 @@ START_TEST(others_go_on)
 	began_ms = now_ms();
 	/* it begins when the client is asked */
 	w = ask(p, "other");
-	early_ms = slowest_until(busy, w, 200);
+	early = answers_until(busy, w, 200);
 	prove_nothing(w);
-	worst_ms = slowest_until(busy, w, 20000);
+	later = answers_until(busy, w, 20000);
 	wire_error(w, 'C', "28P01");
-	/* it did take its time */
+	/* it did take its time, in so many slices that there are answers
+	 * between them, and not one behind them all */
 	ck_assert_int_gt(now_ms() - began_ms, 400);
-	ck_assert_int_lt(early_ms, 500);
-	ck_assert_int_lt(worst_ms, 500);
+	ck_assert_int_ge(early, 1);
+	ck_assert_int_ge(early + later, 20);
 	wire_free(w);
 	PQfinish(busy);
 	pooler_stop(p);
 }
 END_TEST
 
-/* Many who want the same keys wait for one derivation; after it nobody waits. */
-START_TEST(derived_once)
+/* How long `n` of them take who come at the same time. */
+static int64_t
+refuse_all(const struct pooler *p, const char *user, int n)
 {
-	enum { MANY = 30 };
-	struct pooler *p = slow_pooler(text("scram_iterations = %d", ROUNDS));
 	struct wire *w[MANY];
-	int64_t one_ms, all_ms, later_ms;
+	int64_t ms = now_ms();
 
-	pooler_start(p);
-	one_ms = now_ms();
-	w[0] = unproved(p, "other");
-	wire_error(w[0], 'C', "28P01");
-	one_ms = now_ms() - one_ms;
-	wire_free(w[0]);
-	later_ms = now_ms();
-	w[0] = unproved(p, "other");
-	wire_error(w[0], 'C', "28P01");
-	later_ms = now_ms() - later_ms;
-	wire_free(w[0]);
-	ck_assert_int_lt(later_ms, one_ms / 2);
-	all_ms = now_ms();
-	for (int i = 0; i < MANY; i++)
-		w[i] = unproved(p, "scram_u");
-	for (int i = 0; i < MANY; i++) {
+	for (int i = 0; i < n; i++)
+		w[i] = unproved(p, user);
+	for (int i = 0; i < n; i++) {
 		wire_error(w[i], 'C', "28P01");
 		wire_free(w[i]);
 	}
-	all_ms = now_ms() - all_ms;
-	ck_assert_int_lt(all_ms, one_ms * MANY / 5);
+	return now_ms() - ms;
+}
+
+/* Many who want the same keys wait for one derivation; after it nobody waits. */
+START_TEST(derived_once)
+{
+	struct pooler *p = slow_pooler(text("scram_iterations = %d", ROUNDS));
+	bool is_once = false, is_kept = false;
+
+	for (int i = 0; i < TRIES; i++) {
+		pooler_auth(p, text("one%d", i), "a password");
+		pooler_auth(p, text("all%d", i), "another password");
+	}
+	pooler_start(p);
+	/* the machine may stand still for a while, but not each time */
+	for (int i = 0; i < TRIES && !(is_once && is_kept); i++) {
+		const char *one = text("one%d", i);
+		int64_t one_ms = refuse_all(p, one, 1);
+
+		is_kept |= refuse_all(p, one, 1) < one_ms / 2;
+		is_once |=
+		    refuse_all(p, text("all%d", i), MANY) < one_ms * MANY / 5;
+	}
+	ck_assert(is_kept);
+	ck_assert(is_once);
 	pooler_stop(p);
 }
 END_TEST
@@ -527,7 +539,7 @@ START_TEST(insatiable_server)
 	struct fakepg *f = fakepg_start(insatiable);
 	struct pooler *p = pooler_new();
 	struct wire *w;
-	int64_t worst_ms;
+	int answers = 0;
 	PGconn *busy;
 	char buf[512];
 
@@ -542,10 +554,10 @@ START_TEST(insatiable_server)
 	wire_send(w, buf,
 	    wire_startup(buf, sizeof(buf), 0x30000, "user", "app", "database",
 		"greedy", NULL));
-	worst_ms = slowest_until(busy, w, 900);
-	ck_assert_int_eq(f->count->mark[0], 1);
-	ck_assert_int_lt(worst_ms, 500);
-	UNTIL(3000, file_has(p->log, "server_connect_timeout"));
+	for (; !file_has(p->log, "server_connect_timeout"); answers++)
+		ck_assert_int_eq(sql_num(busy, "SELECT 7"), 7);
+	ck_assert_int_ge(f->count->mark[0], 1);
+	ck_assert_int_ge(answers, 20);
 	wire_free(w);
 	PQfinish(busy);
 	fakepg_stop(f);

@@ -242,8 +242,7 @@ START_TEST(a_module_that_hangs_costs_its_own_client_alone)
 {
 	struct pooler *p = configure();
 	const char *hba = strdup(text("%s/hba", p->dir));
-	struct wire *w;
-	int64_t from;
+	bool is_told = false;
 
 	spew(hba,
 	    "host all hung all pam pamservice=slow\n"
@@ -255,13 +254,22 @@ START_TEST(a_module_that_hangs_costs_its_own_client_alone)
 	pooler_set(p, "auth_hba_file = %s", hba);
 	pooler_set(p, "client_login_timeout = 3");
 	pooler_start(p);
-	w = wait_as(p, "hung");
-	from = now_ms();
+	/* pam_wrapper takes the first who asks, and nobody beside him */
 	let_in(p, "joe", "it's joe");
-	ck_assert_int_lt(now_ms() - from, 2000);
-	wire_error(w, 'M', "PAM authentication failed for user \"hung\"");
-	ck_assert_int_lt(now_ms() - from, 3000);
-	wire_free(w);
+	/* half a second before its login's limit, unless the machine stood
+	 * still just then */
+	for (int i = 0; i < 3 && !is_told; i++) {
+		struct wire *w = wait_as(p, "hung");
+
+		let_in(p, "joe", "it's joe");
+		is_told = wire_is_quiet(w, 0);
+		wire_expect(w, "E");
+		is_told &=
+		    strstr(wire_field(w, 'M'),
+			"PAM authentication failed for user \"hung\"") != NULL;
+		wire_free(w);
+	}
+	ck_assert(is_told);
 	pooler_stop(p);
 }
 END_TEST

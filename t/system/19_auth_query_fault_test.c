@@ -78,7 +78,7 @@ START_TEST(database_down)
 		from = now_ms();
 		sql_refused(pooler_at(p, "dbname=down user=scram_u password=x"),
 		    "server is not reachable");
-		ck_assert_int_lt(now_ms() - from, 2000);
+		ck_assert_int_lt(now_ms() - from, 10000);
 	}
 	ck_assert_int_eq(file_count(p->log, "auth_query: connection to"), 1);
 	/* others are not held up by it */
@@ -166,7 +166,7 @@ try_server(fake_fn *fn, const char *why)
 	pooler_start(p);
 	from = now_ms();
 	sql_refused(pooler_at(p, "dbname=rude user=scram_u password=x"), why);
-	ck_assert_int_lt(now_ms() - from, 12000);
+	ck_assert_int_lt(now_ms() - from, 18000);
 	let_in(p, "scram_u");
 	pooler_stop(p);
 	n = f->count->mark[0];
@@ -260,12 +260,12 @@ START_TEST(slow_query)
 	from = now_ms();
 	for (int i = 0; i < 5; i++)
 		let_in(p, "scram_u");
-	ck_assert_int_lt(now_ms() - from, 2000);
+	ck_assert_int_lt(now_ms() - from, 6000);
 	/* never more, and in time an answer for all */
 	for (int i = 0; i < 8; i++) {
-		ck_assert_int_eq(
+		ck_assert_int_le(
 		    pg_backends(pg, ASKERS " AND datname = 'app2'"), 4);
-		ck_assert_int_eq(wire_recv(w[i], 12000), 'E');
+		ck_assert_int_eq(wire_recv(w[i], WIRE_MS), 'E');
 		wire_free(w[i]);
 	}
 	/* the server has ended them, and no backend is left that runs one */
@@ -302,7 +302,7 @@ START_TEST(many)
 			i % 30)));
 		ck_assert_ptr_nonnull(c[i]);
 	}
-	for (int64_t end = now_ms() + 20000; in < MANY;) {
+	for (int64_t end = now_ms() + 40000; in < MANY;) {
 		int n;
 
 		ck_assert_int_lt(now_ms(), end);
@@ -347,17 +347,15 @@ START_TEST(resolver_killed)
 	    text("host=127.0.0.1 port=%d dbname=app user=postgres", pg->port));
 	sql_do(lock, "BEGIN; LOCK TABLE public.secrets");
 	c = PQconnectStart(as(p, "scram_u", PG_PASSWORD));
-	for (int64_t end = now_ms() + 400; now_ms() < end; nap())
-		if (s != PGRES_POLLING_OK && s != PGRES_POLLING_FAILED)
-			s = PQconnectPoll(c);
 	UNTIL(5000,
-	    pg_backends(
-		pg, ASKERS " AND datname = 'app' AND state = 'active'") == 1);
+	    (s = PQconnectPoll(c)) != PGRES_POLLING_FAILED &&
+		pg_backends(pg,
+		    ASKERS " AND datname = 'app' AND state = 'active'") == 1);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	UNTIL(5000, pooler_resolver(p) != pid);
 	sql_do(lock, "COMMIT");
 	PQfinish(lock);
-	for (int64_t end = now_ms() + 9000; s != PGRES_POLLING_OK; nap()) {
+	for (int64_t end = now_ms() + 20000; s != PGRES_POLLING_OK; nap()) {
 		ck_assert_int_lt(now_ms(), end);
 		ck_assert_msg(
 		    s != PGRES_POLLING_FAILED, "%s", PQerrorMessage(c));

@@ -231,7 +231,7 @@ START_TEST(before_server)
 	serve_tls();
 	f = start_middle(servers[i].cert, servers[i].edit, pg->port);
 	p = prepare(is_verifier, f->port);
-	pooler_set(p, "server_tls_sslmode = require\nquery_wait_timeout = 5");
+	pooler_set(p, "server_tls_sslmode = require\nquery_wait_timeout = 15");
 	pooler_start(p);
 	try(p, 0, "", servers[i].want, f);
 	pooler_stop(p);

@@ -3,6 +3,7 @@
  * away meanwhile; and the death of the process that asks.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -45,7 +46,7 @@ START_TEST(servers_are_tried_in_turn)
 	/* not all systems have all of 127.0.0.0/8 */
 	if (deaf == -1)
 		fprintf(stderr, "no 127.0.0.3 here: no server is deaf\n");
-	pooler_set(p, "client_login_timeout = 8");
+	pooler_set(p, "client_login_timeout = 20");
 	pooler_start(p);
 	let_in(p, "joe", "it's joe");
 	keep_out(p, "joe", "x");
@@ -62,7 +63,8 @@ start_half_deaf(int port, const char *settings)
 	const char *hba = text("%s/hba", p->dir);
 
 	spew(hba,
-	    text("host all hung all ldap ldapserver=127.0.0.1 ldapport=%d "
+	    text("host pgbouncer all all trust\n"
+		 "host all hung all ldap ldapserver=127.0.0.1 ldapport=%d "
 		 "ldapprefix=\"uid=\"\n"
 		 "host all all all ldap " SIMPLE "\n",
 		port, ldap->port));
@@ -92,25 +94,44 @@ START_TEST(a_server_that_hangs_costs_its_own_clients_alone)
 {
 	int port = spawn_port(), deaf = listen_deaf("127.0.0.1", port);
 	struct pooler *p = start_half_deaf(port, "client_login_timeout = 3");
-	struct wire *w = wait_as_hung(p);
-	int64_t from = now_ms();
+	bool is_told = false;
 
-	let_in(p, "joe", "it's joe");
-	ck_assert_int_lt(now_ms() - from, 2000);
-	/* below the limit of the login, with its own words */
-	wire_error(w, 'M', "LDAP authentication failed for user \"hung\"");
-	ck_assert_int_lt(now_ms() - from, 3000);
-	wire_end(w);
-	wire_free(w);
+	/* half a second below the limit of the login, with its own words,
+	 * unless the machine stood still just then */
+	for (int i = 0; i < 3 && !is_told; i++) {
+		struct wire *w = wait_as_hung(p);
+
+		let_in(p, "joe", "it's joe");
+		is_told = wire_is_quiet(w, 0);
+		wire_expect(w, "E");
+		is_told &=
+		    strstr(wire_field(w, 'M'),
+			"LDAP authentication failed for user \"hung\"") != NULL;
+		wire_end(w);
+		wire_free(w);
+	}
+	ck_assert(is_told);
 	pooler_stop(p);
 	close(deaf);
 }
 END_TEST
 
+/* How many have come to a server that takes nobody in. */
+static int
+come_to(int deaf)
+{
+	int n = 0, fd;
+
+	ck_assert_int_ne(fcntl(deaf, F_SETFL, O_NONBLOCK), -1);
+	for (; (fd = accept(deaf, NULL, NULL)) != -1; n++)
+		close(fd);
+	return n;
+}
+
 /* There are 16 threads: those who went away must not keep others waiting. */
 START_TEST(a_question_dies_with_its_client)
 {
-	enum { HUNG = 60 };
+	enum { HUNG = 60, THREADS = 16 };
 	int port = spawn_port(), deaf = listen_deaf("127.0.0.1", port);
 	struct pooler *p = start_half_deaf(port, "client_login_timeout = 4");
 	struct wire *w[HUNG];
@@ -120,13 +141,15 @@ START_TEST(a_question_dies_with_its_client)
 		w[i] = wait_as_hung(p);
 	for (int i = 0; i < HUNG; i++)
 		wire_free(w[i]);
-	from = now_ms();
-	/* at most until the threads' time is up, once */
+	/* at most until the threads' time is up, once: what they have not
+	 * begun by then they do not begin at all */
+	pooler_set(p, "client_login_timeout = 30");
+	pooler_reload(p);
 	let_in(p, "joe", "it's joe");
-	ck_assert_int_lt(now_ms() - from, 4000);
+	ck_assert_int_le(come_to(deaf), THREADS);
 	from = now_ms();
 	let_in(p, "joe", "it's joe");
-	ck_assert_int_lt(now_ms() - from, 1000);
+	ck_assert_int_lt(now_ms() - from, 3000);
 	pooler_stop(p);
 	close(deaf);
 }

@@ -100,7 +100,7 @@ START_TEST(no_answer_is_no)
 	    w, 'M', text("Peer authentication failed for user \"%s\"", me));
 	wire_error(any, 'M', "Peer authentication failed for user \"app2\"");
 	wire_free(any);
-	ck_assert_int_lt(now_ms() - from_ms, 9000);
+	ck_assert_int_lt(now_ms() - from_ms, 30000);
 	wire_free(w);
 	ck_assert_int_eq(kill(pid, SIGCONT), 0);
 	/* late answers are nobody's */

@@ -258,8 +258,11 @@ START_TEST(reload)
 	pooler_set(p, "client_tls_cert_file = %s", cert("other.crt"));
 	pooler_set(p, "client_tls_key_file = %s", cert("other.key"));
 	pooler_write(p);
-	kill(p->pid, SIGHUP);
-	UNTIL(5000, file_has(p->log, "reload done"));
+	/* the answer comes when every worker acts on it */
+	c = sql_open(tls_at("sslmode=require dbname=pgbouncer user=admin "
+			    "password=console"));
+	sql_do(c, "RELOAD");
+	PQfinish(c);
 	for (int i = 0; i < 6; i++) {
 		c = sql_open(tls_at("sslmode=require"));
 		ck_assert_str_eq(subject_of(c), "other.example");

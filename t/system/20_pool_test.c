@@ -35,7 +35,7 @@ START_TEST(session_waits_for_the_other_to_leave)
 	sql_send(b, "SELECT pg_backend_pid()");
 	ck_assert(!sql_is_ready(b, 200));
 	PQfinish(a);
-	ck_assert(sql_is_ready(b, 5000));
+	ck_assert(sql_is_ready(b, 15000));
 	ck_assert_str_eq(sql_get(b), text("%d", pid));
 	PQfinish(b);
 	pooler_stop(p);
@@ -74,7 +74,7 @@ START_TEST(transaction_holds_until_commit)
 	ck_assert(!sql_is_ready(b, 200));
 	sql_fails(a, "25P02", "SELECT 1");
 	sql_do(a, "ROLLBACK");
-	ck_assert(sql_is_ready(b, 5000));
+	ck_assert(sql_is_ready(b, 15000));
 	ck_assert_str_eq(sql_get(b), "b");
 	PQfinish(a);
 	PQfinish(b);
@@ -128,12 +128,13 @@ START_TEST(queue_is_served)
 	struct pooler *p = pooler_with("default_pool_size = 2");
 	PGconn *c[20];
 
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 20; i++)
 		c[i] = pooler_conn(p, "");
+	/* all at once, so that one server would be too few */
+	for (int i = 0; i < 20; i++)
 		sql_send(c[i], "SELECT %d FROM pg_sleep(0.02)", i);
-	}
 	for (int i = 0; i < 20; i++) {
-		ck_assert(sql_is_ready(c[i], 10000));
+		ck_assert(sql_is_ready(c[i], 30000));
 		ck_assert_str_eq(sql_get(c[i]), text("%d", i));
 		PQfinish(c[i]);
 	}

@@ -17,16 +17,19 @@
 START_TEST(idle_backend_dies)
 {
 	struct pooler *p = pooler_with("default_pool_size = 1");
-	PGconn *c = pooler_conn(p, "");
+	PGconn *c = pooler_conn(p, ""), *console = pooler_console(p, "admin");
 
 	for (int i = 0; i < 5; i++) {
 		ck_assert_int_eq(sql_num(c, "SELECT 1"), 1);
 		ck_assert_int_eq(pg_terminate(pg, "datname = 'app'"), 1);
 		UNTIL(5000, pg_backends(pg, "datname = 'app'") == 0);
-		nap(); /* the end of file is on its way */
-		nap();
+		/* the end of file is on its way */
+		UNTIL(5000,
+		    pooler_show(
+			console, "POOLS", "database", "app", "sv_idle") == 0);
 		ck_assert_int_eq(sql_num(c, "SELECT 2"), 2);
 	}
+	PQfinish(console);
 	PQfinish(c);
 	pooler_stop(p);
 }
@@ -135,7 +138,7 @@ START_TEST(down_for_good)
 	pooler_start(p);
 	t0 = now_ms();
 	sql_refused(pooler_at(p, "dbname=down"), "");
-	ck_assert_int_lt(now_ms() - t0, 8000);
+	ck_assert_int_lt(now_ms() - t0, 15000);
 	PQfinish(pooler_conn(p, ""));
 	pooler_stop(p);
 }
@@ -146,17 +149,18 @@ START_TEST(unknown_host)
 {
 	struct pooler *p = pooler_new();
 	PGconn *bad, *c;
-	int64_t t0 = now_ms();
+	int64_t t0;
 
 	p->errors_ok = true;
 	pooler_db(p, "lost = host=no-such-host.invalid port=5432 dbname=app");
 	pooler_set(p, "query_wait_timeout = 2\nserver_login_retry = 0.3");
 	pooler_start(p);
+	t0 = now_ms();
 	bad = PQconnectStart(pooler_at(p, "dbname=lost"));
 	c = pooler_conn(p, "");
-	ck_assert_int_lt(now_ms() - t0, 1500);
+	ck_assert_int_lt(now_ms() - t0, 5000);
 	while (PQconnectPoll(bad) != PGRES_POLLING_FAILED) {
-		ck_assert_int_lt(now_ms() - t0, 10000);
+		ck_assert_int_lt(now_ms() - t0, 30000);
 		ck_assert_int_eq(sql_num(c, "SELECT 1"), 1);
 		nap();
 	}
@@ -207,7 +211,7 @@ with_fake(const struct fakepg *f, const char *setting)
 	p->errors_ok = true;
 	pooler_db(p, "fake = host=127.0.0.1 port=%d dbname=app", f->port);
 	pooler_set(p, "default_pool_size = 1\nserver_login_retry = 0.2");
-	pooler_set(p, "query_wait_timeout = 3\n%s", setting);
+	pooler_set(p, "query_wait_timeout = 10\n%s", setting);
 	pooler_start(p);
 	return p;
 }

@@ -21,7 +21,7 @@ START_TEST(half_a_copydata_too_late)
 {
 	static const char half[500];
 	struct pooler *p = pooler_with("default_pool_size = 1\n"
-				       "query_wait_timeout = 5");
+				       "query_wait_timeout = 15");
 	struct wire *w = wire_open("127.0.0.1", p->port);
 	PGconn *c = pooler_conn(p, "");
 	char head[5] = { 'd', 0, 0, 1000 >> 8, (char)(1004 & 0xff) };
@@ -196,7 +196,7 @@ START_TEST(removed_in_a_login)
 	wire_free(w);
 	pooler_db(p, "slow = host=127.0.0.1 port=%d dbname=app", pg->port);
 	pooler_reload(p);
-	PQfinish(pooler_conn(p, "dbname=slow connect_timeout=5"));
+	PQfinish(pooler_conn(p, "dbname=slow connect_timeout=15"));
 	pooler_stop(p);
 	fakepg_stop(f);
 }

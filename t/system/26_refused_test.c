@@ -34,7 +34,7 @@ static size_t
 pour(struct wire *w, const char *bytes, size_t len)
 {
 	struct pollfd p = { .fd = w->fd, .events = POLLIN | POLLOUT };
-	int64_t end_ms = now_ms() + 20000;
+	int64_t end_ms = now_ms() + 60000;
 	size_t all = 0, at = 0;
 
 	for (;;) {

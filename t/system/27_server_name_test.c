@@ -46,7 +46,7 @@ START_TEST(each_by_its_own)
 		PQfinish(c);
 	} else {
 		sql_refused(pooler_at(near, "connect_timeout=3"), "");
-		ck_assert(file_has(near->log, "mismatch"));
+		UNTIL(5000, file_has(near->log, "mismatch"));
 	}
 	pooler_stop(near);
 	pooler_stop(far);

@@ -239,17 +239,22 @@ END_TEST
 /* Someone waits for the only place: the vanishing makes room at once. */
 START_TEST(others_wait)
 {
-	struct wire *w = client();
 	PGconn *c = pooler_conn(p, "");
-	int64_t since;
+	int64_t took_ms = INT64_MAX;
 
-	in_query_of_transaction(w);
-	sql_send(c, "SELECT 'served'");
-	ck_assert(!sql_is_ready(c, 100));
-	since = now_ms();
-	leave(w, CLOSE);
-	ck_assert_str_eq(sql_get(c), "served");
-	ck_assert_int_lt(now_ms() - since, 2000);
+	/* the machine may stand still for a while, but not each time */
+	for (int i = 0; i < 3 && took_ms > 2000; i++) {
+		struct wire *w = client();
+
+		in_query_of_transaction(w);
+		sql_send(c, "SELECT 'served'");
+		ck_assert(!sql_is_ready(c, 100));
+		took_ms = now_ms();
+		leave(w, CLOSE);
+		ck_assert_str_eq(sql_get(c), "served");
+		took_ms = now_ms() - took_ms;
+	}
+	ck_assert_int_le(took_ms, 2000);
 	PQfinish(c);
 }
 END_TEST
@@ -340,8 +345,8 @@ START_TEST(deaf_to_cancels)
 	pid = next_pid();
 	w = client();
 	wire_query(w,
-	    "DO $$ DECLARE till timestamp = clock_timestamp() + '4 s'; BEGIN "
-	    "WHILE clock_timestamp() < till LOOP BEGIN PERFORM pg_sleep(4); "
+	    "DO $$ DECLARE till timestamp = clock_timestamp() + '30 s'; BEGIN "
+	    "WHILE clock_timestamp() < till LOOP BEGIN PERFORM pg_sleep(9); "
 	    "EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$");
 	/* asleep and not only active: before that a cancel finds no handler */
 	UNTIL(5000, pg_backends(pg, MINE " AND wait_event = 'PgSleep'") == 1);

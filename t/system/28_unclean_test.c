@@ -24,23 +24,24 @@ static struct fakepg *f;
 static struct pooler *p;
 
 static void
-start(fake_fn *serve)
+start(fake_fn *serve, int cancel_s)
 {
 	f = fakepg_start(serve);
 	p = pooler_new();
 	pooler_db(p, "fake = host=127.0.0.1 port=%d dbname=app", f->port);
 	pooler_set(p, "default_pool_size = 1\nserver_login_retry = 0.2");
-	pooler_set(p, "query_wait_timeout = 6\ncancel_wait_timeout = 1");
+	pooler_set(
+	    p, "query_wait_timeout = 15\ncancel_wait_timeout = %d", cancel_s);
 	pooler_start(p);
 }
 
 /* The first server gets a query whose client vanishes at once, and is told. */
 static void
-lose(fake_fn *serve)
+lose(fake_fn *serve, int cancel_s)
 {
 	struct wire *w;
 
-	start(serve);
+	start(serve, cancel_s);
 	w = wire_open("127.0.0.1", p->port);
 	wire_login(w, "app", "fake");
 	wire_query(w, "SELECT 'lost'");
@@ -55,7 +56,7 @@ vanish(fake_fn *serve, const char *why)
 {
 	PGconn *c;
 
-	lose(serve);
+	lose(serve, 1);
 	c = pooler_conn(p, "dbname=fake");
 	for (int i = 0; i < 3; i++)
 		ck_assert_str_eq(sql_one(c, "SELECT 'mine'"), "fake");
@@ -132,11 +133,11 @@ START_TEST(third_cancel)
 {
 	PGconn *c;
 
-	lose(needs_a_third);
+	lose(needs_a_third, 60);
 	c = pooler_conn(p, "dbname=fake");
 	ck_assert_str_eq(sql_one(c, "SELECT 'mine'"), "fake");
 	ck_assert_int_eq(f->count->logins, 1);
-	ck_assert_int_eq(f->count->cancels, 3);
+	ck_assert_int_ge(f->count->cancels, 3);
 	PQfinish(c);
 	pooler_stop(p);
 	fakepg_stop(f);
@@ -173,7 +174,7 @@ START_TEST(cancel_is_waited_for)
 {
 	PGconn *c;
 
-	lose(slow_to_cancel);
+	lose(slow_to_cancel, 60);
 	c = pooler_conn(p, "dbname=fake");
 	sql_send(c, "SELECT 'mine'");
 	ck_assert(!sql_is_ready(c, 300));

@@ -186,14 +186,26 @@ START_TEST(servers_in_use_end)
 }
 END_TEST
 
-/* Clients of worker `n`, without the console's own connection. */
+static long
+sum_clients(PGconn *c, struct pooler_worker *w)
+{
+	long sum = 0;
+
+	ck_assert_int_eq(pooler_look(c, w, WORKERS), WORKERS);
+	for (int n = 0; n < WORKERS; n++)
+		sum += w[n].clients;
+	return sum;
+}
+
+/* Clients of each worker: `all`, when none is counted any more who has left,
+ * and a console no more that has come. */
 static void
-count_clients(long *clients, pid_t *pids)
+count_clients(long *clients, pid_t *pids, int all)
 {
 	struct pooler_worker w[WORKERS];
 	PGconn *c = console();
 
-	ck_assert_int_eq(pooler_look(c, w, WORKERS), WORKERS);
+	UNTIL(10000, sum_clients(c, w) == all);
 	PQfinish(c);
 	for (int n = 0; n < WORKERS; n++) {
 		clients[n] = w[n].clients;
@@ -201,10 +213,6 @@ count_clients(long *clients, pid_t *pids)
 	}
 }
 
-/*
- * Under load, again and again: exactly the dead one's clients are lost, the
- * others get every answer, and the limit holds throughout.
- */
 /* Who waited for a server that the dead one held gets one. */
 START_TEST(waiters_are_served)
 {
@@ -222,7 +230,7 @@ START_TEST(waiters_are_served)
 		w[i] = pooler_conn(p, "");
 		sql_send(w[i], "SELECT 'served'");
 	}
-	count_clients(clients, pids);
+	count_clients(clients, pids, 28);
 	/* one is left, with more clients than there are places: some wait */
 	for (int n = 1; n < WORKERS; n++)
 		if (clients[n] > clients[left])
@@ -236,7 +244,7 @@ START_TEST(waiters_are_served)
 	for (int i = 0; i < 24; i++) {
 		PGresult *r, *last = NULL;
 
-		ck_assert(sql_is_ready(w[i], 8000));
+		ck_assert(sql_is_ready(w[i], 15000));
 		while ((r = PQgetResult(w[i])) != NULL) {
 			PQclear(last);
 			last = r;
@@ -260,6 +268,10 @@ START_TEST(waiters_are_served)
 }
 END_TEST
 
+/*
+ * Under load, again and again: exactly the dead one's clients are lost, the
+ * others get every answer, and the limit holds throughout.
+ */
 START_TEST(others_see_nothing)
 {
 	struct watch w;
@@ -272,24 +284,19 @@ START_TEST(others_see_nothing)
 	s = swarm_new(pooler_at(p, ""), 40, 0);
 	for (int round = 0; round < 12; round++) {
 		int n = round % WORKERS;
-		int64_t t0;
 
 		swarm_gather(s, 15000);
-		count_clients(clients, pids);
+		count_clients(clients, pids, 40);
 		swarm_run(s, 200);
-		t0 = now_ms();
 		kill(pids[n], SIGKILL);
 		swarm_run(s, 600);
 		swarm_settle(s, 10000);
 		swarm_check(s);
 		ck_assert_int_gt(s->done, 0);
-		/* the console was a client of one of them, for a moment */
-		ck_assert_int_ge(s->dropped - lost, clients[n] - 1);
-		ck_assert_int_le(s->dropped - lost, clients[n]);
+		ck_assert_int_eq(s->dropped - lost, clients[n]);
 		ck_assert_int_gt(clients[n], 1);
 		lost = s->dropped;
 		UNTIL(10000, is_replaced(n, pids[n]));
-		ck_assert_int_lt(now_ms() - t0, 10000);
 	}
 	ck_assert_int_eq(s->refused, 0);
 	swarm_free(s);

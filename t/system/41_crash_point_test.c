@@ -24,7 +24,7 @@
 #define POOL     4
 #define REPLICAS 3
 #define SETTERS  4
-#define REACH_MS 12000 /* until somebody has come by */
+#define REACH_MS 40000 /* until somebody has come by */
 
 static struct wire *replica[REPLICAS], *setter[SETTERS];
 
@@ -219,7 +219,7 @@ whole(struct pooler *p)
 	for (int i = 0; i < POOL; i++) {
 		c[i] = pooler_conn(p, "");
 		sql_send(c[i], "BEGIN");
-		if (!sql_is_ready(c[i], 8000)) {
+		if (!sql_is_ready(c[i], 20000)) {
 			tell_servers(p);
 			ck_abort_msg("place %d of %d is lost", i + 1, POOL);
 		}
@@ -230,7 +230,7 @@ whole(struct pooler *p)
 	ck_assert(!sql_is_ready(more, 100));
 	ck_assert_int_eq(pg_backends(pg, "datname = 'app'"), POOL);
 	sql_do(c[0], "COMMIT");
-	ck_assert(sql_is_ready(more, 5000));
+	ck_assert(sql_is_ready(more, 15000));
 	ck_assert_str_eq(sql_get(more), "more");
 	for (int i = 0; i < POOL; i++)
 		PQfinish(c[i]);
@@ -246,7 +246,7 @@ others_are_there(struct pooler *p, struct swarm *steady)
 	long left;
 
 	/* the console is one of them at times; others may still be leaving */
-	for (int64_t end = now_ms() + 5000;; nap()) {
+	for (int64_t end = now_ms() + 20000;; nap()) {
 		swarm_run(steady, 20);
 		swarm_settle(steady, 5000);
 		have = swarm_connected(steady);
@@ -332,7 +332,7 @@ int
 main(void)
 {
 	Suite *s = suite_create("crash point");
-	TCase *tc = suite_case(s, "crash point", 60);
+	TCase *tc = suite_case(s, "crash point", 90);
 	const char *only = getenv("CRASH_ONLY");
 
 	if (is_standin())

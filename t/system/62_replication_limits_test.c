@@ -105,6 +105,8 @@ START_TEST(all_places_taken)
 	ck_assert_ptr_nonnull(strstr(sql_get_error(c), "query_wait_timeout"));
 	PQfinish(c);
 	ck_assert_int_eq(pg_num(pg, ALL_BACKENDS), 2);
+	pooler_set(p, "query_wait_timeout = 60");
+	pooler_reload(p);
 	/* one goes: who waits next gets the place, of whatever kind */
 	late = dial("app", "app", "true");
 	ck_assert(wire_is_quiet(late, 200));
@@ -163,7 +165,7 @@ START_TEST(in_its_turn)
 	}
 	for (int round = 0; round < 3; round++) {
 		w = dial("app", "app", "database");
-		for (end = now_ms() + 5000; wire_is_quiet(w, 0);) {
+		for (end = now_ms() + 30000; wire_is_quiet(w, 0);) {
 			ck_assert_msg(now_ms() < end, "it waits for ever");
 			ck_assert_int_le(pg_num(pg, ALL_BACKENDS), 2);
 			for (int i = 0; i < 12; i++) {
@@ -245,7 +247,7 @@ START_TEST(from_another_worker)
 	for (int i = 0; i < 2; i++)
 		sql_send(busy[i], "SELECT pg_sleep(0.002)");
 	for (int served = 0; served < 1;) {
-		int64_t end = now_ms() + 5000;
+		int64_t end = now_ms() + 30000;
 
 		look(console, before);
 		w = dial("app", "app", "database");

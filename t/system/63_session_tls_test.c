@@ -147,6 +147,9 @@ START_TEST(places_change)
 		}
 	pg_terminate(pg, "datname = 'app'");
 	UNTIL(5000, pg_backends(pg, "datname = 'app'") == 0);
+	/* the ends of their files are on their way */
+	UNTIL(5000,
+	    pooler_show(console, "SERVERS", "database", "app", "port") == -1);
 	for (int i = 0; i < n; i++)
 		is_own(i);
 	end(n);

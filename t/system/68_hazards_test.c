@@ -307,7 +307,7 @@ START_TEST(places_of_failed_logins)
 	for (int i = 0; i < 2; i++)
 		sql_send(c[i], "SELECT %d", i);
 	for (int i = 0; i < 2; i++) {
-		ck_assert(sql_is_ready(c[i], 5000));
+		ck_assert(sql_is_ready(c[i], 15000));
 		ck_assert_str_eq(sql_get(c[i]), "fake");
 		PQfinish(c[i]);
 	}
@@ -319,13 +319,14 @@ END_TEST
 /* Something that waits too long is said to have waited, not to be down. */
 START_TEST(waiting_is_called_waiting)
 {
-	struct pooler *p = pooler_with("default_pool_size = 1\n"
-				       "query_wait_timeout = 0.3");
+	struct pooler *p = pooler_with("default_pool_size = 1");
 	PGconn *holder = pooler_conn(p, ""), *c = pooler_conn(p, "");
 	PGresult *r;
 
 	sql_do(holder, "BEGIN");
 	sql_do(holder, "SELECT 1");
+	pooler_set(p, "query_wait_timeout = 0.3");
+	pooler_reload(p);
 	r = PQexec(c, "SELECT 1");
 	ck_assert_msg(strstr(PQerrorMessage(c), "query_wait_timeout"), "%s",
 	    PQerrorMessage(c));
@@ -334,6 +335,8 @@ START_TEST(waiting_is_called_waiting)
 	PQfinish(c);
 	sql_do(holder, "COMMIT");
 	PQfinish(holder);
+	pooler_set(p, "query_wait_timeout = 60");
+	pooler_reload(p);
 	others_are_well(p);
 	pooler_stop(p);
 }

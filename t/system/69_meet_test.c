@@ -116,7 +116,7 @@ START_TEST(listen_in_a_transaction)
 
 	sql_do(a, "BEGIN");
 	sql_send(a, "LISTEN cc");
-	ck_assert(sql_is_ready(a, 3000));
+	ck_assert(sql_is_ready(a, 15000));
 	ck_assert_ptr_nonnull(strstr(sql_get_error(a), "left to listen"));
 	PQfinish(a);
 	pooler_stop(p);
@@ -147,7 +147,7 @@ START_TEST(refused_settings)
 		PQfinish(a);
 	}
 	sql_send(b, "SELECT 3");
-	ck_assert(sql_is_ready(b, 2000));
+	ck_assert(sql_is_ready(b, 15000));
 	ck_assert_str_eq(sql_get(b), "3");
 	PQfinish(b);
 	pooler_stop(p);
@@ -165,7 +165,7 @@ START_TEST(hardly_any_time)
 
 	for (int n = 0; n < 400; n++) {
 		sql_send(a, "%s", sets[_i]);
-		ck_assert(sql_is_ready(a, 5000));
+		ck_assert(sql_is_ready(a, 15000));
 		while (PQgetResult(a) != NULL)
 			;
 		ck_assert_str_eq(sql_one(b, "SHOW statement_timeout"), "0");
