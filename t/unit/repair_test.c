@@ -2,7 +2,6 @@
 #include "shm/repair.h"
 
 #include <poll.h>
-#include <stdlib.h>
 
 #include "shm/chan.h"
 #include "t/unit/repairsim.h"

@@ -3,8 +3,6 @@
  */
 #include "worker/proto/scram.h"
 
-#include <string.h>
-
 #include "t/unit/scramsim.h"
 
 static const char *const server_first[] = { "",
