@@ -312,6 +312,34 @@ START_TEST(servers)
 }
 END_TEST
 
+/* Another way to begin TLS: a server that was reached by the old one goes. */
+START_TEST(negotiation)
+{
+	PGconn *a;
+	int pid;
+
+	certs_serve(pg, "server");
+	p = pooler_new();
+	p->errors_ok = true;
+	pooler_db(p, "app = host=localhost port=%d", pg->port);
+	pooler_set(p, "server_tls_sslmode = require");
+	pooler_start(p);
+	console = pooler_console(p, "admin");
+	a = pooler_conn(p, "");
+	pid = sql_backend(a);
+	PQfinish(a);
+	sql_do(console, "RELOAD");
+	ck_assert_int_eq(pg_backends(pg, text("pid = %d", pid)), 1);
+	pooler_set(p, "server_tls_negotiation = direct");
+	pooler_write(p);
+	sql_do(console, "RELOAD");
+	UNTIL(5000, pg_backends(pg, text("pid = %d", pid)) == 0);
+	PQfinish(console);
+	pooler_stop(p);
+	certs_serve(pg, NULL);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -325,6 +353,7 @@ main(void)
 		    tc, bad_file, 0, (int)(sizeof(bad) / sizeof(*bad)));
 		tcase_add_test(tc, born_behind_a_bad_file);
 		tcase_add_test(tc, servers);
+		tcase_add_test(tc, negotiation);
 	}
 	return suite_run(s, SUITE_PG);
 }

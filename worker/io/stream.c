@@ -1,11 +1,14 @@
 #include "worker/io/stream.h"
 
+#include <assert.h>
+
 ssize_t
 stream_recv_tls(struct tls *tls, void *p, size_t len)
 {
 	char *at = p;
 	size_t n = 0;
 
+	assert(len >= STREAM_RECORD);
 	/* a record at a time: as many as there is room for */
 	do {
 		ssize_t got = tls_recv(tls, at + n, len - n);
@@ -14,6 +17,6 @@ stream_recv_tls(struct tls *tls, void *p, size_t len)
 		if (got <= 0)
 			return n > 0 ? (ssize_t)n : got;
 		n += (size_t)got;
-	} while (len - n >= STREAM_RECORD || (n < len && tls_has_pending(tls)));
+	} while (len - n >= STREAM_RECORD);
 	return (ssize_t)n;
 }

@@ -20,9 +20,9 @@
 enum { STREAM_RECORD = 16 * 1024 }; /* most bytes of one TLS record */
 
 /*
- * As recv(2): 0 at the end of file, -1 with errno.  Give room for a whole TLS
- * record and more (STREAM_RECORD): then nothing is left where the loop does
- * not see it.
+ * As recv(2): 0 at the end of file, -1 with errno.  There must be room for a
+ * whole TLS record (STREAM_RECORD): so nothing is left where the loop does not
+ * see it.
  */
 ssize_t stream_recv_tls(struct tls *tls, void *p, size_t len);
 

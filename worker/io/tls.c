@@ -267,12 +267,6 @@ tls_recv(struct tls *t, void *p, size_t len)
 		      : took_nothing(t, rc, error, LOOP_READ, &t->recv_wants);
 }
 
-bool
-tls_has_pending(const struct tls *t)
-{
-	return SSL_pending(t->ssl) > 0;
-}
-
 /* One record, or what is left of it; as send(2). */
 static ssize_t
 write_one(struct tls *t, const void *p, size_t len)

@@ -92,6 +92,7 @@ unsigned tls_wants(const struct tls *t);
  * As recv(2): bytes; 0 at the peer's end, announced or not; -1 with errno:
  * EAGAIN, EPROTO where the peer broke TLS, or the socket's.  EAGAIN may come
  * while the kernel has more: the next call comes with the loop's next turn.
+ * What `p` has no room for of a record waits where the loop does not see it.
  */
 ssize_t tls_recv(struct tls *t, void *p, size_t len);
 
@@ -100,12 +101,6 @@ ssize_t tls_recv(struct tls *t, void *p, size_t len);
  * any size and from any place, before anything else is sent.
  */
 ssize_t tls_send(struct tls *t, const void *p, size_t len);
-
-/*
- * Bytes wait here that the loop knows nothing of: call tls_recv() before
- * waiting.  False once it has said EAGAIN.
- */
-bool tls_has_pending(const struct tls *t);
 
 /* OpenSSL's reason for EPROTO, for the log; NULL: nothing is wrong. */
 const char *tls_fault(const struct tls *t);
