@@ -338,7 +338,7 @@ some_text(void)
 	case 12:
 		return "COMMIT";
 	case 13:
-		return "ROLLBACK";
+		return roll(2) ? text("ROLLBACK; EXECUTE %s", n) : "ROLLBACK";
 	case 14:
 		return roll(2) ? "SELECT 1/0" : "SELECT 'else'";
 	case 15:

@@ -46,6 +46,30 @@ START_TEST(names_are_put)
 }
 END_TEST
 
+/* What has been run already; other edits may follow. */
+START_TEST(blanks_are_put)
+{
+	const char *text = "\303\244 a long one, and some more; a";
+	struct sqledit_shift s[4];
+
+	sqledit_init(&e, text, strlen(text));
+	ck_assert(sqledit_blank(&e, (struct sql_span){ text, 28 }));
+	ck_assert(sqledit_name(&e, (struct sql_span){ text + 30, 1 }, "b"));
+	used = 0;
+	sqledit_put(&e, take, out);
+	out[used] = '\0';
+	ck_assert_str_eq(out, "                            ; \"b\"");
+	ck_assert_uint_eq(used, e.edited);
+	/* a character fewer than there are blanks */
+	ck_assert_uint_eq(sqledit_shifts(&e, true, s, 4), 2);
+	ck_assert_uint_eq(sqledit_back(s, 2, 29), 28);
+	ck_assert_uint_eq(sqledit_back(s, 2, 31), 30);
+	while (e.n < SQLEDIT_MAX)
+		ck_assert(sqledit_blank(&e, (struct sql_span){ text, 1 }));
+	ck_assert(!sqledit_blank(&e, (struct sql_span){ text, 1 }));
+}
+END_TEST
+
 START_TEST(not_too_many)
 {
 	struct sql_span w = { "x", 1 };
@@ -101,8 +125,8 @@ int
 main(void)
 {
 	static const struct test_of tests[] = { TEST(names_are_put),
-		TEST(not_too_many), TEST(positions_go_back),
-		TEST(positions_go_on), NO_MORE_TESTS };
+		TEST(blanks_are_put), TEST(not_too_many),
+		TEST(positions_go_back), TEST(positions_go_on), NO_MORE_TESTS };
 
 	return run_tests("sqledit", tests, 10);
 }

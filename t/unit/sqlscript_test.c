@@ -240,6 +240,43 @@ START_TEST(under_way)
 }
 END_TEST
 
+/* A first statement that a failed transaction lets pass, and what is left when
+ * it has been run. */
+START_TEST(exits)
+{
+	static const struct {
+		const char *text;
+		uint32_t exit;
+	} of[] = {
+		{ "ROLLBACK; EXECUTE a", 8 },
+		{ " ;; end work ; EXECUTE a", 12 },
+		{ "COMMIT AND CHAIN; EXECUTE a", 16 },
+		{ "ROLLBACK TO a; EXECUTE a", 13 },
+		{ "PREPARE TRANSACTION 'x'; EXECUTE a", 23 },
+		{ "EXECUTE a; ROLLBACK", 0 },
+		{ "SELECT 1; ROLLBACK; EXECUTE a", 0 },
+		{ "RELEASE a; EXECUTE a", 0 },
+		{ "BEGIN; EXECUTE a", 0 },
+		{ "ROLLBACK PREPARED 'x'; EXECUTE a", 0 },
+	};
+
+	begin();
+	for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++) {
+		ck_assert_int_eq(read_it(of[i].text), SQLSCRIPT_READY);
+		ck_assert_msg(
+		    sc.exit == of[i].exit, "%s: %u", of[i].text, sc.exit);
+	}
+	sc.run = 9;
+	ck_assert_int_eq(read_it("ROLLBACK; SELECT 1"), SQLSCRIPT_READY);
+	ck_assert_str_eq(edited(), "          SELECT 1");
+	ck_assert_int_eq(read_it("ROLLBACK; ROLLBACK"), SQLSCRIPT_READY);
+	ck_assert_uint_eq(sc.exit, 18);
+	sc.run = 0;
+	ck_assert_int_eq(read_it("ROLLBACK; SELECT 1"), SQLSCRIPT_PLAIN);
+	end();
+}
+END_TEST
+
 START_TEST(bounded)
 {
 	static char text[16 * (SQLEDIT_MAX + 1)];
@@ -264,7 +301,7 @@ main(void)
 {
 	static const struct test_of tests[] = { TEST(steps), TEST(written),
 		TEST(one_identity), TEST(all_different), TEST(under_way),
-		TEST(bounded), NO_MORE_TESTS };
+		TEST(exits), TEST(bounded), NO_MORE_TESTS };
 
 	return run_tests("sqlscript", tests, 30);
 }

@@ -269,6 +269,7 @@ prepare_turn(struct client *c, const struct look_at *m)
 		forget_batch(p);
 	if (m->f.type != 'Q')
 		return;
+	p->run = 0;
 	/* a simple query destroys the statement without a name */
 	prepare_forget_text(p);
 	p->is_behind_query |= may_drop_all(m);

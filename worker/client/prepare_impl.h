@@ -41,6 +41,8 @@ struct prepare {
 	uint32_t plan;          /* what its entries are to be of */
 	uint32_t used_from;     /* the batch that the server began idle with */
 	uint32_t evicting;      /* entries that are being closed for others */
+	uint32_t run;           /* bytes of the Query that waits (sqlsplit.h) */
+	uint32_t run_of;        /* and how long that is */
 	uint32_t unnamed_sent;  /* Parses without a name that are under way */
 	uint32_t unnamed_batch; /* in which the last of them was sent */
 	uint16_t unnamed_round; /* goes up when the server's is made ours */

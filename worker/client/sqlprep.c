@@ -8,6 +8,7 @@
 #include "worker/client/prepare_impl.h"
 #include "worker/client/raise.h"
 #include "worker/client/session.h"
+#include "worker/client/sqlsplit.h"
 #include "worker/client/upstream.h"
 #include "worker/self.h"
 
@@ -261,9 +262,15 @@ look_query(struct client *c, struct look_at *m)
 	if (track_owes(&c->backend->track) > 0 || p->changes.len > 0 ||
 	    p->sql->ops.len > 0)
 		return prepare_stall(c);
+	if (sqlsplit_has_failed(c, m))
+		return sqlsplit_end(c, m);
+	script.run = sqlsplit_run(p, m);
 	is = read_text(c, text, strlen(text));
+	script.run = 0;
 	if (is == SQLSCRIPT_PLAIN)
 		look = LOOK_PASS;
+	else if (is == SQLSCRIPT_READY && sqlsplit_is_due(c, &script))
+		look = sqlsplit_begin(c, m, script.exit);
 	else if (is == SQLSCRIPT_READY)
 		look = send_query(c, m);
 	else

@@ -33,6 +33,28 @@ sqledit_name(struct sqledit *e, struct sql_span where, const char *name)
 	return true;
 }
 
+bool
+sqledit_blank(struct sqledit *e, struct sql_span where)
+{
+	if (e->n == SQLEDIT_MAX)
+		return false;
+	e->at[e->n].where = where;
+	e->at[e->n].name = NULL;
+	e->n++;
+	return true;
+}
+
+static void
+put_blanks(size_t len, void (*put)(void *, const void *, size_t), void *arg)
+{
+	static const char blanks[] = "                ";
+
+	for (size_t n; len > 0; len -= n) {
+		n = len < sizeof(blanks) - 1 ? len : sizeof(blanks) - 1;
+		put(arg, blanks, n);
+	}
+}
+
 static void
 put_quoted(
     const char *name, void (*put)(void *, const void *, size_t), void *arg)
@@ -59,7 +81,10 @@ sqledit_put(const struct sqledit *e,
 		struct sql_span w = e->at[i].where;
 
 		put(arg, from, (size_t)(w.p - from));
-		put_quoted(e->at[i].name, put, arg);
+		if (e->at[i].name == NULL)
+			put_blanks(w.len, put, arg);
+		else
+			put_quoted(e->at[i].name, put, arg);
 		from = w.p + w.len;
 	}
 	put(arg, from, (size_t)(e->text + e->len - from));
@@ -75,6 +100,16 @@ count_chars(const char *p, size_t len, bool is_utf8)
 	return n;
 }
 
+/* Of what stands there instead of `was` bytes. */
+static uint32_t
+edited_chars(const char *name, size_t was, bool is_utf8)
+{
+	if (name == NULL)
+		return (uint32_t)was;
+	return (uint32_t)(quoted_len(name) - strlen(name)) +
+	    count_chars(name, strlen(name), is_utf8);
+}
+
 uint32_t
 sqledit_shifts(const struct sqledit *e, bool is_utf8, struct sqledit_shift *to,
     uint32_t max)
@@ -84,12 +119,9 @@ sqledit_shifts(const struct sqledit *e, bool is_utf8, struct sqledit_shift *to,
 
 	for (i = 0; i < e->n && i < max; i++) {
 		struct sql_span w = e->at[i].where;
-		const char *name = e->at[i].name;
-
 		pos += count_chars(from, (size_t)(w.p - from), is_utf8);
 		to[i].at = pos;
-		to[i].now = (uint32_t)(quoted_len(name) - strlen(name)) +
-		    count_chars(name, strlen(name), is_utf8);
+		to[i].now = edited_chars(e->at[i].name, w.len, is_utf8);
 		to[i].was = count_chars(w.p, w.len, is_utf8);
 		pos += to[i].now;
 		from = w.p + w.len;

@@ -24,7 +24,7 @@ struct sqledit {
 	uint32_t n;
 	struct {
 		struct sql_span where;
-		const char *name; /* NUL-terminated; the caller's */
+		const char *name; /* NUL-terminated, the caller's; or NULL */
 	} at[SQLEDIT_MAX];
 };
 
@@ -35,6 +35,9 @@ void sqledit_init(struct sqledit *e, const char *text, size_t len);
  * `name`, quoted.  False: there are too many.
  */
 bool sqledit_name(struct sqledit *e, struct sql_span where, const char *name);
+
+/* The same of blanks, as many as there are bytes. */
+bool sqledit_blank(struct sqledit *e, struct sql_span where);
 
 /* e->edited bytes. */
 void sqledit_put(const struct sqledit *e,

@@ -276,6 +276,15 @@ is_certain(const struct sqllex *l)
 	return true;
 }
 
+/* Is it run where a transaction has failed? */
+static bool
+is_exit(const struct sql_stmt *s)
+{
+	return s->kind == SQL_TX &&
+	    (s->sub == SQL_TX_COMMIT || s->sub == SQL_TX_ROLLBACK ||
+		s->sub == SQL_TX_ROLLBACK_TO || s->sub == SQL_TX_PREPARE);
+}
+
 enum sqlscript_is
 sqlscript_read(struct sqlscript *sc, struct names *names, uint32_t batch,
     const char *text, size_t len, unsigned flags)
@@ -285,13 +294,22 @@ sqlscript_read(struct sqlscript *sc, struct names *names, uint32_t batch,
 	struct sql_walk w;
 	struct sql_stmt s;
 
-	sc->n = sc->spares = 0;
+	sc->n = sc->spares = sc->exit = 0;
 	sc->is_raw = false;
 	sqledit_init(&sc->edit, text, len);
-	sql_walk_init(&w, text, len, flags);
-	while (sql_next(&w, &s)) {
+	if (sc->run > len)
+		sc->run = (uint32_t)len;
+	if (sc->run > 0) {
+		(void)sqledit_blank(
+		    &sc->edit, (struct sql_span){ text, sc->run });
+		all = SQLSCRIPT_READY;
+	}
+	sql_walk_init(&w, text + sc->run, len - sc->run, flags);
+	for (bool is_first = true; sql_next(&w, &s); is_first = false) {
 		bool is_last = is_changing(&w, &s) && !is_certain(&w.lex);
 
+		if (is_first && is_exit(&s))
+			sc->exit = (uint32_t)(s.text.p + s.text.len - text);
 		sc->is_raw |= is_last || s.kind == SQL_UNSURE;
 		if (is_last && !is_step(&s))
 			break;

@@ -20,6 +20,8 @@
  * A spare is an empty query that does nothing.  The statements of one text are
  * all different, and none that it prepares is one that it has used before.
  *
+ * What has been run of it already is blank in the edited text.
+ *
  * Worker-wide, for one message at a time.  Never blocks; allocates statements.
  */
 #ifndef WORKER_SESSION_SQLSCRIPT_H
@@ -52,6 +54,9 @@ struct sqlscript_step {
 };
 
 struct sqlscript {
+	uint32_t run;  /* given: so many bytes at its front have been run */
+	uint32_t exit; /* to the end of its first statement, if that is one that
+	                  ends a failed transaction; else 0 */
 	uint32_t n;
 	uint32_t spares;
 	bool is_raw; /* it may prepare something under the client's own name */
