@@ -96,11 +96,12 @@ step "system tests ($first)" make_with "$first" -s system
 step "other people's drivers ($first)" drivers "$first"
 [ -z "$POLL_SYSTEMS" ] ||
     step "with poll ($last)" make_with "$last" -s LOOP=poll \
-	SYSTEMS="$POLL_SYSTEMS" unit-loop unit-loop_turn unit-accept system
+	SYSTEMS="$POLL_SYSTEMS" \
+	unit-loop unit-loop_drained unit-loop_turn unit-accept system
 [ -z "$KQUEUE_SYSTEMS" ] ||
     step "with kqueue's stand-in ($last)" make_with "$last" -s LOOP=kqueue \
 	CPPFLAGS="-It/shim ${CPPFLAGS:-}" SYSTEMS="$KQUEUE_SYSTEMS" \
-	unit-loop unit-loop_turn unit-accept system
+	unit-loop unit-loop_drained unit-loop_turn unit-accept system
 
 if [ $passed = 0 ]; then
 	echo "no check has passed"

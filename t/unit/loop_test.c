@@ -270,12 +270,9 @@ START_TEST(many_are_all_served)
 }
 END_TEST
 
-int
-main(void)
+static void
+add_tests(TCase *t)
 {
-	Suite *s = suite_create("loop");
-	TCase *t = loop_case(s, "loop");
-
 	tcase_add_test(t, reading_is_level_triggered);
 	tcase_add_test(t, interest_changes);
 	tcase_add_test(t, a_hangup_comes_unasked);
@@ -286,5 +283,23 @@ main(void)
 	tcase_add_test(t, a_duplicate_does_not_fire_after_remove);
 	tcase_add_test(t, a_bad_descriptor_is_refused);
 	tcase_add_test(t, many_are_all_served);
+}
+
+/* Those that may say that they are drained, and do not, are as the others. */
+static void
+begin_to_tell(void)
+{
+	is_telling = true;
+}
+
+int
+main(void)
+{
+	Suite *s = suite_create("loop");
+	TCase *telling = loop_case(s, "telling");
+
+	add_tests(loop_case(s, "loop"));
+	tcase_add_checked_fixture(telling, begin_to_tell, NULL);
+	add_tests(telling);
 	return run_suite(s);
 }

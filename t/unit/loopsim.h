@@ -30,6 +30,7 @@ struct end {
 static struct end ends[MAX];
 static int nends, turns, turns_left;
 static struct deadline limit;
+static bool is_telling; /* new ends may say that they are drained */
 
 /* Stop after `turns_left` turns. */
 static inline int
@@ -99,6 +100,7 @@ new_end(void (*on_event)(struct watch *, unsigned))
 	ck_assert_int_eq(compat_socketpair(AF_UNIX, SOCK_STREAM, fd), 0);
 	memset(n, 0, sizeof(*n));
 	watch_init(&n->w, fd[0], on_event);
+	n->w.tells_drained = is_telling;
 	n->peer = fd[1];
 	return n;
 }

@@ -58,6 +58,7 @@ void
 backend_embed(struct backend *b, int fd)
 {
 	watch_init(&b->watch, fd, on_event);
+	b->watch.tells_drained = true;
 	deadline_init(&b->deadline, on_deadline);
 }
 

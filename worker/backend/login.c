@@ -209,6 +209,7 @@ connect_to(struct login *l)
 	}
 	tune_socket(fd, ss.ss_family, self.conf);
 	watch_init(&b->watch, fd, b->watch.on_event);
+	b->watch.tells_drained = true;
 	have_set(self.me, b->slot, b->gen);
 	slot_info_write(b->slot, &l->info);
 	CRASH_POINT("login.socket");

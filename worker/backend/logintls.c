@@ -54,6 +54,7 @@ static enum result
 begin(struct login *l)
 {
 	l->state = LOGIN_TLS;
+	l->b->watch.tells_drained = false;
 	l->b->tls = servertls_connect(l->b->watch.fd, l->host, &l->err);
 	return l->b->tls == NULL ? FAIL : handshake(l);
 }

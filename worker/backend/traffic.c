@@ -35,15 +35,17 @@ backend_want_read(struct backend *b, bool want)
 ssize_t
 backend_recv(struct backend *b, uint8_t **p, size_t *len)
 {
-	size_t held = buf_len(&b->in);
+	size_t held = buf_len(&b->in), room = SELF_SCRATCH - SELF_HOLD;
 	uint8_t *at = self.scratch + SELF_HOLD;
 	ssize_t n;
 
-	n = stream_recv(b->watch.fd, b->tls, at, SELF_SCRATCH - SELF_HOLD);
+	n = stream_recv(b->watch.fd, b->tls, at, room);
 	if (n == -1 && buf_is_later(errno) && stream_wants(b->tls) & LOOP_WRITE)
 		loop_want(&b->watch, b->watch.want | LOOP_WRITE);
 	if (n <= 0)
 		return n;
+	if (b->tls == NULL && (size_t)n < room)
+		loop_drained(&b->watch);
 	if (held > 0) {
 		memcpy(at - held, b->in.p + b->in.from, held);
 		buf_fini(&b->in);

@@ -70,6 +70,8 @@ client_recv(struct client *c, uint8_t **p, size_t *len)
 		client_eof(c);
 		return false;
 	}
+	if (c->tls == NULL && (size_t)n < room)
+		loop_drained(&c->watch);
 	if (held > 0) {
 		memcpy(at - held, c->in.p + c->in.from, held);
 		buf_wipe(&c->in);

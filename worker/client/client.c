@@ -131,6 +131,7 @@ client_open(int fd, const struct sockaddr_storage *peer, socklen_t len,
 	c->is_unix = peer->ss_family == AF_UNIX;
 	tune_socket(fd, peer->ss_family, self.conf);
 	watch_init(&c->watch, fd, on_event);
+	c->watch.tells_drained = true;
 	deadline_init(&c->deadline, on_deadline);
 	c->since_us = loop_now_us;
 	c->next = all;

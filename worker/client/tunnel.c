@@ -72,6 +72,7 @@ tunnel_start(struct client *c, bool is_direct)
 		refuse(c, &e);
 		return -1;
 	}
+	c->watch.tells_drained = false;
 	client_set_state(c, CLIENT_TLS);
 	/* not at once: our caller still looks at what it has read */
 	if (loop_want(&c->watch, tls_wants(c->tls)) == -1) {

@@ -71,7 +71,7 @@ watch_init(
 {
 	w->fd = fd;
 	w->want = 0;
-	w->is_added = false;
+	w->is_added = w->tells_drained = w->is_edge = w->is_armed = false;
 	/* its memory may have been another's when the events were fetched */
 	w->serial = turn;
 	w->on_event = on_event;

@@ -6,6 +6,12 @@
  * again while there is more.  A `struct watch` is embedded in whatever owns
  * the descriptor; the loop never allocates for it.
  *
+ * To find out whether there is more, the mechanism looks at each descriptor
+ * once again behind its callback.  Whoever knows that there is not can spare
+ * it that: with `tells_drained` set, a callback that has read the last byte
+ * says loop_drained(), and is called when new ones come.  Whatever else than
+ * bytes is to be told (an end of file, a hang-up, room to write) comes as ever.
+ *
  * Freeing: a callback may end any session, its own too.  Its watch is removed
  * at once (no callback comes after loop_remove(), not even for events that
  * were already fetched), and its memory goes to loop_defer(), which frees it
@@ -33,9 +39,13 @@ enum {
 };
 
 struct watch {
-	int fd;          /* -1: none; owned by whoever embeds it */
-	uint8_t want;    /* LOOP_READ | LOOP_WRITE | ... as registered */
-	bool is_added;   /* the kernel has it */
+	int fd;        /* -1: none; owned by whoever embeds it */
+	uint8_t want;  /* LOOP_READ | LOOP_WRITE | ... as registered */
+	bool is_added; /* the kernel has it */
+	/* The owner's: its callback may say loop_drained(). */
+	bool tells_drained;
+	bool is_edge;    /* registered so; the mechanism's own */
+	bool is_armed;   /* what comes next will be reported; its own, too */
 	uint32_t serial; /* the loop's own; tells stale events */
 	void (*on_event)(struct watch *w, unsigned events);
 };
@@ -59,6 +69,17 @@ int loop_want(struct watch *w, unsigned want);
 
 /* Out of the loop; the descriptor stays open.  Harmless when not in it. */
 void loop_remove(struct watch *w);
+
+/*
+ * In a callback, of its own watch: there is no byte left to read.  On a stream
+ * a read of fewer bytes than there was room for shows that (epoll(7)); where
+ * TLS keeps some back, nothing does.
+ */
+static inline void
+loop_drained(struct watch *w)
+{
+	w->is_armed = true;
+}
 
 /* Call free_fn(p) when this turn ends. */
 void loop_defer(void *p, void (*free_fn)(void *));

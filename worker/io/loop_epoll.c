@@ -6,6 +6,13 @@
  * from here first, always (a closed number whose file lives on elsewhere goes
  * on firing, and nobody can take it out any more).
  *
+ * A watch that tells when it is drained is registered edge-triggered, so that
+ * epoll_wait() does not ask its file once more after each event.  When its
+ * callback has not said so, or the event was not of bytes alone, it is
+ * registered anew, which has the kernel look: then it is as level-triggered as
+ * the others.  An end of file behind the bytes is an event of its own kind for
+ * that (EPOLLRDHUP): the edge of both may be one.
+ *
  * Blocks in loop_impl_wait() only.
  */
 #include "worker/io/loop_impl.h"
@@ -56,6 +63,10 @@ loop_impl_set(struct watch *w, unsigned want)
 		ev.events |= EPOLLIN;
 	if (want & LOOP_WRITE)
 		ev.events |= EPOLLOUT;
+	if (w->tells_drained)
+		ev.events |= EPOLLET | (want & LOOP_READ ? EPOLLRDHUP : 0);
+	w->is_edge = w->tells_drained;
+	w->is_armed = true;
 	if (w->is_added)
 		return epoll_ctl(epoll_fd, EPOLL_CTL_MOD, w->fd, &ev);
 	if (want & LOOP_EXCLUSIVE)
@@ -86,20 +97,27 @@ loop_impl_wait(int ms)
 		nfetched = 0; /* EINTR: a turn without events */
 }
 
+static inline void
+deliver(struct watch *w, uint32_t got)
+{
+	unsigned events = 0;
+
+	if (got & EPOLLIN)
+		events |= LOOP_READ;
+	if (got & EPOLLOUT)
+		events |= LOOP_WRITE;
+	if (got & (EPOLLERR | EPOLLHUP))
+		events |= LOOP_HANGUP;
+	w->is_armed = false;
+	loop_event(w, events);
+	if (w->is_edge && w->is_added && (!w->is_armed || got != EPOLLIN))
+		(void)loop_impl_set(w, w->want);
+}
+
 void
 loop_impl_dispatch(void)
 {
-	for (int i = 0; i < nfetched; i++) {
-		uint32_t got = fetched[i].events;
-		unsigned events = 0;
-
-		if (got & EPOLLIN)
-			events |= LOOP_READ;
-		if (got & EPOLLOUT)
-			events |= LOOP_WRITE;
-		if (got & (EPOLLERR | EPOLLHUP))
-			events |= LOOP_HANGUP;
-		loop_event(fetched[i].data.ptr, events);
-	}
+	for (int i = 0; i < nfetched; i++)
+		deliver(fetched[i].data.ptr, fetched[i].events);
 	nfetched = 0;
 }
