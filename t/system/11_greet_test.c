@@ -69,6 +69,21 @@ START_TEST(encryption_is_declined)
 }
 END_TEST
 
+/* Each may be asked for once: it was answered. */
+START_TEST(encryption_asked_for_twice)
+{
+	const int32_t request = _i == 0 ? SSL_REQUEST : GSS_REQUEST;
+	struct wire *w = dial();
+
+	wire_put(w, 0, "i", request);
+	expect_n(w);
+	wire_put(w, 0, "i", request);
+	wire_error(w, 'C', "08P01");
+	wire_end(w);
+	wire_free(w);
+}
+END_TEST
+
 /*
  * Bytes that came with the request, before its answer, could have been put
  * there by somebody in between.
@@ -404,6 +419,7 @@ main(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, encryption_is_declined);
+	tcase_add_loop_test(tc, encryption_asked_for_twice, 0, 2);
 	tcase_add_test(tc, injection_behind_ssl_request);
 	tcase_add_test(tc, injection_behind_gss_request);
 	tcase_add_test(tc, other_majors_are_refused);

@@ -66,24 +66,37 @@ struct inside {
 	size_t len;
 };
 
-/* `most` is the highest version that it wants; 0: any. */
-static struct inside
-enter(int port, bool is_direct, int most)
+/* Outside, for now. */
+static struct wire *
+come(int port)
 {
-	static const unsigned char alpn[] = "\x0apostgresql";
-	struct inside i = { .w = wire_open("127.0.0.1", port) };
+	struct wire *w = wire_open("127.0.0.1", port);
 	struct timeval limit = { .tv_sec = WIRE_MS / 1000 };
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	char answer;
 
 	ck_assert_int_eq(
-	    setsockopt(i.w->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)),
+	    setsockopt(w->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)),
 	    0);
-	if (!is_direct) {
-		wire_put(i.w, 0, "i", SSL_REQUEST);
-		ck_assert_int_eq(recv(i.w->fd, &answer, 1, 0), 1);
-		ck_assert_int_eq(answer, 'S');
-	}
+	return w;
+}
+
+static void
+ask(struct wire *w, int32_t code, char want)
+{
+	char answer;
+
+	wire_put(w, 0, "i", code);
+	ck_assert_int_eq(recv(w->fd, &answer, 1, 0), 1);
+	ck_assert_int_eq(answer, want);
+}
+
+/* `most` is the highest version that it wants; 0: any. */
+static struct inside
+shake(struct wire *w, bool is_direct, int most)
+{
+	static const unsigned char alpn[] = "\x0apostgresql";
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	struct inside i = { .w = w };
+
 	SSL_CTX_set_max_proto_version(ctx, most);
 	i.ssl = SSL_new(ctx);
 	SSL_CTX_free(ctx);
@@ -92,6 +105,16 @@ enter(int port, bool is_direct, int most)
 	SSL_set_fd(i.ssl, i.w->fd);
 	ck_assert_int_eq(SSL_connect(i.ssl), 1);
 	return i;
+}
+
+static struct inside
+enter(int port, bool is_direct, int most)
+{
+	struct wire *w = come(port);
+
+	if (!is_direct)
+		ask(w, SSL_REQUEST, 'S');
+	return shake(w, is_direct, most);
 }
 
 static void
@@ -179,6 +202,44 @@ START_TEST(encryption)
 				say(&i, bytes + b, 1);
 		is_refused(&i, at == 0 ? "C0A000" : "C08P01");
 	}
+	tear_down();
+}
+END_TEST
+
+/* GSSAPI may be asked for first; there is none, and TLS is open still. */
+START_TEST(gss_first)
+{
+	char bytes[512];
+	size_t n = startup(bytes, sizeof(bytes));
+	struct inside i;
+	struct wire *w;
+
+	set_up();
+	w = come(p->port);
+	ask(w, GSS_REQUEST, 'N');
+	ask(w, SSL_REQUEST, 'S');
+	i = shake(w, false, 0);
+	say(&i, bytes, n);
+	ck_assert_int_eq(hear(&i), 'R');
+	leave(&i);
+	tear_down();
+}
+END_TEST
+
+/* The console says how they came. */
+START_TEST(shown)
+{
+	PGconn *c;
+	PGresult *r;
+
+	set_up();
+	c = pooler_console(p, "admin sslmode=require");
+	r = PQexec(c, "SHOW CLIENTS");
+	ck_assert_int_eq(PQntuples(r), 1);
+	ck_assert_int_eq(
+	    strncmp(PQgetvalue(r, 0, PQfnumber(r, "tls")), "TLSv1.3/", 8), 0);
+	PQclear(r);
+	PQfinish(c);
 	tear_down();
 }
 END_TEST
@@ -328,6 +389,8 @@ main(void)
 	if (is_standin())
 		return EXIT_SUCCESS;
 	tcase_add_loop_test(tc, encryption, 0, 2 * WAYS);
+	tcase_add_test(tc, gss_first);
+	tcase_add_test(tc, shown);
 	tcase_add_test(tc, hello);
 	tcase_add_test(tc, anew);
 	tcase_add_test(tc, in_a_session);

@@ -54,26 +54,19 @@ tunnel_show(const struct client *c)
 	clientrow_info_write(c->row, &i);
 }
 
-static void
-refuse(struct client *c, const struct err *e)
-{
-	/* an alert has told it; our own words it could not read */
-	c->is_dying = true;
-	client_close(c, e);
-}
-
 int
 tunnel_start(struct client *c, bool is_direct)
 {
 	struct err e;
 
+	/* from here on it could not read our own words */
+	client_set_state(c, CLIENT_TLS);
 	c->tls = tls_accept(context, c->watch.fd, is_direct, &e);
 	if (c->tls == NULL) {
-		refuse(c, &e);
+		client_close(c, &e);
 		return -1;
 	}
 	c->watch.tells_drained = false;
-	client_set_state(c, CLIENT_TLS);
 	/* not at once: our caller still looks at what it has read */
 	if (loop_want(&c->watch, tls_wants(c->tls)) == -1) {
 		client_fail(c, "53200", "out of memory");
@@ -93,7 +86,7 @@ tunnel_on_event(struct client *c)
 			client_fail(c, "53200", "out of memory");
 		return;
 	case FAIL:
-		refuse(c, &e);
+		client_close(c, &e); /* an alert has told it */
 		return;
 	case DONE:
 		break;
@@ -101,7 +94,4 @@ tunnel_on_event(struct client *c)
 	tunnel_show(c);
 	client_set_state(c, CLIENT_STARTUP);
 	client_rewatch(c);
-	/* it may have come with the end of the handshake */
-	if (c->state == CLIENT_STARTUP)
-		greet_on_bytes(c);
 }
