@@ -267,6 +267,13 @@ pg_ask(struct pg *pg, const char *fmt, ...)
 	return ask(pg, sql);
 }
 
+const char *
+pg_secret(struct pg *pg, const char *role)
+{
+	return pg_ask(
+	    pg, "SELECT rolpassword FROM pg_authid WHERE rolname = '%s'", role);
+}
+
 long
 pg_num(struct pg *pg, const char *fmt, ...)
 {

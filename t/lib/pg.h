@@ -47,6 +47,8 @@ const char *pg_bin(const char *name);
  */
 const char *pg_ask(struct pg *pg, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* The verifier, md5 or SCRAM, that it keeps of `role`. */
+const char *pg_secret(struct pg *pg, const char *role);
 long pg_num(struct pg *pg, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* Client backends that satisfy `where` (columns of pg_stat_activity). */

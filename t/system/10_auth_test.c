@@ -23,12 +23,8 @@ start(const char *auth_type)
 	    p, "open = host=127.0.0.1 port=%d dbname=app user=app", pg->port);
 	pooler_set(p, "auth_type = %s", auth_type);
 	pooler_auth(p, "clear", PG_PASSWORD);
-	pooler_auth(p, "md5_u",
-	    pg_ask(pg,
-		"SELECT rolpassword FROM pg_authid WHERE rolname = 'md5_u'"));
-	pooler_auth(p, "scram_u",
-	    pg_ask(pg,
-		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_auth(p, "md5_u", pg_secret(pg, "md5_u"));
+	pooler_auth(p, "scram_u", pg_secret(pg, "scram_u"));
 	pooler_auth(p, "empty", "");
 	pooler_start(p);
 	return p;
@@ -247,8 +243,7 @@ END_TEST
 START_TEST(verifier_is_no_password)
 {
 	struct pooler *p = start("md5");
-	const char *verifier = pg_ask(
-	    pg, "SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'");
+	const char *verifier = pg_secret(pg, "scram_u");
 	struct wire *w = wire_open("127.0.0.1", p->port);
 	char buf[512], salt[9] = "", *answer;
 

@@ -29,13 +29,6 @@ refused(const char *at, const char *sentence)
 	ck_assert_int_lt(now_ms() - from_ms, 15000);
 }
 
-static const char *
-verifier(const char *role)
-{
-	return pg_ask(
-	    pg, "SELECT rolpassword FROM pg_authid WHERE rolname = '%s'", role);
-}
-
 static struct pooler *
 patient(const char *auth_type)
 {
@@ -67,7 +60,7 @@ START_TEST(no_secret)
 	struct pooler *p = patient("trust");
 	const char *at = pooler_at(p, text("user=%s", what[_i][0]));
 
-	pooler_auth(p, what[_i][0], verifier(what[_i][1]));
+	pooler_auth(p, what[_i][0], pg_secret(pg, what[_i][1]));
 	pooler_start(p);
 	refused(at, WRONG_TYPE);
 	ck_assert(file_has(p->log, text("server asks for %s,", what[_i][2])));
@@ -92,7 +85,7 @@ START_TEST(keys_come_later)
 	spawn_own(text("%s/hba", p->dir));
 	pooler_set(p, "auth_hba_file = %s/hba", p->dir);
 	pooler_workers(p, 2);
-	pooler_auth(p, "scram_u", verifier("scram_u"));
+	pooler_auth(p, "scram_u", pg_secret(pg, "scram_u"));
 	pooler_start(p);
 	by_trust = pooler_at(p, text("host=%s user=scram_u", p->dir));
 	by_scram = pooler_at(p, "user=scram_u password='" PG_PASSWORD "'");

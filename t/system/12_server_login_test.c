@@ -127,9 +127,7 @@ START_TEST(scram_pass_through)
 	PGconn *c;
 
 	pooler_set(p, "auth_type = scram-sha-256\nserver_lifetime = 0");
-	pooler_auth(p, "scram_u",
-	    pg_ask(pg,
-		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_auth(p, "scram_u", pg_secret(pg, "scram_u"));
 	pooler_start(p);
 	at = pooler_at(p, "user=scram_u password='" PG_PASSWORD "'");
 	for (int i = 0; i < 5; i++) {
@@ -149,9 +147,7 @@ START_TEST(md5_secret_for_md5_login)
 	PGconn *c;
 
 	pooler_set(p, "auth_type = md5");
-	pooler_auth(p, "md5_u",
-	    pg_ask(pg,
-		"SELECT rolpassword FROM pg_authid WHERE rolname = 'md5_u'"));
+	pooler_auth(p, "md5_u", pg_secret(pg, "md5_u"));
 	pooler_start(p);
 	c = pooler_conn(p, "user=md5_u password='" PG_PASSWORD "'");
 	ck_assert_str_eq(sql_one(c, "SELECT current_user"), "md5_u");
@@ -274,9 +270,7 @@ START_TEST(minimum_by_pass_through)
 
 	pooler_set(p, "auth_type = scram-sha-256\nmin_pool_size = 2");
 	pooler_workers(p, 4);
-	pooler_auth(p, "scram_u",
-	    pg_ask(pg,
-		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_auth(p, "scram_u", pg_secret(pg, "scram_u"));
 	for (int i = 0; i < 4; i++)
 		pooler_db(
 		    p, "d%d = host=127.0.0.1 port=%d dbname=app", i, pg->port);
@@ -300,9 +294,7 @@ START_TEST(minimum_without_keys)
 	PGconn *c;
 
 	pooler_set(p, "min_pool_size = 2");
-	pooler_auth(p, "app",
-	    pg_ask(pg,
-		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_auth(p, "app", pg_secret(pg, "scram_u"));
 	pooler_start(p);
 	c = pooler_conn(p, "");
 	UNTIL(8000, pg_backends(pg, "usename = 'app'") == 2);

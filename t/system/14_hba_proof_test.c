@@ -66,7 +66,7 @@ START_TEST(peer)
 	snprintf(me, sizeof(me), "%s", pw->pw_name);
 	pooler_auth(p, me, "");
 	pooler_auth(p, text("is_%s", me), "");
-	write_file(text("%s/maps", p->dir),
+	spew(text("%s/maps", p->dir),
 	    text(
 		"m %s app2\nm \"/^(%.2s.*)$\" is_\\1\nn %s all\n", me, me, me));
 	pooler_start(p);
@@ -168,7 +168,7 @@ START_TEST(by_certificate)
 			    "clientcert=verify-full\n");
 
 	offer_tls(p);
-	write_file(text("%s/maps", p->dir), "m /^(.*)$ is_\\1\n");
+	spew(text("%s/maps", p->dir), "m /^(.*)$ is_\\1\n");
 	pooler_start(p);
 	let_in(by_tls(p, "open", "app", "app"));
 	sql_refused(by_tls(p, "open", "app2", "app"), BAD_CERT("app2"));

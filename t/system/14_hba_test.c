@@ -64,7 +64,7 @@ START_TEST(by_name)
 					   "hostssl all all all trust\n"
 					   "hostgssenc all all all trust\n"
 					   "host replication all all trust\n");
-	write_file(text("%s/names", p->dir), "app3\nscram_u # and no more\n");
+	spew(text("%s/names", p->dir), "app3\nscram_u # and no more\n");
 	pooler_start(p);
 	let_in(at(p, V4, "clear", "clear", ""));
 	let_in(at(p, V4, "open", "app3", ""));
@@ -223,12 +223,12 @@ START_TEST(bad_reload)
 	let_in(at(p, V4, "open", "clear", ""));
 	/* the map's file is as good a reason */
 	put_rules(p, CONSOLE "host other clear all trust\n");
-	write_file(text("%s/maps", p->dir), "# a map\nm /( x\n");
+	spew(text("%s/maps", p->dir), "# a map\nm /( x\n");
 	sql_fails(a, "55000", "RELOAD");
 	ck_assert(file_has(
 	    p->log, text("%s/maps:2: regular expression \"(\"", p->dir)));
 	let_in(at(p, V4, "open", "clear", ""));
-	write_file(text("%s/maps", p->dir), "");
+	spew(text("%s/maps", p->dir), "");
 	sql_do(a, "RELOAD");
 	let_in(at(p, V4, "other", "clear", ""));
 	PQfinish(a);

@@ -56,7 +56,7 @@ START_TEST(every_worker)
 	(void)pg_ask(pg, "ALTER ROLE scram_u PASSWORD '%s'", PG_PASSWORD);
 	pooler_workers(p, 4);
 	pooler_set(p, "auth_type = scram-sha-256\ndefault_pool_size = 8");
-	pooler_auth(p, "scram_u", verifier_of("scram_u"));
+	pooler_auth(p, "scram_u", pg_secret(pg, "scram_u"));
 	pooler_start(p);
 	first = pooler_conn(p, "user=scram_u password='" PG_PASSWORD "'");
 	pooler_set(p, "auth_type = trust");

@@ -136,7 +136,7 @@ START_TEST(prepared)
 			for (int i = 0; i < WORDS; i++)
 				pooler_auth(p, text("w%d", i),
 				    kind == 0 ? word[i].stored
-					      : verifier_of(text("w%d", i)));
+					      : pg_secret(pg, text("w%d", i)));
 			pooler_start(p);
 			for (int i = 0; i < WORDS; i++) {
 				let_in(p, i, word[i].stored);
@@ -229,8 +229,8 @@ START_TEST(bound)
 		pooler_set(p, "client_tls_cert_file = %s", cert("server.crt"));
 		pooler_set(p, "client_tls_key_file = %s", cert("server.key"));
 		pooler_set(p, "server_tls_sslmode = require");
-		pooler_auth(
-		    p, "scram_u", i % 2 ? PG_PASSWORD : verifier_of("scram_u"));
+		pooler_auth(p, "scram_u",
+		    i % 2 ? PG_PASSWORD : pg_secret(pg, "scram_u"));
 		pooler_start(p);
 		for (int v = 0; v < 2; v++) {
 			PGconn *c = sql_open(tls_at(p,
@@ -271,7 +271,7 @@ START_TEST(sent_ahead)
 
 	(void)pg_ask(pg, "ALTER ROLE scram_u PASSWORD '%s'", PG_PASSWORD);
 	pooler_set(p, "auth_type = plain");
-	pooler_auth(p, "scram_u", verifier_of("scram_u"));
+	pooler_auth(p, "scram_u", pg_secret(pg, "scram_u"));
 	pooler_start(p);
 	w = ask(p, "scram_u");
 	len = wire_make(buf, sizeof(buf), 'p', "s", PG_PASSWORD);

@@ -173,11 +173,8 @@ prepare(bool is_verifier, int port)
 	struct pooler *p = pooler_new();
 
 	pooler_db(p, "app = host=127.0.0.1 port=%d", port);
-	pooler_auth(p, "scram_u",
-	    is_verifier ? pg_ask(pg,
-			      "SELECT rolpassword FROM pg_authid WHERE rolname "
-			      "= 'scram_u'")
-			: PG_PASSWORD);
+	pooler_auth(
+	    p, "scram_u", is_verifier ? pg_secret(pg, "scram_u") : PG_PASSWORD);
 	pooler_set(p, "auth_type = scram-sha-256");
 	pooler_set(p, "client_tls_sslmode = require");
 	pooler_set(p, "client_tls_cert_file = %s", cert("server.crt"));

@@ -31,12 +31,8 @@ start(enum mode mode)
 	struct pooler *p = pooler_new();
 
 	pooler_auth(p, "plain_u", PG_PASSWORD);
-	pooler_auth(p, "md5_u",
-	    pg_ask(pg,
-		"SELECT rolpassword FROM pg_authid WHERE rolname = 'md5_u'"));
-	pooler_auth(p, "scram_u",
-	    pg_ask(pg,
-		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_auth(p, "md5_u", pg_secret(pg, "md5_u"));
+	pooler_auth(p, "scram_u", pg_secret(pg, "scram_u"));
 	pooler_set(p, "auth_type = scram-sha-256");
 	pooler_set(p, "client_tls_sslmode = %s", modes[mode]);
 	pooler_set(p,

@@ -84,9 +84,7 @@ demand_scram(struct pooler *p)
 	    "host all all all trust\nlocal all all trust\n");
 	spawn_own(file);
 	pooler_set(p, "auth_type = hba\nauth_hba_file = %s/hba", p->dir);
-	pooler_auth(p, "scram_u",
-	    pg_ask(pg,
-		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_auth(p, "scram_u", pg_secret(pg, "scram_u"));
 }
 
 static struct pooler *

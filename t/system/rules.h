@@ -6,28 +6,15 @@
 #ifndef T_SYSTEM_RULES_H
 #define T_SYSTEM_RULES_H
 
-#include <stdio.h>
-
 #include "t/lib/pooler.h"
 #include "t/lib/spawn.h"
 #include "t/lib/sql.h"
 #include "t/lib/suite.h"
 
 static inline void
-write_file(const char *path, const char *bytes)
-{
-	FILE *f = fopen(path, "w");
-
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_ge(fputs(bytes, f), 0);
-	ck_assert_int_eq(fclose(f), 0);
-	spawn_own(path);
-}
-
-static inline void
 put_rules(const struct pooler *p, const char *rules)
 {
-	write_file(text("%s/hba", p->dir), rules);
+	spew(text("%s/hba", p->dir), rules);
 }
 
 /* Not started; the server lets everybody in: only the pooler asks. */
@@ -46,14 +33,10 @@ prepare(const char *rules)
 	pooler_set(p, "auth_hba_file = %s/hba", p->dir);
 	pooler_set(p, "auth_ident_file = %s/maps", p->dir);
 	pooler_auth(p, "clear", PG_PASSWORD);
-	pooler_auth(p, "md5_u",
-	    pg_ask(pg,
-		"SELECT rolpassword FROM pg_authid WHERE rolname = 'md5_u'"));
-	pooler_auth(p, "scram_u",
-	    pg_ask(pg,
-		"SELECT rolpassword FROM pg_authid WHERE rolname = 'scram_u'"));
+	pooler_auth(p, "md5_u", pg_secret(pg, "md5_u"));
+	pooler_auth(p, "scram_u", pg_secret(pg, "scram_u"));
 	put_rules(p, rules);
-	write_file(text("%s/maps", p->dir), "none nobody nobody\n");
+	spew(text("%s/maps", p->dir), "none nobody nobody\n");
 	p->errors_ok = true;
 	return p;
 }

@@ -12,13 +12,6 @@
 #include "t/lib/suite.h"
 #include "t/lib/wire.h"
 
-static inline const char *
-verifier_of(const char *role)
-{
-	return pg_ask(
-	    pg, "SELECT rolpassword FROM pg_authid WHERE rolname = '%s'", role);
-}
-
 /* A client that has named itself, and is asked for a proof. */
 static inline struct wire *
 ask(const struct pooler *p, const char *user)
