@@ -406,7 +406,7 @@ spew(const char *path, const char *content)
 	FILE *f = fopen(path, "w");
 
 	ck_assert_msg(f != NULL, "%s: %s", path, strerror(errno));
-	fputs(content, f);
+	ck_assert_int_ge(fputs(content, f), 0);
 	ck_assert_int_eq(fclose(f), 0);
 	spawn_own(path);
 }

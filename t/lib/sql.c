@@ -134,6 +134,29 @@ sql_param(PGconn *c, const char *query, const char *param)
 }
 
 void
+sql_large(PGconn *c, size_t len)
+{
+	char *big = malloc(len + 1);
+	const char *param = big;
+	PGresult *r;
+
+	ck_assert_ptr_nonnull(big);
+	for (size_t i = 0; i < len; i++)
+		big[i] = (char)('a' + i % 23);
+	big[len] = '\0';
+	r = PQexecParams(c, "SELECT $1::text", 1, NULL, &param, NULL, NULL, 0);
+	ck_assert_msg(
+	    PQresultStatus(r) == PGRES_TUPLES_OK, "%s", PQerrorMessage(c));
+	ck_assert_str_eq(PQgetvalue(r, 0, 0), big);
+	PQclear(r);
+	free(big);
+	r = PQexec(c, "SELECT i FROM generate_series(1, 50000) i");
+	ck_assert_int_eq(PQntuples(r), 50000);
+	ck_assert_str_eq(PQgetvalue(r, 49999, 0), "50000");
+	PQclear(r);
+}
+
+void
 sql_send(PGconn *c, const char *fmt, ...)
 {
 	const char *sql;

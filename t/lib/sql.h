@@ -25,6 +25,8 @@ void sql_fails(PGconn *c, const char *sqlstate, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same as an extended query with one text parameter. */
 const char *sql_param(PGconn *c, const char *query, const char *param);
+/* A value of `len` bytes comes back as it went, and then 50000 rows come. */
+void sql_large(PGconn *c, size_t len);
 
 /* Send without waiting for the answer. */
 void

@@ -92,27 +92,13 @@ END_TEST
 START_TEST(data)
 {
 	struct pooler *p = with("verify-full");
-	char *big = malloc(2000001);
-	const char *param = big;
 	PGconn *c;
-	PGresult *r;
 
 	serve("server");
 	pooler_start(p);
 	c = pooler_conn(p, "");
-	for (int i = 0; i < 2000000; i++)
-		big[i] = (char)('a' + i % 23);
-	big[2000000] = '\0';
-	r = PQexecParams(c, "SELECT $1::text", 1, NULL, &param, NULL, NULL, 0);
-	ck_assert_msg(
-	    PQresultStatus(r) == PGRES_TUPLES_OK, "%s", PQerrorMessage(c));
-	ck_assert_str_eq(PQgetvalue(r, 0, 0), big);
-	PQclear(r);
-	r = PQexec(c, "SELECT i FROM generate_series(1, 50000) i");
-	ck_assert_int_eq(PQntuples(r), 50000);
-	PQclear(r);
+	sql_large(c, 2000000);
 	PQfinish(c);
-	free(big);
 	pooler_stop(p);
 }
 END_TEST
