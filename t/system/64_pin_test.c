@@ -12,6 +12,7 @@
 #include "t/lib/sql.h"
 #include "t/lib/suite.h"
 #include "t/lib/wire.h"
+#include "t/system/pin.h"
 
 /* Why client `app` is pinned, as SHOW CLIENTS says. */
 static const char *
@@ -29,34 +30,6 @@ why(PGconn *console, const char *app)
 	PQclear(r);
 	return out;
 }
-
-static const struct {
-	const char *begin, *why, *use, *is, *end;
-	bool is_hidden; /* from whoever reads the text alone */
-} pins[] = {
-	{ "CREATE TEMP TABLE tt (n int); INSERT INTO tt VALUES (7)",
-	    "temporary table", "SELECT n FROM tt", "7", "DROP TABLE tt" },
-	{ "SELECT 7 AS n INTO TEMPORARY tt", "temporary table",
-	    "SELECT n FROM tt", "7", "drop table pg_temp.tt" },
-	{ "CREATE TABLE pg_temp.tt AS SELECT 7 AS n", "temporary table",
-	    "SELECT n FROM tt", "7", "DISCARD TEMP", true },
-	{ "DO 'BEGIN EXECUTE ''create temp table tt as select 7 as n''; END'",
-	    "temporary table", "SELECT n FROM tt", "7", "DISCARD ALL", true },
-	{ "BEGIN; CREATE LOCAL TEMP VIEW tt AS SELECT 7 AS n; COMMIT",
-	    "temporary table", "SELECT n FROM tt", "7", "DROP VIEW tt" },
-	{ "SELECT pg_advisory_lock(7)", "advisory lock",
-	    "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND "
-	    "pid = pg_backend_pid()",
-	    "7", "SELECT pg_advisory_unlock(7)" },
-	{ "SELECT pg_try_advisory_lock_shared(7)", "advisory lock",
-	    "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND "
-	    "pid = pg_backend_pid()",
-	    "7", "SELECT pg_advisory_unlock_all()" },
-	{ "DECLARE cc CURSOR WITH HOLD FOR SELECT 7", "cursor with hold",
-	    "FETCH ALL FROM cc", "7", "CLOSE cc" },
-	{ "BEGIN; DECLARE cc SCROLL CURSOR WITH HOLD FOR SELECT 7; COMMIT",
-	    "cursor with hold", "FETCH FIRST FROM cc", "7", "CLOSE ALL" },
-};
 
 START_TEST(each)
 {
@@ -296,133 +269,6 @@ START_TEST(all_are_pinned)
 }
 END_TEST
 
-/* Nothing is left of what was refused. */
-static void
-ck_nothing(PGconn *c)
-{
-	ck_assert_str_eq(
-	    sql_one(c,
-		"SELECT concat((SELECT count(*) FROM pg_locks WHERE "
-		"locktype = 'advisory'), (SELECT count(*) FROM "
-		"pg_class WHERE relname = 'tt'), (SELECT count(*) FROM "
-		"pg_cursors))"),
-	    "000");
-}
-
-/* What the text tells is not run, and its client stays; what the server alone
- * can tell was run, and its client goes. */
-START_TEST(refused)
-{
-	struct pooler *p =
-	    pooler_with("default_pool_size = 1\nsession_pin = off");
-	PGconn *b = pooler_conn(p, "");
-
-	for (size_t i = 0; i < sizeof(pins) / sizeof(*pins); i++) {
-		struct wire *w = wire_to(p);
-
-		wire_query(w, pins[i].begin);
-		if (pins[i].is_hidden)
-			while (wire_recv(w, WIRE_MS) != 'Z')
-				ck_assert_int_ne(w->type, 'E');
-		wire_error(w, 'M', text("session_pin is off: %s", pins[i].why));
-		ck_assert_str_eq(wire_field(w, 'C'), "0A000");
-		ck_assert_str_eq(
-		    wire_field(w, 'V'), pins[i].is_hidden ? "FATAL" : "ERROR");
-		if (pins[i].is_hidden) {
-			wire_end(w);
-		} else {
-			wire_expect(w, "Z");
-			ck_assert_int_eq(*w->body, 'I');
-			wire_query(w, "SELECT 1");
-			wire_expect(w, "TDCZ");
-		}
-		ck_nothing(b);
-		wire_free(w);
-	}
-	PQfinish(b);
-	pooler_stop(p);
-}
-END_TEST
-
-static void
-expect_failed(struct wire *w, const char *why)
-{
-	wire_error(w, 'M', why);
-	ck_assert_str_eq(wire_field(w, 'C'), "0A000");
-	ck_assert_str_eq(wire_field(w, 'V'), "ERROR");
-	wire_expect(w, "Z");
-	ck_assert_int_eq(*w->body, 'E');
-}
-
-/* It is an error like any other: the transaction has failed. */
-START_TEST(refused_inside)
-{
-	struct pooler *p =
-	    pooler_with("default_pool_size = 1\nsession_pin = off");
-	PGconn *b = pooler_conn(p, "");
-	struct wire *w = wire_open("127.0.0.1", p->port);
-
-	sql_do(b, "DROP TABLE IF EXISTS kept_out");
-	sql_do(b, "CREATE TABLE kept_out (n int)");
-	wire_login(w, "app", "app");
-	for (int i = 0; i < 2; i++) {
-		wire_query(w, "BEGIN; INSERT INTO kept_out VALUES (1)");
-		wire_expect(w, "CCZ");
-		if (i == 0) {
-			wire_query(w, "LOAD 'x'");
-			expect_failed(w, "session_pin is off: loaded library");
-		} else {
-			wire_put(w, 'P', "ssh", "s",
-			    "SELECT pg_advisory_lock(7)", 0);
-			wire_put(w, 'B', "sshhh", "", "s", 0, 0, 0);
-			wire_put(w, 'E', "si", "", 0);
-			wire_put(w, 'S', "");
-			expect_failed(w, "session_pin is off: advisory lock");
-		}
-		wire_query(w, "COMMIT");
-		wire_expect(w, "CZ");
-		ck_assert_int_eq(*w->body, 'I');
-		ck_assert_str_eq(
-		    sql_one(b, "SELECT count(*) FROM kept_out"), "0");
-	}
-	ck_nothing(b);
-	wire_free(w);
-	PQfinish(b);
-	pooler_stop(p);
-}
-END_TEST
-
-/* Nothing of this needs the session. */
-START_TEST(not_refused)
-{
-	static const char *const texts[] = {
-		"CREATE TEMP TABLE tt (n int) ON COMMIT DROP",
-		"BEGIN; CREATE TEMP TABLE tt (n int) ON COMMIT DROP; "
-		"SELECT * FROM pg_temp.tt; COMMIT",
-		"SELECT pg_advisory_xact_lock(7)",
-		"BEGIN; DECLARE cc CURSOR FOR SELECT 7; FETCH cc; COMMIT",
-		"SELECT 'create temp table tt (n int); load x'",
-		"CREATE OR REPLACE VIEW locks AS SELECT "
-		"pg_try_advisory_lock(7); "
-		"DROP VIEW locks",
-		"EXPLAIN SELECT pg_advisory_lock(7)",
-		"SELECT pg_advisory_unlock_all()",
-		"DISCARD ALL",
-	};
-	struct pooler *p =
-	    pooler_with("default_pool_size = 1\nsession_pin = off");
-	PGconn *a = pooler_conn(p, ""), *b = pooler_conn(p, "");
-
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-		sql_do(a, "%s", texts[i]);
-		ck_nothing(b);
-	}
-	PQfinish(a);
-	PQfinish(b);
-	pooler_stop(p);
-}
-END_TEST
-
 /* currval() and lastval() tell nobody what another has drawn. */
 START_TEST(sequences)
 {
@@ -454,9 +300,6 @@ main(void)
 	tcase_add_test(tc, settings_meanwhile);
 	tcase_add_test(tc, times_out);
 	tcase_add_test(tc, all_are_pinned);
-	tcase_add_test(tc, refused);
-	tcase_add_test(tc, refused_inside);
-	tcase_add_test(tc, not_refused);
 	tcase_add_test(tc, sequences);
 	return suite_run(s, SUITE_PG);
 }

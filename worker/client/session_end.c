@@ -2,8 +2,9 @@
  * session_end.c - the clean boundary: what is in doubt is asked for, and then
  * the backend goes back, or stays.
  *
- *   LENT -> AUDIT, asked -> [AUDIT, resting -> settled] -> IDLE  relay_done()
- *                `-> LENT                                pinned
+ *   LENT -> AUDIT, asked -> [resting -> settled] -> IDLE  relay_done()
+ *            |      ^ `-> LENT                      pinned
+ *            dropping    what session_pin = off does not let be
  *
  * Never blocks.
  */
@@ -19,6 +20,7 @@
 #include "worker/client/pin.h"
 #include "worker/client/session_impl.h"
 #include "worker/client/upstream.h"
+#include "worker/proto/report.h"
 #include "worker/proto/say.h"
 #include "worker/self.h"
 
@@ -236,7 +238,8 @@ static void
 go_on(struct client *c)
 {
 	struct session *s = c->session;
-	bool was_asked = s->phase == SESSION_ASKED;
+	bool was_asked =
+	    s->phase == SESSION_ASKED || s->phase == SESSION_DROPPING;
 
 	if (s->phase == SESSION_RESTING) {
 		settle(c);
@@ -251,6 +254,41 @@ go_on(struct client *c)
 		return;
 	deadline_clear(&c->deadline);
 	relay_done(c);
+}
+
+/*
+ * Tables that no text has told of: a function has left them, which its client
+ * may not even know.  They go, and it stays.  Of a lock it would go on to think
+ * that it holds it.
+ */
+static bool
+is_droppable(const struct session *s, unsigned pins)
+{
+	return s->pins == 0 && pins == AUDIT_TEMP;
+}
+
+static void
+drop_temp(struct client *c)
+{
+	uint8_t bytes[32];
+	struct wire w;
+
+	wire_init(&w, bytes, sizeof(bytes));
+	say_query(&w, "DISCARD TEMP");
+	ask(c, &w, SESSION_DROPPING);
+}
+
+static void
+warn_and_drop(struct client *c)
+{
+	uint8_t bytes[256];
+	struct wire w;
+
+	wire_init(&w, bytes, sizeof(bytes));
+	report_notice(&w, "WARNING", "01000",
+	    "session_pin is off: temporary tables are dropped");
+	if (client_send_wire(c, &w) == 0)
+		drop_temp(c);
 }
 
 static void
@@ -303,6 +341,10 @@ on_told(struct client *c, struct audit_answer *r)
 	if (asked & AUDIT_LISTEN && !hears(c, r))
 		return;
 	audit_clear(&s->audit);
+	if (!self.conf->session_pin && is_droppable(s, pins)) {
+		warn_and_drop(c);
+		return;
+	}
 	if (pins != 0 && !self.conf->session_pin) {
 		s->pins = (uint16_t)pins;
 		refuse(c, "0A000", "session_pin is off", pin_text(pins, what));
@@ -342,6 +384,8 @@ on_whole(struct client *c)
 		atomic_fetch_or(&slot_at(c->backend->slot)->flags, SLOT_DIRTY);
 		if (s->phase == SESSION_ASKED)
 			ask_what(c);
+		else if (s->phase == SESSION_DROPPING)
+			drop_temp(c);
 		else if (s->phase == SESSION_SETTLED || !rest(c))
 			go_on(c);
 	} else {

@@ -16,8 +16,9 @@
 /* In CLIENT_AUDIT: what was asked, and is not answered yet. */
 enum session_phase {
 	SESSION_QUIET,
-	SESSION_ASKED,   /* audit_question() */
-	SESSION_RESTING, /* audit_rest() */
+	SESSION_ASKED,    /* audit_question() */
+	SESSION_DROPPING, /* DISCARD TEMP */
+	SESSION_RESTING,  /* audit_rest() */
 	SESSION_SETTLED, /* nothing; what is said late comes before its answer */
 };
 
