@@ -10,18 +10,16 @@
 #include <unistd.h>
 
 #include "t/unit/run.h"
+#include "t/unit/tempdir.h"
 
-static char dir[] = "/tmp/files_test.XXXXXX";
 static struct conf_files files;
 static struct err e;
 
-/* The tests work in a directory of their own: includes are relative to it. */
+/* Includes are relative to the directory. */
 static void
 setup(void)
 {
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	ck_assert_int_eq(chdir(dir), 0);
+	tempdir_enter("files_test");
 	conf_files_init(&files);
 	err_clear(&e);
 }
@@ -29,22 +27,8 @@ setup(void)
 static void
 teardown(void)
 {
-	char cmd[100];
-
 	conf_files_free(&files);
-	ck_assert_int_eq(chdir("/"), 0);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	ck_assert_int_eq(system(cmd), 0);
-}
-
-static void
-put(const char *name, const char *text)
-{
-	FILE *f = fopen(name, "w");
-
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_ge(fputs(text, f), 0);
-	fclose(f);
+	tempdir_leave();
 }
 
 START_TEST(all_files)

@@ -12,21 +12,11 @@
 #include "t/unit/certs.h"
 #include "t/unit/conf_text.h"
 #include "t/unit/run.h"
+#include "t/unit/tempdir.h"
 
-static char dir[] = "/tmp/renew_test.XXXXXX";
 static struct conf_files files;
 static struct conf_faults faults;
 static struct conf *now; /* what the last set() made, or NULL */
-
-static void
-put(const char *name, const char *text)
-{
-	FILE *f = fopen(name, "w");
-
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_ge(fputs(text, f), 0);
-	fclose(f);
-}
 
 /* NAME.crt and NAME.key. */
 static void
@@ -49,9 +39,7 @@ setup(void)
 {
 	struct err e;
 
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	ck_assert_int_eq(chdir(dir), 0);
+	tempdir_enter("renew_test");
 	put_cert("one");
 	put_cert("two");
 	put("users", "\"a\" \"b\"\n");
@@ -68,14 +56,10 @@ setup(void)
 static void
 teardown(void)
 {
-	char cmd[100];
-
 	conf_free(now);
 	conf_files_free(&files);
 	conf_faults_free(&faults);
-	ck_assert_int_eq(chdir("/"), 0);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	ck_assert_int_eq(system(cmd), 0);
+	tempdir_leave();
 }
 
 static bool

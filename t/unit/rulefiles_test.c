@@ -14,8 +14,8 @@
 #include "conf/hba.h"
 #include "t/unit/conf_text.h"
 #include "t/unit/run.h"
+#include "t/unit/tempdir.h"
 
-static char dir[] = "/tmp/rulefiles_test.XXXXXX";
 static struct conf_files files;
 static struct conf_faults faults;
 static struct err e;
@@ -23,9 +23,7 @@ static struct err e;
 static void
 setup(void)
 {
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	ck_assert_int_eq(chdir(dir), 0);
+	tempdir_enter("rulefiles_test");
 	ck_assert_int_eq(mkdir("d", 0700), 0);
 	conf_files_init(&files);
 }
@@ -33,23 +31,9 @@ setup(void)
 static void
 teardown(void)
 {
-	char cmd[100];
-
 	conf_files_free(&files);
 	conf_faults_free(&faults);
-	ck_assert_int_eq(chdir("/"), 0);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	ck_assert_int_eq(system(cmd), 0);
-}
-
-static void
-put(const char *name, const char *text)
-{
-	FILE *f = fopen(name, "w");
-
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_ge(fputs(text, f), 0);
-	fclose(f);
+	tempdir_leave();
 }
 
 /* Everything that the settings of main.ini name. */
