@@ -17,6 +17,9 @@ say_both(const struct twin *t, const char *query)
 static void
 renew(PGconn *console)
 {
+	/* what is asked behind a transaction is answered */
+	UNTIL(3000,
+	    pooler_show(console, "POOLS", "database", "app", "sv_active") == 0);
 	pg_terminate(pg, "datname = 'app'");
 	UNTIL(3000,
 	    pooler_show(console, "POOLS", "database", "app", "sv_idle") == 0);
