@@ -205,9 +205,9 @@ START_TEST(kept_when_not_known)
 		say(&t, SIMPLE, kept[i].run);
 		say(&t, SIMPLE, kept[i].run);
 		/* a client and a backend of its own */
-		ck_assert_int_eq(pooler_show(console, "POOLS", "database",
-				     "app", "sv_active"),
-		    2);
+		UNTIL(3000,
+		    pooler_show(
+			console, "POOLS", "database", "app", "sv_active") == 2);
 		say(&t, SIMPLE, kept[i].drop);
 		say(&t, SIMPLE, kept[i].run);
 		UNTIL(3000,
