@@ -33,14 +33,6 @@ start(struct fakepg *f)
 	return p;
 }
 
-/* The bad one has little time; not so the real one, before. */
-static void
-hurry(struct pooler *p)
-{
-	pooler_set(p, "server_connect_timeout = 0.5\nquery_wait_timeout = 0.7");
-	pooler_reload(p);
-}
-
 /*
  * A client of `bad` gets no answer to its query but an error, in time; it
  * may be refused at login or later.
@@ -69,7 +61,9 @@ bad_login(fake_fn *serve)
 	struct pooler *p = start(f);
 	PGconn *c = pooler_conn(p, "");
 
-	hurry(p);
+	/* the bad one has little time; not so the real one, before */
+	pooler_set(p, "server_connect_timeout = 0.5\nquery_wait_timeout = 0.7");
+	pooler_reload(p);
 	no_answer(p);
 	UNTIL(5000, f->count->opened >= 1);
 	/* the neighbours are well */

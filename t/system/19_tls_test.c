@@ -243,10 +243,8 @@ START_TEST(reload)
 	pooler_set(p, "client_tls_cert_file = %s", cert("other.crt"));
 	pooler_set(p, "client_tls_key_file = %s", cert("other.key"));
 	pooler_write(p);
-	/* the answer comes when every worker acts on it */
-	c = sql_open(tls_at("sslmode=require dbname=pgbouncer user=admin "
-			    "password=console"));
-	sql_do(c, "RELOAD");
+	c = sql_open(tls_at("sslmode=require dbname=pgbouncer user=admin"));
+	sql_do(c, "RELOAD"); /* which waits for every worker */
 	PQfinish(c);
 	for (int i = 0; i < 6; i++) {
 		c = sql_open(tls_at("sslmode=require"));
