@@ -108,11 +108,16 @@ END_TEST
 /* An idle server is used before a new one is opened, the latest first. */
 START_TEST(idle_before_new)
 {
-	struct pooler *p = pooler_with("default_pool_size = 5");
+	struct pooler *p = pooler_with("default_pool_size = 1");
 	PGconn *c[8];
 
 	for (int i = 0; i < 8; i++)
 		c[i] = pooler_conn(p, "");
+	/* so that no worker is there that has not been given the first one */
+	for (int i = 0; i < 8; i++)
+		ck_assert_int_eq(sql_num(c[i], "SELECT 1"), 1);
+	pooler_set(p, "default_pool_size = 5");
+	pooler_reload(p);
 	for (int round = 0; round < 20; round++)
 		for (int i = 0; i < 8; i++)
 			ck_assert_int_eq(sql_num(c[i], "SELECT 1"), 1);

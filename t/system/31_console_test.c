@@ -138,7 +138,8 @@ START_TEST(pools_are_exact)
 	PGconn *c, *a[9];
 
 	pooler_workers(p, 3);
-	pooler_set(p, "default_pool_size = 4");
+	/* one at first, which all workers get to know */
+	pooler_set(p, "default_pool_size = 1");
 	pooler_start(p);
 	c = pooler_console(p, "admin");
 	for (int i = 0; i < 9; i++) {
@@ -147,6 +148,8 @@ START_TEST(pools_are_exact)
 	}
 	ck_assert_int_eq(pool(c, "cl_active"), 9);
 	ck_assert_int_eq(pool(c, "sv_idle"), 1);
+	pooler_set(p, "default_pool_size = 4");
+	pooler_reload(p);
 	for (int i = 0; i < 4; i++) {
 		sql_do(a[i], "BEGIN");
 		ck_assert_int_eq(pool(c, "sv_active"), i + 1);
