@@ -39,8 +39,10 @@ sqlsplit_is_due(struct client *c, const struct sqlscript *sc)
 static bool
 enter(struct track *t)
 {
-	return track_own(t, 'a') == 0 && track_own(t, 'a') == 0 &&
-	    track_client(t, 'E') == 0 && track_own(t, 'S') == 0;
+	for (int i = 0; i < 2; i++) /* Parse and Bind are ours */
+		if (track_own(t, 'a') == -1)
+			return false;
+	return track_client(t, 'E') == 0 && track_own(t, 'S') == 0;
 }
 
 enum look
