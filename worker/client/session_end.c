@@ -49,6 +49,18 @@ ask(struct client *c, const struct wire *w, enum session_phase phase)
 		backend_want_read(b, true);
 }
 
+/* The same of one short command. */
+static void
+order(struct client *c, const char *command, enum session_phase phase)
+{
+	uint8_t bytes[32];
+	struct wire w;
+
+	wire_init(&w, bytes, sizeof(bytes));
+	say_query(&w, command);
+	ask(c, &w, phase);
+}
+
 static void
 ask_what(struct client *c)
 {
@@ -226,12 +238,7 @@ stay(struct client *c)
 static void
 settle(struct client *c)
 {
-	uint8_t bytes[16];
-	struct wire w;
-
-	wire_init(&w, bytes, sizeof(bytes));
-	say_query(&w, "");
-	ask(c, &w, SESSION_SETTLED);
+	order(c, "", SESSION_SETTLED);
 }
 
 static void
@@ -270,12 +277,7 @@ is_droppable(const struct session *s, unsigned pins)
 static void
 drop_temp(struct client *c)
 {
-	uint8_t bytes[32];
-	struct wire w;
-
-	wire_init(&w, bytes, sizeof(bytes));
-	say_query(&w, "DISCARD TEMP");
-	ask(c, &w, SESSION_DROPPING);
+	order(c, "DISCARD TEMP", SESSION_DROPPING);
 }
 
 static void
