@@ -88,18 +88,25 @@ shows(const char *subject)
 
 /* --- clients ------------------------------------------------------------------ */
 
-/* With clients of each kind: in a transaction, and idle. */
+/* One whose certificate lies where a test can change it. */
 static void
-set_up(void)
+start(const char *sslmode)
 {
 	p = pooler_new();
 	p->errors_ok = true;
 	copy_pair("server", "now");
 	pooler_workers(p, WORKERS);
-	pooler_set(p, "client_tls_sslmode = prefer");
+	pooler_set(p, "client_tls_sslmode = %s", sslmode);
 	pooler_set(p, "client_tls_cert_file = %s", own("now.crt"));
 	pooler_set(p, "client_tls_key_file = %s", own("now.key"));
 	pooler_start(p);
+}
+
+/* With clients of each kind: in a transaction, and idle. */
+static void
+set_up(void)
+{
+	start("prefer");
 	console = pooler_console(p, "admin");
 	for (int i = 0; i < OLD; i++) {
 		old[i] = sql_open(tls_at());
@@ -217,14 +224,7 @@ START_TEST(born_behind_a_bad_file)
 	pid_t pids[WORKERS];
 	PGresult *r;
 
-	p = pooler_new();
-	p->errors_ok = true;
-	copy_pair("server", "now");
-	pooler_workers(p, WORKERS);
-	pooler_set(p, "client_tls_sslmode = require");
-	pooler_set(p, "client_tls_cert_file = %s", own("now.crt"));
-	pooler_set(p, "client_tls_key_file = %s", own("now.key"));
-	pooler_start(p);
+	start("require");
 	put("now.crt", "no certificate\n");
 	console = pooler_console(p, "admin sslmode=require");
 	r = PQexec(console, "RELOAD");

@@ -187,13 +187,8 @@ run(struct wire *w, const char *query, char end)
 static struct wire *
 in_transaction(const struct pooler *p)
 {
-	struct wire *w = wire_open("127.0.0.1", p->port);
-	char buf[512];
+	struct wire *w = session_wire(p, "work_mem", "7MB");
 
-	wire_send(w, buf,
-	    wire_startup(buf, sizeof(buf), 0x30000, "user", "app", "database",
-		"app", "work_mem", "7MB", NULL));
-	wire_expect(w, "RKZ");
 	wire_query(w, "SET work_mem = '9MB'");
 	wire_expect(w, "CZ");
 	wire_query(w, "BEGIN");

@@ -59,13 +59,8 @@ END_TEST
 START_TEST(startup_parameters)
 {
 	struct pooler *p = one_backend("");
-	struct wire *w = wire_open("127.0.0.1", p->port);
-	char buf[512];
+	struct wire *w = session_wire(p, "work_mem", "7MB");
 
-	wire_send(w, buf,
-	    wire_startup(buf, sizeof(buf), 0x30000, "user", "app", "database",
-		"app", "work_mem", "7MB", NULL));
-	wire_expect(w, "RKZ");
 	wire_query(w, "SHOW work_mem");
 	wire_expect(w, "TD");
 	ck_assert_str_eq(wire_value(w), "7MB");

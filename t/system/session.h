@@ -7,6 +7,7 @@
 #include "t/lib/pooler.h"
 #include "t/lib/sql.h"
 #include "t/lib/suite.h"
+#include "t/lib/wire.h"
 
 /* One backend, which every client has in turn; `super`: as its owner. */
 static inline struct pooler *
@@ -33,6 +34,20 @@ roles(void)
 	    "DO $$BEGIN CREATE ROLE painter; CREATE ROLE \"odd, role\"; "
 	    "EXCEPTION WHEN duplicate_object THEN NULL; END$$");
 	pg_ask(pg, "GRANT painter, \"odd, role\" TO app");
+}
+
+/* Logged in on the wire, with this startup parameter. */
+static inline struct wire *
+session_wire(const struct pooler *p, const char *name, const char *value)
+{
+	struct wire *w = wire_open("127.0.0.1", p->port);
+	char buf[512];
+
+	wire_send(w, buf,
+	    wire_startup(buf, sizeof(buf), 0x30000, "user", "app", "database",
+		"app", name, value, NULL));
+	wire_expect(w, "RKZ");
+	return w;
 }
 
 #endif
