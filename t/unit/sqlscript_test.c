@@ -14,7 +14,7 @@ static struct conf conf;
 static struct names names;
 static struct sqlscript sc;
 static struct stmt *one;
-static char out[4096];
+static char out[64 * 1024];
 static size_t used;
 
 static struct stmt *
@@ -279,13 +279,19 @@ END_TEST
 
 START_TEST(bounded)
 {
-	static char text[16 * (SQLEDIT_MAX + 1)];
+	static char text[16 * (SQLSCRIPT_MAX + 1)] = "ROLLBACK;";
 
 	begin();
-	for (int i = 0; i < SQLEDIT_MAX; i++)
+	for (int i = 0; i < SQLSCRIPT_MAX; i++)
 		strcat(text, "EXECUTE a;");
 	ck_assert_int_eq(read_it(text), SQLSCRIPT_READY);
-	ck_assert_uint_eq(sc.n, SQLEDIT_MAX);
+	ck_assert_uint_eq(sc.n, SQLSCRIPT_MAX);
+	/* what has been run takes the place of none of them */
+	sc.run = 9;
+	ck_assert_int_eq(read_it(text), SQLSCRIPT_READY);
+	ck_assert_uint_eq(sc.n, SQLSCRIPT_MAX);
+	ck_assert_ptr_null(strstr(edited(), "EXECUTE a;"));
+	sc.run = 0;
 	strcat(text, "EXECUTE a");
 	ck_assert_int_eq(read_it(text), SQLSCRIPT_LONG);
 	/* no memory for one more */

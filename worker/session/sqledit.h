@@ -15,7 +15,7 @@
 
 #include "worker/proto/sql.h"
 
-enum { SQLEDIT_MAX = 256 };
+enum { SQLEDIT_MAX = 257 };
 
 struct sqledit {
 	const char *text;

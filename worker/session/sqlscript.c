@@ -315,7 +315,7 @@ sqlscript_read(struct sqlscript *sc, struct names *names, uint32_t batch,
 			break;
 		if (!is_step(&s))
 			continue;
-		if (sc->n == SQLEDIT_MAX)
+		if (sc->n == SQLSCRIPT_MAX)
 			return SQLSCRIPT_LONG;
 		is = read_step(&r, &sc->steps[sc->n], &s);
 		sc->n++;

@@ -53,6 +53,9 @@ struct sqlscript_step {
 	char name[SQLLEX_NAME]; /* the client's; of STRANGE what is written */
 };
 
+/* Steps of one text; one edit more blanks what has been run. */
+enum { SQLSCRIPT_MAX = SQLEDIT_MAX - 1 };
+
 struct sqlscript {
 	uint32_t run;  /* given: so many bytes at its front have been run */
 	uint32_t exit; /* to the end of its first statement, if that is one that
@@ -60,7 +63,7 @@ struct sqlscript {
 	uint32_t n;
 	uint32_t spares;
 	bool is_raw; /* it may prepare something under the client's own name */
-	struct sqlscript_step steps[SQLEDIT_MAX];
+	struct sqlscript_step steps[SQLSCRIPT_MAX];
 	struct sqledit edit;
 };
 
